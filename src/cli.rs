@@ -1,0 +1,211 @@
+//! The command line. Field docs are the help texts; every flag also reads an environment variable.
+
+#![allow(
+    missing_docs,
+    reason = "a doc comment here is a help text, and these have none"
+)]
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
+use url::Url;
+
+use crate::{
+    config::parse::{self, HumanDuration},
+    execution::ConversationId,
+    source::Source,
+};
+
+/// Prometheus exporter for Kapso: workflow executions, handoffs, failures and durations of WhatsApp automations.
+///
+/// Without a subcommand it serves. The API key of the project is read from the environment variable
+/// KAPSO_API_KEY or from the file that --kapso.api-key-file names.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub serve: Serve,
+    #[command(flatten)]
+    pub log: Log,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the simulated Kapso on its own, to point an exporter or a test at
+    Simulate(Simulate),
+}
+
+/// Flags of the exporter.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Serve against the embedded simulated Kapso: lifelike traffic, no key needed. Watches both APIs every 5s
+    /// unless told otherwise
+    #[arg(long, env = "KAPSO_EXPORTER_DEMO", value_parser = BoolishValueParser::new(),
+        conflicts_with_all = ["platform_url", "legacy_url", "api_key_file"])]
+    pub demo: bool,
+    #[command(flatten)]
+    pub kapso: Kapso,
+    #[command(flatten)]
+    pub scrape: Scrape,
+    #[command(flatten)]
+    pub metrics: Metrics,
+    #[command(flatten)]
+    pub web: Web,
+}
+
+/// Where Kapso is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Kapso")]
+pub struct Kapso {
+    /// File that holds the API key, instead of the environment variable KAPSO_API_KEY
+    #[arg(
+        long = "kapso.api-key-file",
+        env = "KAPSO_EXPORTER_KAPSO_API_KEY_FILE",
+        value_name = "FILE"
+    )]
+    pub api_key_file: Option<PathBuf>,
+    /// Base URL of the Platform API
+    #[arg(long = "kapso.platform-url", env = "KAPSO_EXPORTER_KAPSO_PLATFORM_URL", value_name = "URL",
+        default_value = "https://api.kapso.ai/platform/v1", value_parser = parse::url)]
+    pub platform_url: Url,
+    /// Base URL of the legacy API
+    #[arg(long = "kapso.legacy-url", env = "KAPSO_EXPORTER_KAPSO_LEGACY_URL", value_name = "URL",
+        default_value = "https://app.kapso.ai/api/v1", value_parser = parse::url)]
+    pub legacy_url: Url,
+}
+
+/// What is asked, and how often.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Scraping Kapso")]
+pub struct Scrape {
+    /// What to watch, comma-separated: conversations (Platform API: flow executions per conversation), agents
+    /// (legacy API: agent executions per conversation)
+    #[arg(long = "scrape.source", env = "KAPSO_EXPORTER_SCRAPE_SOURCE", value_name = "SOURCE",
+        value_delimiter = ',', default_value = "conversations",
+        default_value_if("demo", "true", "conversations,agents"), value_parser = parse::source)]
+    pub source: Vec<Source>,
+    /// Watch these conversations only (repeatable); without it they are discovered
+    #[arg(long = "scrape.conversation", env = "KAPSO_EXPORTER_SCRAPE_CONVERSATION", value_name = "ID",
+        value_delimiter = ',', value_parser = parse::conversation)]
+    pub conversation: Vec<ConversationId>,
+    /// From one sweep's start to the next
+    #[arg(long = "scrape.interval", env = "KAPSO_EXPORTER_SCRAPE_INTERVAL", value_name = "DURATION",
+        default_value = "60s", default_value_if("demo", "true", "5s"), value_parser = parse::interval)]
+    pub interval: HumanDuration,
+    /// How long a finished execution stays in the current-state gauges
+    #[arg(long = "scrape.lookback", env = "KAPSO_EXPORTER_SCRAPE_LOOKBACK", value_name = "DURATION",
+        default_value = "24h", value_parser = parse::lookback)]
+    pub lookback: HumanDuration,
+    /// A conversation without activity for longer, and without open executions, is left alone
+    #[arg(long = "scrape.conversation-max-age", env = "KAPSO_EXPORTER_SCRAPE_CONVERSATION_MAX_AGE",
+        value_name = "DURATION", default_value = "7d", value_parser = parse::max_age)]
+    pub conversation_max_age: HumanDuration,
+    /// The exporter's own request budget; without it half of the limit that the API reports (of 100 until it
+    /// has said), so that the production bot on the same key never starves
+    #[arg(long = "scrape.requests-per-minute", env = "KAPSO_EXPORTER_SCRAPE_REQUESTS_PER_MINUTE",
+        value_name = "N", value_parser = parse::requests_per_minute)]
+    pub requests_per_minute: Option<u32>,
+    /// For one API request, everything included
+    #[arg(long = "scrape.timeout", env = "KAPSO_EXPORTER_SCRAPE_TIMEOUT", value_name = "DURATION",
+        default_value = "10s", value_parser = parse::timeout)]
+    pub timeout: HumanDuration,
+}
+
+/// How much is published.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Metrics")]
+pub struct Metrics {
+    /// Bound on the series of all workflows and steps together; what is beyond it is added up under "other"
+    #[arg(long = "metrics.max-series", env = "KAPSO_EXPORTER_METRICS_MAX_SERIES", value_name = "N",
+        default_value = "50000", value_parser = parse::max_series)]
+    pub max_series: usize,
+    /// Publish series of their own for this many conversations, those with the newest events; the rest is added
+    /// up under "other". 0 publishes none
+    #[arg(long = "metrics.max-conversations", env = "KAPSO_EXPORTER_METRICS_MAX_CONVERSATIONS",
+        value_name = "N", default_value = "0", value_parser = parse::max_conversations)]
+    pub max_conversations: usize,
+}
+
+/// What is served where.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Web")]
+pub struct Web {
+    /// Address to listen on (repeatable); without a host, every address of the machine
+    #[arg(long = "web.listen-address", env = "KAPSO_EXPORTER_WEB_LISTEN_ADDRESS", value_name = "[HOST]:PORT",
+        value_delimiter = ',', default_value = ":10110", value_parser = parse::listen_address)]
+    pub listen_address: Vec<String>,
+    /// Path of the metrics
+    #[arg(long = "web.telemetry-path", env = "KAPSO_EXPORTER_WEB_TELEMETRY_PATH", value_name = "PATH",
+        default_value = "/metrics", value_parser = parse::telemetry_path)]
+    pub telemetry_path: String,
+}
+
+/// What is logged, to stderr.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logging")]
+pub struct Log {
+    /// The least level to log
+    #[arg(
+        long = "log.level",
+        env = "KAPSO_EXPORTER_LOG_LEVEL",
+        value_name = "LEVEL",
+        default_value = "info",
+        global = true
+    )]
+    pub level: Level,
+    /// How a line is written
+    #[arg(
+        long = "log.format",
+        env = "KAPSO_EXPORTER_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "logfmt",
+        global = true
+    )]
+    pub format: Format,
+}
+
+/// Levels of the log.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// Formats of the log.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Format {
+    Logfmt,
+    Json,
+}
+
+/// Flags of the simulated Kapso.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// Address to listen on
+    #[arg(long = "web.listen-address", value_name = "[HOST]:PORT", default_value = "127.0.0.1:10111",
+        value_parser = parse::listen_address)]
+    pub listen_address: String,
+    /// Seed of everything random
+    #[arg(long, default_value = "1")]
+    pub seed: u64,
+    /// The API key to accept
+    #[arg(long, value_name = "KEY", default_value = crate::simulator::DEFAULT_KEY)]
+    pub key: String,
+    /// Conversations at the start
+    #[arg(long, value_name = "N", default_value = "60")]
+    pub conversations: usize,
+    /// Executions that start per minute, on each API
+    #[arg(long, value_name = "N", default_value = "12")]
+    pub starts_per_minute: f64,
+    /// Requests per minute that the key may make; 0 is unlimited
+    #[arg(long, value_name = "N", default_value = "2000")]
+    pub rate_limit: u32,
+    /// Spoil one request in so many, in every way it knows; 0 spoils none
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub fault_one_in: u32,
+}

@@ -1,0 +1,125 @@
+//! Flags and environment, put together into one [`Config`] that is known to make sense.
+
+pub mod parse;
+
+use std::{collections::BTreeSet, env, path::Path, time::Duration};
+
+use anyhow::{Context, bail, ensure};
+use secrecy::SecretString;
+use url::Url;
+
+use crate::{
+    cli::Serve,
+    execution::{Api, ConversationId},
+    ledger,
+    simulator::DEFAULT_KEY,
+    source::Source,
+};
+
+/// The environment variable that holds the API key.
+pub const KEY_VARIABLE: &str = "KAPSO_API_KEY";
+
+/// What the exporter is to do.
+#[derive(Debug)]
+pub struct Config {
+    /// The `project` label.
+    pub project: String,
+    /// The project's API key.
+    pub key: SecretString,
+    /// Base URL of the Platform API.
+    pub platform_url: Url,
+    /// Base URL of the legacy API.
+    pub legacy_url: Url,
+    /// What to watch; not empty.
+    pub sources: BTreeSet<Source>,
+    /// Watch these conversations only; none = discover them.
+    pub conversations: Vec<ConversationId>,
+    /// From one sweep's start to the next.
+    pub interval: Duration,
+    /// For one request.
+    pub timeout: Duration,
+    /// Own request budget; none = half of the reported limit.
+    pub requests_per_minute: Option<u32>,
+    /// What the ledgers have to know.
+    pub ledger: ledger::Settings,
+    /// Bound on the series of all workflows and steps.
+    pub max_series: usize,
+    /// Conversations with series of their own.
+    pub max_conversations: usize,
+    /// Addresses to listen on; not empty.
+    pub listen_addresses: Vec<String>,
+    /// Path of the metrics.
+    pub telemetry_path: String,
+}
+
+impl Config {
+    /// Puts the configuration together.
+    ///
+    /// # Errors
+    /// A sentence that names the flag or variable and what is allowed.
+    pub fn load(flags: Serve) -> anyhow::Result<Self> {
+        let key = if flags.demo {
+            DEFAULT_KEY.into()
+        } else {
+            key(flags.kapso.api_key_file.as_deref())?
+        };
+        Ok(Self {
+            project: "default".into(),
+            key,
+            platform_url: flags.kapso.platform_url,
+            legacy_url: flags.kapso.legacy_url,
+            sources: flags.scrape.source.into_iter().collect(),
+            conversations: flags.scrape.conversation,
+            interval: flags.scrape.interval.std(),
+            timeout: flags.scrape.timeout.std(),
+            requests_per_minute: flags.scrape.requests_per_minute,
+            ledger: ledger::Settings {
+                lookback: flags.scrape.lookback.signed(),
+                conversation_max_age: flags.scrape.conversation_max_age.signed(),
+                buckets: ledger::Buckets::default(),
+            },
+            max_series: flags.metrics.max_series,
+            max_conversations: flags.metrics.max_conversations,
+            listen_addresses: flags.web.listen_address,
+            telemetry_path: flags.web.telemetry_path,
+        })
+    }
+
+    /// Base URL of an API.
+    #[must_use]
+    pub fn base_url(&self, api: Api) -> &Url {
+        match api {
+            Api::Legacy => &self.legacy_url,
+            Api::Platform => &self.platform_url,
+        }
+    }
+}
+
+/// The key from the file, if one is named, else from the environment.
+fn key(file: Option<&Path>) -> anyhow::Result<SecretString> {
+    let (key, place) = match file {
+        Some(path) => {
+            let place = format!("--kapso.api-key-file {}", path.display());
+            (
+                std::fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?,
+                place,
+            )
+        }
+        None => match env::var(KEY_VARIABLE) {
+            Ok(key) => (key, KEY_VARIABLE.into()),
+            Err(env::VarError::NotPresent) => {
+                bail!(
+                    "no API key: set {KEY_VARIABLE}, or name a file with --kapso.api-key-file (--demo needs none)"
+                )
+            }
+            Err(env::VarError::NotUnicode(_)) => bail!("{KEY_VARIABLE} is not text"),
+        },
+    };
+    let key = key.trim();
+    ensure!(!key.is_empty(), "the API key is empty: {place}");
+    ensure!(
+        key.bytes().all(|byte| byte.is_ascii_graphic()),
+        "the API key must be one line of visible ASCII characters: {place}"
+    );
+    Ok(key.into())
+}

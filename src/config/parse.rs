@@ -1,0 +1,261 @@
+//! Values of flags: from text to what is meant, or a sentence on what is allowed.
+
+use std::{ops::RangeInclusive, str::FromStr, time::Duration};
+
+use jiff::SignedDuration;
+use url::Url;
+
+use crate::{execution::ConversationId, source::Source, web};
+
+/// A duration that a person wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HumanDuration(Duration);
+
+impl HumanDuration {
+    /// As the standard library's.
+    #[must_use]
+    pub fn std(self) -> Duration {
+        self.0
+    }
+
+    /// As that of timestamps.
+    #[must_use]
+    pub fn signed(self) -> SignedDuration {
+        SignedDuration::try_from(self.0).unwrap_or(SignedDuration::MAX)
+    }
+}
+
+type Parsed<T> = Result<T, String>;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// `--scrape.interval`.
+///
+/// # Errors
+/// Like all of these: what is allowed, if `text` is not.
+pub fn interval(text: &str) -> Parsed<HumanDuration> {
+    duration(text, SECOND..=DAY)
+}
+
+/// `--scrape.lookback`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn lookback(text: &str) -> Parsed<HumanDuration> {
+    duration(text, MINUTE..=365 * DAY)
+}
+
+/// `--scrape.conversation-max-age`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn max_age(text: &str) -> Parsed<HumanDuration> {
+    duration(text, HOUR..=3650 * DAY)
+}
+
+/// `--scrape.timeout`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn timeout(text: &str) -> Parsed<HumanDuration> {
+    duration(text, Duration::from_millis(100)..=5 * MINUTE)
+}
+
+fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Parsed<HumanDuration> {
+    let human = humantime::format_duration;
+    let range = format!(
+        "a duration from {} to {}, such as 30s, 5m or 24h",
+        human(*allowed.start()),
+        human(*allowed.end())
+    );
+    let duration = humantime::parse_duration(text.trim())
+        .ok()
+        .filter(|duration| allowed.contains(duration));
+    duration
+        .map(HumanDuration)
+        .ok_or_else(|| format!("expected {range}"))
+}
+
+/// `--kapso.platform-url` and `--kapso.legacy-url`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn url(text: &str) -> Parsed<Url> {
+    let usable = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    };
+    let allowed = "expected an http or https URL without credentials, query or fragment, such as \
+                   https://api.kapso.ai/platform/v1";
+    Url::parse(text.trim())
+        .ok()
+        .filter(usable)
+        .ok_or_else(|| allowed.into())
+}
+
+/// One of `--scrape.source`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn source(text: &str) -> Parsed<Source> {
+    Source::from_str(text.trim())
+}
+
+/// `--scrape.conversation`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn conversation(text: &str) -> Parsed<ConversationId> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    let id = text.trim();
+    if (1..=128).contains(&id.len()) && id.chars().all(fits) && !id.starts_with('.') {
+        return Ok(id.into());
+    }
+    Err("expected the id of a conversation, as Kapso lists it: up to 128 letters, digits, '-', '_', '.' and ':'".into())
+}
+
+/// `--scrape.requests-per-minute`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn requests_per_minute(text: &str) -> Parsed<u32> {
+    number(text, 1..=100_000)
+}
+
+/// `--metrics.max-series`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn max_series(text: &str) -> Parsed<usize> {
+    number(text, 1_000..=10_000_000)
+}
+
+/// `--metrics.max-conversations`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn max_conversations(text: &str) -> Parsed<usize> {
+    number(text, 0..=100_000)
+}
+
+fn number<T: FromStr + PartialOrd + std::fmt::Display>(text: &str, allowed: RangeInclusive<T>) -> Parsed<T> {
+    let number = text.trim().parse().ok().filter(|number| allowed.contains(number));
+    number.ok_or_else(|| {
+        format!(
+            "expected a whole number from {} to {}",
+            allowed.start(),
+            allowed.end()
+        )
+    })
+}
+
+/// `--web.listen-address`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn listen_address(text: &str) -> Parsed<String> {
+    let text = text.trim();
+    let port = text.rsplit_once(':').and_then(|(host, port)| {
+        let bare_ipv6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+        port.parse::<u16>().ok().filter(|_| !bare_ipv6)
+    });
+    port.map(|_| text.to_owned())
+        .ok_or_else(|| "expected [HOST]:PORT, such as :10110, 127.0.0.1:10110 or [::1]:10110".into())
+}
+
+/// `--web.telemetry-path`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn telemetry_path(text: &str) -> Parsed<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+    let plain = text.starts_with('/') && text.chars().all(fits) && !text.contains("//");
+    if plain && !web::RESERVED.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    let reserved = web::RESERVED.join(", ");
+    Err(format!(
+        "expected a path such as /metrics, of letters, digits and '/-_.~', other than {reserved}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_say_their_range() {
+        assert_eq!(interval(" 90s ").unwrap().std(), Duration::from_secs(90));
+        for bad in ["", "0s", "soon", "-5s", "5", "25h", "999999999999999999999s"] {
+            let error = interval(bad).unwrap_err();
+            assert_eq!(
+                error, "expected a duration from 1s to 1day, such as 30s, 5m or 24h",
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn urls_are_plain() {
+        assert!(url("http://127.0.0.1:1234/platform/v1").is_ok());
+        for bad in [
+            "",
+            "api.kapso.ai",
+            "ftp://api.kapso.ai",
+            "https://u:p@api.kapso.ai",
+            "https://api.kapso.ai?a=b",
+        ] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn conversation_ids_cannot_leave_their_path_segment() {
+        assert!(conversation("0f6e-4b2a_x.y:z").is_ok());
+        for bad in ["", " ", "a/b", "..", "a b", "a?b", &"x".repeat(129)] {
+            assert!(conversation(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn listen_addresses_have_a_port() {
+        for good in [":10110", "127.0.0.1:0", "localhost:80", "[::1]:10110"] {
+            assert!(listen_address(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "10110",
+            "::1",
+            "::1:80",
+            "localhost",
+            ":99999",
+            "localhost:http",
+        ] {
+            assert!(listen_address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_telemetry_path_hides_no_other_page() {
+        assert!(telemetry_path("/custom/metrics").is_ok());
+        for bad in [
+            "",
+            "metrics",
+            "/",
+            "/-/healthy",
+            "/-/ready",
+            "/a//b",
+            "/{x}",
+            "/a b",
+        ] {
+            assert!(telemetry_path(bad).is_err(), "{bad}");
+        }
+    }
+}

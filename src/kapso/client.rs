@@ -1,0 +1,276 @@
+//! One API of Kapso: every request passes through [`Client::get`], which spends the budget, sets the
+//! deadline, retries what may succeed in a moment, and tells the [`Observer`] what happened.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{Answer, Budget, Endpoint, Error, Reason, Transport, skew::Skew};
+use crate::{clock::Clock, execution::Api};
+
+/// A `Retry-After` longer than this is not waited for: the request fails, and the sweep with it, so that the
+/// exporter says it is blind. The budget stays paused all the same.
+const LONGEST_WAIT: Duration = Duration::from_secs(90);
+
+/// The waits between attempts: three at most.
+const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(250))
+    .with_max_delay(Duration::from_secs(5))
+    .with_max_times(3)
+    .with_jitter();
+
+/// Hears of every request. Implementations must not block.
+pub trait Observer: Send + Sync {
+    /// A request was answered with `status`, or not at all, after `elapsed`.
+    fn requested(&self, api: Api, endpoint: Endpoint, status: Option<StatusCode>, elapsed: Duration);
+    /// `count` requests or items were of no use.
+    fn failed(&self, api: Api, reason: Reason, count: u64);
+}
+
+/// What a [`Client`] works with.
+pub struct Settings {
+    /// Which API this is.
+    pub api: Api,
+    /// Where it is; paths are appended.
+    pub base: Url,
+    /// For one request, everything included.
+    pub timeout: Duration,
+    /// Shared by all clients with the same key.
+    pub budget: Arc<Budget>,
+    /// Our clock.
+    pub clock: Clock,
+    /// Hears of every request.
+    pub observer: Arc<dyn Observer>,
+    /// Ends every wait.
+    pub shutdown: CancellationToken,
+}
+
+/// A body, and the moment in Kapso's clock when it was asked for: what it says is at least as new.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub bytes: Bytes,
+    pub as_of: Timestamp,
+}
+
+/// Reads a body.
+pub(super) type Read<'a, T> = dyn Fn(&Body) -> Result<T, serde_json::Error> + Send + Sync + 'a;
+
+/// A client for one API.
+pub struct Client {
+    settings: Settings,
+    transport: Box<dyn Transport>,
+    skew: Mutex<Skew>,
+}
+
+impl Client {
+    /// A client that asks through `transport`.
+    #[must_use]
+    pub fn new(settings: Settings, transport: impl Transport + 'static) -> Self {
+        Self {
+            settings,
+            transport: Box::new(transport),
+            skew: Mutex::default(),
+        }
+    }
+
+    /// Which API this is.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        self.settings.api
+    }
+
+    /// The time now in Kapso's clock, as well as its `Date` headers tell.
+    #[must_use]
+    pub fn kapso_now(&self) -> Timestamp {
+        self.in_kapso_clock(self.settings.clock.now())
+    }
+
+    /// A moment of our clock in Kapso's.
+    #[must_use]
+    pub fn in_kapso_clock(&self, at: Timestamp) -> Timestamp {
+        let skew = self
+            .skew
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .estimate();
+        at.saturating_add(skew).unwrap_or(at)
+    }
+
+    pub(super) fn observer(&self) -> &dyn Observer {
+        &*self.settings.observer
+    }
+
+    pub(super) fn url(&self, path: &[&str], query: &[(&str, String)]) -> Url {
+        let mut url = self.settings.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// Gets `url` and reads its body, again and again while that may help. Boxed: the future is large.
+    pub(super) fn get<'a, T: Send>(
+        &'a self,
+        endpoint: Endpoint,
+        url: &'a Url,
+        read: &'a Read<'a, T>,
+    ) -> BoxFuture<'a, Result<T, Error>> {
+        let retried = async move {
+            let mut delays = BACKOFF.build();
+            loop {
+                let error = match self.attempt(endpoint, url, read).await {
+                    Ok(value) => return Ok(value),
+                    Err(error) => error,
+                };
+                let Some(delay) = delay_before_retry(&error, &mut delays) else {
+                    return Err(error);
+                };
+                tracing::debug!(api = %self.api(), %error, ?delay, "retrying");
+                sleep(delay).await;
+            }
+        };
+        Box::pin(async move {
+            let cancelled = || Err(Error::Cancelled);
+            self.settings
+                .shutdown
+                .run_until_cancelled(retried)
+                .await
+                .unwrap_or_else(cancelled)
+        })
+    }
+
+    async fn attempt<T>(&self, endpoint: Endpoint, url: &Url, read: &Read<'_, T>) -> Result<T, Error> {
+        let result = match self.send(endpoint, url).await {
+            Ok(body) => read(&body).map_err(|e| Error::Decode {
+                endpoint,
+                message: defect(&e),
+            }),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &result
+            && let Some(reason) = error.reason()
+        {
+            self.observer().failed(self.api(), reason, 1);
+        }
+        result
+    }
+
+    async fn send(&self, endpoint: Endpoint, url: &Url) -> Result<Body, Error> {
+        let budget = &self.settings.budget;
+        let paused = budget.paused_for();
+        if paused > LONGEST_WAIT {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            return Err(Error::Status {
+                endpoint,
+                status,
+                retry_after: Some(paused),
+            });
+        }
+        budget.acquire().await;
+        let (sent, started) = (self.settings.clock.now(), Instant::now());
+        let answer = timeout(self.settings.timeout, self.transport.get(url)).await;
+        let status = answer
+            .as_ref()
+            .ok()
+            .and_then(|a| a.as_ref().ok())
+            .map(|a| a.status);
+        self.observer()
+            .requested(self.api(), endpoint, status, started.elapsed());
+        let answer = answer
+            .map_err(|_| Error::Timeout {
+                endpoint,
+                after: self.settings.timeout,
+            })?
+            .map_err(|message| Error::Connection { endpoint, message })?;
+        self.learn(&answer.headers, sent);
+        self.accept(endpoint, answer, sent)
+    }
+
+    fn accept(&self, endpoint: Endpoint, answer: Answer, sent: Timestamp) -> Result<Body, Error> {
+        let status = answer.status;
+        if status.is_success() {
+            return Ok(Body {
+                bytes: answer.body,
+                as_of: self.in_kapso_clock(sent),
+            });
+        }
+        let mut retry_after = retry_after(&answer.headers, self.settings.clock.now());
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let wait = *retry_after.get_or_insert(Duration::from_mins(1));
+            self.settings.budget.pause(wait);
+        }
+        Err(Error::Status {
+            endpoint,
+            status,
+            retry_after,
+        })
+    }
+
+    fn learn(&self, headers: &HeaderMap, sent: Timestamp) {
+        let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
+        let limit = number("x-ratelimit-limit").filter(|&limit| limit > 0);
+        if let Some(limit) = self.settings.budget.learn(limit, number("x-ratelimit-remaining")) {
+            let budget = self.settings.budget.status().per_minute;
+            if budget > limit {
+                tracing::warn!(
+                    limit,
+                    budget,
+                    "--scrape.requests-per-minute is above the limit of the API key"
+                );
+            } else {
+                tracing::info!(limit, budget, "the API told its limit of requests per minute");
+            }
+        }
+        if let Some(date) = headers.get(header::DATE).and_then(|date| date.to_str().ok()) {
+            let received = self.settings.clock.now();
+            self.skew
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .observe(sent, received, date);
+        }
+    }
+}
+
+/// How long to wait before trying again, if that may help. After a 429 the budget itself waits.
+fn delay_before_retry(error: &Error, delays: &mut impl Iterator<Item = Duration>) -> Option<Duration> {
+    let delay = delays.next().filter(|_| error.is_transient())?;
+    match error.retry_after() {
+        Some(wait) if error.reason() == Some(Reason::RateLimited) => {
+            (wait <= LONGEST_WAIT).then_some(Duration::ZERO)
+        }
+        _ => Some(delay),
+    }
+}
+
+/// `Retry-After` in either form: seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(SystemTime::from(now)).unwrap_or_default())
+}
+
+/// What is wrong with a body and where, without a piece of it: serde's own text may quote values.
+pub(super) fn defect(error: &serde_json::Error) -> String {
+    format!(
+        "{:?} error at line {} column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    )
+}

@@ -1,0 +1,164 @@
+//! What can go wrong while asking Kapso, by what can be done about it.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::Endpoint;
+
+/// Why a request, or an item of its answer, was of no use; the `reason` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// A 3xx or 4xx that is none of the others.
+    Client,
+    /// No connection, or one that broke.
+    Connection,
+    /// A cursor or page that did not advance.
+    Cursor,
+    /// A body, or an item in it, that is not what the API documents.
+    Decode,
+    /// 403.
+    Forbidden,
+    /// 404 or 410.
+    NotFound,
+    /// 429.
+    RateLimited,
+    /// 5xx.
+    Server,
+    /// No whole answer within the deadline.
+    Timeout,
+    /// 401.
+    Unauthorized,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::Client,
+        Self::Connection,
+        Self::Cursor,
+        Self::Decode,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::RateLimited,
+        Self::Server,
+        Self::Timeout,
+        Self::Unauthorized,
+    ];
+
+    /// The label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client_error",
+            Self::Connection => "connection",
+            Self::Cursor => "cursor",
+            Self::Decode => "decode",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::RateLimited => "rate_limited",
+            Self::Server => "server_error",
+            Self::Timeout => "timeout",
+            Self::Unauthorized => "unauthorized",
+        }
+    }
+}
+
+/// A failure to learn something from Kapso. Its text holds no key, no body and no personal data.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An answer other than 2xx.
+    #[error("{endpoint} answered {status}")]
+    Status {
+        /// What was asked.
+        endpoint: Endpoint,
+        /// The answer's status.
+        status: StatusCode,
+        /// `Retry-After`, where the answer had one.
+        retry_after: Option<Duration>,
+    },
+    /// No whole answer within the deadline.
+    #[error("{endpoint} did not answer within {}", humantime::format_duration(*.after))]
+    Timeout {
+        /// What was asked.
+        endpoint: Endpoint,
+        /// The deadline.
+        after: Duration,
+    },
+    /// No connection, or one that broke before the answer was whole.
+    #[error("{endpoint}: {message}")]
+    Connection {
+        /// What was asked.
+        endpoint: Endpoint,
+        /// What the network said.
+        message: String,
+    },
+    /// A 2xx whose body is not what the API documents.
+    #[error("{endpoint} answered with a body that cannot be read: {message}")]
+    Decode {
+        /// What was asked.
+        endpoint: Endpoint,
+        /// What is wrong, as a kind and a place; never a piece of the body.
+        message: String,
+    },
+    /// A page that points back at itself or at an earlier one.
+    #[error("{endpoint} answered with a cursor that does not advance")]
+    Cursor {
+        /// What was asked.
+        endpoint: Endpoint,
+    },
+    /// The exporter is stopping.
+    #[error("stopped while waiting for Kapso")]
+    Cancelled,
+}
+
+impl Error {
+    /// The answer's status, where there was an answer.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Status { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// How long the API asked to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The reason to count it under; `None` for a stop, which is no error.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        Some(match self {
+            Self::Status { status, .. } => match status.as_u16() {
+                401 => Reason::Unauthorized,
+                403 => Reason::Forbidden,
+                404 | 410 => Reason::NotFound,
+                429 => Reason::RateLimited,
+                500.. => Reason::Server,
+                _ => Reason::Client,
+            },
+            Self::Timeout { .. } => Reason::Timeout,
+            Self::Connection { .. } => Reason::Connection,
+            Self::Decode { .. } => Reason::Decode,
+            Self::Cursor { .. } => Reason::Cursor,
+            Self::Cancelled => return None,
+        })
+    }
+
+    /// Whether the same request may succeed in a moment.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self.reason(),
+            Some(
+                Reason::Server | Reason::Timeout | Reason::Connection | Reason::Decode | Reason::RateLimited
+            )
+        )
+    }
+}

@@ -1,0 +1,235 @@
+//! The legacy API: its endpoints and what their items mean.
+//!
+//! Its agent executions become [`Execution`]s whose workflow is the agent. `last_event_at` does not exist
+//! here; the association's `updated_at` stands in for it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use super::{
+    Endpoint,
+    paging::{List, Style},
+    platform::conversation_status,
+    wire::{self, Number},
+};
+use crate::execution::{
+    Conversation, ConversationId, Execution, Handoff, HandoffReason, HandoffSource, Status, Workflow,
+};
+
+/// `GET /whatsapp_conversations`, in no documented order.
+pub(super) fn conversations(active_since: Option<Timestamp>) -> List<Conversation> {
+    List {
+        endpoint: Endpoint::Conversations,
+        path: vec!["whatsapp_conversations".into()],
+        query: active_since
+            .map(|at| ("q[last_active_at_gteq]", at.to_string()))
+            .into_iter()
+            .collect(),
+        style: Style::Number,
+        item: |raw| serde_json::from_str::<WireConversation>(raw.get()).map(Into::into),
+    }
+}
+
+/// `GET /whatsapp_conversations/{id}/agent_executions`.
+pub(super) fn executions(conversation: &ConversationId) -> List<Execution> {
+    List {
+        endpoint: Endpoint::AgentExecutions,
+        path: [
+            "whatsapp_conversations",
+            conversation.as_str(),
+            "agent_executions",
+        ]
+        .map(Into::into)
+        .into(),
+        query: Vec::new(),
+        style: Style::Number,
+        item: |raw| serde_json::from_str::<WireAssociation>(raw.get()).map(Into::into),
+    }
+}
+
+#[derive(Deserialize)]
+struct WireConversation {
+    #[serde(deserialize_with = "wire::id")]
+    id: String,
+    status: Option<String>,
+    #[serde(default, deserialize_with = "wire::time")]
+    last_active_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct WireAssociation {
+    #[serde(deserialize_with = "wire::id")]
+    id: String,
+    handoff_reason: Option<String>,
+    #[serde(default, deserialize_with = "wire::time")]
+    created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "wire::time")]
+    updated_at: Option<Timestamp>,
+    agent_execution: Option<WireAgentExecution>,
+}
+
+#[derive(Deserialize, Default)]
+struct WireAgentExecution {
+    #[serde(default, deserialize_with = "wire::optional_id")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "wire::optional_id")]
+    agent_id: Option<String>,
+    status: Option<String>,
+    #[serde(default, deserialize_with = "wire::time")]
+    started_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "wire::time")]
+    ended_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "wire::lenient")]
+    duration: Option<Number>,
+}
+
+impl From<WireConversation> for Conversation {
+    fn from(wire: WireConversation) -> Self {
+        Self {
+            id: wire.id.as_str().into(),
+            status: conversation_status(wire.status.as_deref()),
+            last_active_at: wire.last_active_at,
+        }
+    }
+}
+
+impl From<WireAssociation> for Execution {
+    fn from(wire: WireAssociation) -> Self {
+        let agent = wire.agent_execution.unwrap_or_default();
+        let reason = wire
+            .handoff_reason
+            .filter(|r| !r.trim().is_empty())
+            .map_or(HandoffReason::None, |_| HandoffReason::Other);
+        let wire_status = status(agent.status.as_deref());
+        let in_handoff = wire_status == Status::Handoff;
+        // A handoff that has an end is over.
+        let status = if in_handoff && agent.ended_at.is_some() {
+            Status::Ended
+        } else {
+            wire_status
+        };
+        let started_at = agent.started_at.or(wire.created_at);
+        let ended_at = agent
+            .ended_at
+            .or_else(|| after(started_at?, agent.duration?.value()?))
+            .or(wire.updated_at);
+        let handoff = Handoff {
+            // The association may be updated after the end, the handoff was before it.
+            at: wire.updated_at.into_iter().chain(agent.ended_at).min(),
+            source: HandoffSource::Unknown,
+            reason,
+        };
+        Self {
+            id: agent.id.unwrap_or(wire.id).as_str().into(),
+            workflow: agent.agent_id.map(|id| Workflow {
+                id: id.as_str().into(),
+                name: None,
+            }),
+            status,
+            started_at,
+            last_event_at: wire.updated_at,
+            ended_at: ended_at.filter(|_| status.is_finished()),
+            handoff: in_handoff.then_some(handoff),
+            step: None,
+        }
+    }
+}
+
+fn after(start: Timestamp, seconds: f64) -> Option<Timestamp> {
+    start
+        .checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?)
+        .ok()
+}
+
+fn status(wire: Option<&str>) -> Status {
+    match wire {
+        Some("started" | "running") => Status::Running,
+        Some("paused" | "waiting") => Status::Waiting,
+        Some("handoff") => Status::Handoff,
+        Some("ended") => Status::Ended,
+        Some("failed") => Status::Failed,
+        _ => Status::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(agent_execution: &str) -> Execution {
+        let json = format!(
+            r#"{{"id":"a1","active":true,"handoff_reason":"angry","created_at":"2025-12-05T17:00:00Z",
+                "updated_at":"2025-12-05T18:00:00Z","agent_execution":{agent_execution}}}"#
+        );
+        serde_json::from_str::<WireAssociation>(&json).unwrap().into()
+    }
+
+    fn at(time: &str) -> Option<Timestamp> {
+        Some(time.parse().unwrap())
+    }
+
+    #[test]
+    fn an_agent_execution_as_documented() {
+        let expected = Execution {
+            id: "execution-789ghi".into(),
+            workflow: Some(Workflow {
+                id: "agent-123abc".into(),
+                name: None,
+            }),
+            status: Status::Running,
+            started_at: at("2025-12-05T17:00:01Z"),
+            last_event_at: at("2025-12-05T18:00:00Z"),
+            ended_at: None,
+            handoff: None,
+            step: None,
+        };
+        let json = r#"{"id":"execution-789ghi","agent_id":"agent-123abc","thread_id":"t","status":"started",
+            "started_at":"2025-12-05T17:00:01Z","ended_at":null,"duration":123}"#;
+        assert_eq!(read(json), expected);
+    }
+
+    #[test]
+    fn a_handoff_is_open_until_it_has_an_end() {
+        let open = read(r#"{"id":"e1","status":"handoff"}"#);
+        let handoff = Handoff {
+            at: at("2025-12-05T18:00:00Z"),
+            source: HandoffSource::Unknown,
+            reason: HandoffReason::Other,
+        };
+        assert_eq!(
+            (open.status, open.handoff, open.ended_at),
+            (Status::Handoff, Some(handoff), None)
+        );
+
+        let over = read(r#"{"id":"e1","status":"handoff","ended_at":"2025-12-05T17:30:00Z"}"#);
+        let handoff = Handoff {
+            at: at("2025-12-05T17:30:00Z"),
+            ..handoff
+        };
+        assert_eq!(
+            (over.status, over.handoff, over.ended_at),
+            (Status::Ended, Some(handoff), at("2025-12-05T17:30:00Z"))
+        );
+    }
+
+    #[test]
+    fn duration_counts_only_where_the_end_is_missing() {
+        let both = r#"{"status":"ended","started_at":"2025-12-05T17:00:00Z","ended_at":"2025-12-05T17:00:09Z","duration":5}"#;
+        assert_eq!(read(both).duration(), Some(9.0));
+        let text = r#"{"status":"ended","started_at":"2025-12-05T17:00:00Z","duration":"5"}"#;
+        assert_eq!(read(text).duration(), Some(5.0));
+        let neither = r#"{"status":"ended","started_at":"2025-12-05T17:00:00Z","duration":"soon"}"#;
+        assert_eq!(
+            read(neither).duration(),
+            Some(3600.0),
+            "the last update stands in"
+        );
+    }
+
+    #[test]
+    fn an_association_without_its_execution_counts_under_its_own_id() {
+        let execution = read("null");
+        assert_eq!((execution.id.as_str(), execution.status), ("a1", Status::Unknown));
+        assert_eq!(execution.started_at, at("2025-12-05T17:00:00Z"));
+    }
+}

@@ -1,0 +1,106 @@
+//! The client for Kapso's two APIs.
+//!
+//! [`Client`] answers in domain types; which API it talks to only shows in [`Client::api`]. Adding an endpoint
+//! is one function in `platform` or `legacy` that says where its list is and how to read an item. Below that,
+//! `paging` walks lists, `client` sends requests within the [`Budget`], and [`Transport`] carries them.
+
+mod budget;
+mod client;
+mod error;
+mod legacy;
+mod paging;
+mod platform;
+mod skew;
+mod transport;
+mod wire;
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+pub use self::{
+    budget::{ASSUMED_LIMIT, Budget, BudgetStatus},
+    client::{Client, Observer, Settings},
+    error::{Error, Reason},
+    paging::Pager,
+    transport::{Answer, Http, Transport},
+};
+use crate::execution::{Api, Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow};
+
+/// What is asked for; the `endpoint` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// Legacy: the agent executions of a conversation.
+    AgentExecutions,
+    /// Either API: the conversations.
+    Conversations,
+    /// Platform: the workflow executions of a conversation.
+    FlowExecutions,
+    /// Platform: one workflow execution.
+    WorkflowExecution,
+    /// Platform: the workflows.
+    Workflows,
+}
+
+impl Endpoint {
+    /// The label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AgentExecutions => "agent_executions",
+            Self::Conversations => "conversations",
+            Self::FlowExecutions => "flow_executions",
+            Self::WorkflowExecution => "workflow_execution",
+            Self::Workflows => "workflows",
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Client {
+    /// The conversations, or those with activity at or after `active_since`.
+    #[must_use]
+    pub fn conversations(&self, active_since: Option<Timestamp>) -> Pager<'_, Conversation> {
+        let list = match self.api() {
+            Api::Platform => platform::conversations(active_since),
+            Api::Legacy => legacy::conversations(active_since),
+        };
+        Pager::new(self, list)
+    }
+
+    /// The executions of a conversation, newest start first.
+    #[must_use]
+    pub fn executions(&self, conversation: &ConversationId) -> Pager<'_, Execution> {
+        let list = match self.api() {
+            Api::Platform => platform::executions(conversation),
+            Api::Legacy => legacy::executions(conversation),
+        };
+        Pager::new(self, list)
+    }
+
+    /// The workflows. The legacy API has no such list: `None`.
+    #[must_use]
+    pub fn workflows(&self) -> Option<Pager<'_, ListedWorkflow>> {
+        match self.api() {
+            Api::Platform => Some(Pager::new(self, platform::workflows())),
+            Api::Legacy => None,
+        }
+    }
+
+    /// One workflow execution (platform).
+    ///
+    /// # Errors
+    /// What the request ran into; a fresh id may answer 404 for a moment.
+    pub async fn workflow_execution(&self, id: &ExecutionId) -> Result<Execution, Error> {
+        let url = self.url(&platform::workflow_execution_path(id), &[]);
+        self.get(Endpoint::WorkflowExecution, &url, &|body| {
+            platform::workflow_execution(&body.bytes)
+        })
+        .await
+    }
+}

@@ -1,0 +1,167 @@
+//! Lists, a page at a time: the platform's cursors and the page numbers of the legacy API, always 100 items a
+//! page. A [`List`] says where a list is and how to read an item; a [`Pager`] walks it.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    Client, Endpoint, Error, Reason,
+    client::{Body, defect},
+    wire::Number,
+};
+use crate::execution::Page;
+
+/// The largest page that both APIs give.
+const PAGE_SIZE: &str = "100";
+
+/// A list that can be asked for.
+pub(super) struct List<T> {
+    pub endpoint: Endpoint,
+    pub path: Vec<String>,
+    pub query: Vec<(&'static str, String)>,
+    pub style: Style,
+    pub item: fn(&RawValue) -> Result<T, serde_json::Error>,
+}
+
+impl<T> List<T> {
+    fn read(&self, body: &Body, place: &Place) -> Result<(Page<T>, Option<Place>), serde_json::Error> {
+        let envelope: Envelope = serde_json::from_slice(&body.bytes)?;
+        let next = envelope.next(place);
+        let mut page = Page {
+            items: Vec::new(),
+            bad_items: 0,
+            as_of: body.as_of,
+            last: next.is_none(),
+        };
+        for raw in &envelope.data {
+            match (self.item)(raw) {
+                Ok(item) => page.items.push(item),
+                Err(error) => {
+                    tracing::debug!(endpoint = %self.endpoint, error = defect(&error), "unreadable item");
+                    page.bad_items += 1;
+                }
+            }
+        }
+        Ok((page, next))
+    }
+}
+
+/// How a list is cut into pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `limit` and `after`.
+    Cursor,
+    /// `page` and `per_page`.
+    Number,
+}
+
+/// Where the next page is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Place {
+    Start,
+    After(String),
+    Page(u64),
+}
+
+/// Walks a list, first page first.
+pub struct Pager<'a, T> {
+    client: &'a Client,
+    list: List<T>,
+    next: Option<Place>,
+    visited: HashSet<Place>,
+}
+
+impl<'a, T: Send> Pager<'a, T> {
+    pub(super) fn new(client: &'a Client, list: List<T>) -> Self {
+        Self {
+            client,
+            list,
+            next: Some(Place::Start),
+            visited: HashSet::new(),
+        }
+    }
+
+    /// The next page, or `None` after the last one.
+    ///
+    /// # Errors
+    /// What the request ran into; [`Error::Cursor`] where the list leads back to a page that was read.
+    pub async fn next(&mut self) -> Result<Option<Page<T>>, Error> {
+        let Some(place) = self.next.take() else {
+            return Ok(None);
+        };
+        let path: Vec<&str> = self.list.path.iter().map(String::as_str).collect();
+        let url = self.client.url(&path, &self.query(&place));
+        let (page, next) = self
+            .client
+            .get(self.list.endpoint, &url, &|body| self.list.read(body, &place))
+            .await?;
+        if page.bad_items > 0 {
+            self.client
+                .observer()
+                .failed(self.client.api(), Reason::Decode, page.bad_items as u64);
+        }
+        self.visited.insert(place);
+        if next.as_ref().is_some_and(|next| self.visited.contains(next)) {
+            self.client
+                .observer()
+                .failed(self.client.api(), Reason::Cursor, 1);
+            return Err(Error::Cursor {
+                endpoint: self.list.endpoint,
+            });
+        }
+        self.next = next;
+        Ok(Some(page))
+    }
+
+    fn query(&self, place: &Place) -> Vec<(&'static str, String)> {
+        let mut query = self.list.query.clone();
+        match (place, self.list.style) {
+            (Place::Start, Style::Cursor) => query.push(("limit", PAGE_SIZE.into())),
+            (Place::After(cursor), _) => {
+                query.extend([("limit", PAGE_SIZE.into()), ("after", cursor.clone())]);
+            }
+            (Place::Start, Style::Number) => {
+                query.extend([("page", "1".into()), ("per_page", PAGE_SIZE.into())]);
+            }
+            (Place::Page(page), _) => {
+                query.extend([("page", page.to_string()), ("per_page", PAGE_SIZE.into())]);
+            }
+        }
+        query
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+    paging: Option<Paging>,
+    meta: Option<Meta>,
+}
+
+#[derive(Deserialize)]
+struct Paging {
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    page: Option<Number>,
+    total_pages: Option<Number>,
+}
+
+impl Envelope<'_> {
+    /// `paging` where it is there, else `meta`; with neither, the list is complete.
+    fn next(&self, place: &Place) -> Option<Place> {
+        if let Some(paging) = &self.paging {
+            let next = paging.next.as_ref().filter(|next| !next.is_empty())?;
+            return Some(Place::After(next.clone()));
+        }
+        let meta = self.meta.as_ref().filter(|_| !self.data.is_empty())?;
+        let asked = if let Place::Page(page) = place { *page } else { 1 };
+        let page = meta.page.as_ref().and_then(Number::whole).unwrap_or(asked);
+        (page < meta.total_pages.as_ref()?.whole()?).then(|| Place::Page(page + 1))
+    }
+}

@@ -1,0 +1,108 @@
+//! How bytes travel: one GET with the key. HTTP in production; tests and benchmarks may bring their own.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
+
+/// The largest body that is read, in bytes: a page of 100 items has some 100 kB.
+const MAX_BODY: usize = 16 << 20;
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+/// Sends GET requests. The caller sets the deadline.
+pub trait Transport: Send + Sync {
+    /// Gets `url`, authenticated. The error says what the network did, without URL, key or body.
+    fn get<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Answer, String>>;
+}
+
+/// [`Transport`] over HTTP: keeps connections, accepts gzip, follows no redirect (the key would go along).
+#[derive(Debug)]
+pub struct Http {
+    client: reqwest::Client,
+    key: SecretString,
+}
+
+impl Http {
+    /// A transport for the API at `base`.
+    ///
+    /// # Errors
+    /// If the TLS backend cannot be set up, or the key cannot stand in a header.
+    pub fn new(base: &Url, key: SecretString) -> anyhow::Result<Self> {
+        header(&key)?;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("kapso-exporter/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(Duration::from_secs(10));
+        if is_loopback(base) {
+            builder = builder.no_proxy();
+        }
+        Ok(Self {
+            client: builder.build()?,
+            key,
+        })
+    }
+}
+
+impl Transport for Http {
+    fn get<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Answer, String>> {
+        Box::pin(async move {
+            let key = header(&self.key).map_err(|e| e.to_string())?;
+            let request = self.client.get(url.clone()).header("X-API-Key", key);
+            let mut response = request.send().await.map_err(|e| describe(&e.without_url()))?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let mut body = BytesMut::new();
+            while let Some(chunk) = response.chunk().await.map_err(|e| describe(&e.without_url()))? {
+                if body.len() + chunk.len() > MAX_BODY {
+                    return Err(format!("the body is larger than {} MiB", MAX_BODY >> 20));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Answer {
+                status,
+                headers,
+                body: body.freeze(),
+            })
+        })
+    }
+}
+
+fn header(key: &SecretString) -> anyhow::Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(key.expose_secret())
+        .map_err(|_| anyhow::anyhow!("the API key holds characters that an HTTP header cannot carry"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn is_loopback(base: &Url) -> bool {
+    match base.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// The error and its causes: reqwest's own text names the phase only.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,174 @@
+//! The current state: what the gauges show, computed from the ledger at one moment.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Histogram, Ledger, entry::Entry};
+use crate::execution::{ConversationStatus, Status, Step, seconds_between};
+
+/// The executions of one workflow that are in one status.
+#[derive(Debug, Clone)]
+pub struct ByStatus {
+    /// How many: open ones always, finished ones for the lookback after their end.
+    pub count: u64,
+    /// The oldest start of the open ones.
+    pub oldest_start: Option<Timestamp>,
+    /// The oldest last event of the open ones.
+    pub oldest_event: Option<Timestamp>,
+    /// Time since the last event of the open ones.
+    pub idle: Histogram,
+}
+
+impl ByStatus {
+    /// Adds another workflow's.
+    pub fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.oldest_start = earliest(self.oldest_start, other.oldest_start);
+        self.oldest_event = earliest(self.oldest_event, other.oldest_event);
+        self.idle.merge(&other.idle);
+    }
+}
+
+/// A step of a workflow, and the status of the executions at it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AtStep {
+    /// Index of the workflow's account.
+    pub workflow: usize,
+    /// Their status, an open one.
+    pub status: Status,
+    /// Where they stand.
+    pub step: Step,
+}
+
+/// The open executions of one conversation, and its newest event.
+#[derive(Debug, Clone)]
+pub struct OpenInConversation {
+    /// Index of the conversation's record.
+    pub record: usize,
+    /// How many by status, in the order of [`Status::OPEN`].
+    pub open: [u64; 4],
+    /// The newest `last_event_at` of its remembered executions.
+    pub last_event_at: Option<Timestamp>,
+}
+
+/// The current state at one moment.
+#[derive(Debug)]
+pub struct Current {
+    /// For each account, in the ledger's order, for each status in the order of [`Status::ALL`].
+    pub workflows: Vec<[ByStatus; 6]>,
+    /// Open executions by step.
+    pub steps: BTreeMap<AtStep, u64>,
+    /// Watched conversations, in the order of [`ConversationStatus::ALL`].
+    pub conversations: [u64; 3],
+}
+
+impl Ledger {
+    /// The current state at `now`, in Kapso's clock.
+    #[must_use]
+    pub fn current(&self, now: Timestamp) -> Current {
+        let none = ByStatus {
+            count: 0,
+            oldest_start: None,
+            oldest_event: None,
+            idle: Histogram::new(&self.settings.buckets.idle),
+        };
+        let mut current = Current {
+            workflows: vec![std::array::from_fn(|_| none.clone()); self.accounts.len()],
+            steps: BTreeMap::new(),
+            conversations: self.conversations_by_status(now),
+        };
+        for entry in self
+            .executions
+            .values()
+            .filter(|entry| self.is_current(entry, now))
+        {
+            current.add(entry, now);
+        }
+        current
+    }
+
+    /// The conversations that have remembered executions, newest event first.
+    #[must_use]
+    pub fn conversations_by_event(&self) -> Vec<OpenInConversation> {
+        let of = |record: usize| {
+            let mut sum = OpenInConversation {
+                record,
+                open: [0; 4],
+                last_event_at: None,
+            };
+            for entry in self.records[record]
+                .executions
+                .iter()
+                .filter_map(|id| self.executions.get(id))
+            {
+                sum.last_event_at = sum.last_event_at.max(entry.last_event_at);
+                if let Some(open) = Status::OPEN
+                    .iter()
+                    .position(|&status| entry.is_open() && status == entry.status)
+                {
+                    sum.open[open] += 1;
+                }
+            }
+            sum
+        };
+        let shown = (0..self.records.len()).filter(|&record| !self.records[record].gone);
+        let mut all: Vec<_> = shown.map(of).filter(|sum| sum.last_event_at.is_some()).collect();
+        all.sort_by_key(|sum| (std::cmp::Reverse(sum.last_event_at), sum.record));
+        all
+    }
+
+    fn is_current(&self, entry: &Entry, now: Timestamp) -> bool {
+        if self.records[entry.conversation].gone {
+            return false;
+        }
+        let over = entry.ended_at.unwrap_or(entry.as_of);
+        entry.is_open() || (!entry.vanished && now.duration_since(over) < self.settings.lookback)
+    }
+
+    fn conversations_by_status(&self, now: Timestamp) -> [u64; 3] {
+        let mut counts = [0; 3];
+        for record in self
+            .records
+            .iter()
+            .filter(|r| r.is_watched(now, self.settings.conversation_max_age))
+        {
+            let place = ConversationStatus::ALL
+                .iter()
+                .position(|&status| status == record.status);
+            counts[place.unwrap_or(counts.len() - 1)] += 1;
+        }
+        counts
+    }
+}
+
+impl Current {
+    fn add(&mut self, entry: &Entry, now: Timestamp) {
+        let place = Status::ALL
+            .iter()
+            .position(|&status| status == entry.status)
+            .unwrap_or_default();
+        let sum = &mut self.workflows[entry.workflow][place];
+        sum.count += 1;
+        if !entry.is_open() {
+            return;
+        }
+        sum.oldest_start = earliest(sum.oldest_start, entry.started_at);
+        sum.oldest_event = earliest(sum.oldest_event, entry.last_event_at);
+        if let Some(event) = entry.last_event_at {
+            sum.idle.observe(seconds_between(event, now));
+        }
+        if let Some(step) = &entry.step {
+            let at = AtStep {
+                workflow: entry.workflow,
+                status: entry.status,
+                step: step.clone(),
+            };
+            *self.steps.entry(at).or_default() += 1;
+        }
+    }
+}
+
+fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    a.into_iter().chain(b).min()
+}

@@ -1,0 +1,108 @@
+//! Reading the list of one conversation's executions, page by page, into the ledger.
+
+use jiff::Timestamp;
+
+use super::{Ledger, Observed, entry::Judge};
+use crate::execution::{ConversationId, Execution, Page};
+
+/// One reading of a conversation's list, in progress. If it is dropped before [`Ledger::close`], what it brought
+/// stays, and the list counts as not read.
+#[derive(Debug)]
+pub struct Listing {
+    record: usize,
+    /// When its first page was asked for.
+    begun: Option<Timestamp>,
+    /// The list was read to the end before.
+    list_was_known: bool,
+    /// Items come newest start first.
+    ordered: bool,
+    /// Every item so far could be read.
+    clean: bool,
+    reached_end: bool,
+}
+
+impl Ledger {
+    /// Begins to read a conversation's list. `ordered` says whether the API promises newest start first.
+    pub fn open(&mut self, conversation: &ConversationId, ordered: bool) -> Listing {
+        let record = self.record(conversation);
+        let list_was_known = self.records[record].listed.is_some();
+        Listing {
+            record,
+            begun: None,
+            list_was_known,
+            ordered,
+            clean: true,
+            reached_end: false,
+        }
+    }
+
+    /// Takes in the next page, at `now` in Kapso's clock. Returns whether an older page can hold news.
+    pub fn read(&mut self, listing: &mut Listing, page: &Page<Execution>, now: Timestamp) -> bool {
+        let begun = *listing.begun.get_or_insert(page.as_of);
+        let watch_start = self.watch_start.unwrap_or(begun);
+        let judge = Judge {
+            watch_start,
+            list_was_known: listing.list_was_known,
+        };
+        let mut oldest_was_known = false;
+        let observed = Observed {
+            record: listing.record,
+            as_of: page.as_of,
+            now,
+            since: begun,
+            judge,
+        };
+        for execution in &page.items {
+            oldest_was_known = self.observe(execution, observed);
+        }
+        listing.ordered &= page
+            .items
+            .is_sorted_by(|newer, older| newer.position() >= older.position());
+        listing.clean &= page.bad_items == 0;
+        listing.reached_end = page.last;
+        !page.last && !(oldest_was_known && self.rest_is_settled(listing, begun))
+    }
+
+    /// Takes note that nothing older in the list can hold news: its last page was read, or the last that
+    /// [`Ledger::read`] asked for.
+    pub fn close(&mut self, listing: &Listing, now: Timestamp) {
+        let Some(begun) = listing.begun else { return };
+        if listing.reached_end && listing.clean {
+            self.drop_vanished(listing.record, begun);
+        }
+        let record = &mut self.records[listing.record];
+        record.listed = Some(begun);
+        record.clean = listing.clean;
+        record.gone = false;
+        self.prune_conversation(listing.record, now);
+    }
+
+    /// Whether everything below the last page is known and finished: the list was known before, and this
+    /// reading has met all of its open executions.
+    fn rest_is_settled(&self, listing: &Listing, begun: Timestamp) -> bool {
+        let record = &self.records[listing.record];
+        let all_met = || {
+            record
+                .executions
+                .iter()
+                .filter_map(|id| self.executions.get(id))
+                .all(|entry| !entry.is_open() || entry.as_of >= begun)
+        };
+        listing.list_was_known && listing.ordered && listing.clean && record.clean && all_met()
+    }
+
+    /// Executions that a whole reading did not show are no more.
+    fn drop_vanished(&mut self, record: usize, begun: Timestamp) {
+        let Self {
+            records, executions, ..
+        } = self;
+        let record = &mut records[record];
+        for id in &record.executions {
+            let Some(entry) = executions.get_mut(id).filter(|entry| entry.as_of < begun) else {
+                continue;
+            };
+            record.open -= usize::from(entry.is_open());
+            entry.vanished = true;
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The library behind the `kapso-exporter` program: everything but `main`.
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod execution;
+pub mod kapso;
+pub mod ledger;
+pub mod logging;
+pub mod metrics;
+pub mod serve;
+pub mod simulate;
+pub mod simulator;
+pub mod source;
+pub mod sweep;
+pub mod web;
+
+use std::{fmt, process::ExitCode};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    cli::{Cli, Command},
+    clock::Clock,
+    config::Config,
+};
+
+/// Why the program failed; its text says what, where and what is allowed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line or the configuration.
+    Usage(anyhow::Error),
+    /// Something at run time.
+    Run(anyhow::Error),
+}
+
+impl Failure {
+    /// 2 for usage, 1 at run time.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Run(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(error) | Self::Run(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+/// Does what the command line says, until it is done or SIGTERM or SIGINT arrives.
+///
+/// # Errors
+/// Why it could not.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    let (clock, shutdown) = (Clock::system(), CancellationToken::new());
+    stop_on_signal(shutdown.clone()).map_err(|error| Failure::Run(error.into()))?;
+    if let Some(Command::Simulate(flags)) = cli.command {
+        return simulate::simulate(flags, clock, shutdown)
+            .await
+            .map_err(Failure::Run);
+    }
+    let demo = cli.serve.demo;
+    let mut config = Config::load(cli.serve).map_err(Failure::Usage)?;
+    if demo {
+        serve::embed_simulator(&mut config, &clock, &shutdown)
+            .await
+            .map_err(Failure::Run)?;
+    }
+    serve::serve(config, clock, shutdown).await.map_err(Failure::Run)
+}
+
+fn stop_on_signal(shutdown: CancellationToken) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("stopping");
+        shutdown.cancel();
+    });
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! The exporter's own metrics: what it asked, what it may ask, how its sweeps went.
+
+use std::{collections::BTreeMap, sync::Mutex, sync::PoisonError, time::Duration};
+
+use http::StatusCode;
+use prometheus::{
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    core::Collector,
+};
+
+use crate::{
+    execution::{Api, unix_seconds},
+    kapso::{BudgetStatus, Endpoint, Observer, Reason},
+    source::Source,
+    sweep::{Outcome, Report},
+};
+
+/// The exporter's own metrics, for one process.
+#[derive(Debug)]
+pub struct Exporter {
+    up: IntGaugeVec,
+    sweep_duration: GaugeVec,
+    sweep_last_success: GaugeVec,
+    sweep_interval: GaugeVec,
+    sweeps: IntCounterVec,
+    errors: IntCounterVec,
+    requests: IntCounterVec,
+    request_duration: HistogramVec,
+    rate_limit: GaugeVec,
+    rate_limit_remaining: GaugeVec,
+    request_budget: GaugeVec,
+    pub(super) series: IntGauge,
+    pub(super) series_dropped: IntCounterVec,
+    outcomes: Mutex<BTreeMap<(String, Source), Outcome>>,
+}
+
+impl Exporter {
+    /// Creates the metrics and registers them.
+    ///
+    /// # Errors
+    /// If a name is taken or not one that Prometheus allows.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let own = Register(registry);
+        own.build_info()?;
+        Ok(Self {
+            up: own.ints("kapso_up", "1 if the last sweep of every source of this API was complete.", &["project", "api"])?,
+            sweep_duration: own.gauges(
+                "kapso_exporter_sweep_duration_seconds",
+                "How long the last sweep took.",
+                &["project", "api", "source"],
+            )?,
+            sweep_last_success: own.gauges(
+                "kapso_exporter_sweep_last_success_timestamp_seconds",
+                "When the last complete sweep was done; 0 before the first one.",
+                &["project", "api", "source"],
+            )?,
+            sweep_interval: own.gauges(
+                "kapso_exporter_sweep_interval_seconds",
+                "From one sweep's start to the next, as configured.",
+                &["project", "api", "source"],
+            )?,
+            sweeps: own.counters(
+                "kapso_exporter_sweeps_total",
+                "Sweeps, by result: complete, incomplete (something failed), absent (no such API).",
+                &["project", "api", "source", "result"],
+            )?,
+            errors: own.counters(
+                "kapso_exporter_errors_total",
+                "Requests that failed (each attempt), and items that could not be read (decode), by reason.",
+                &["project", "api", "reason"],
+            )?,
+            requests: own.counters(
+                "kapso_exporter_api_requests_total",
+                "Requests sent to Kapso, by endpoint and HTTP status (code); \"none\" where no answer came.",
+                &["project", "api", "endpoint", "code"],
+            )?,
+            request_duration: own.histograms(
+                "kapso_exporter_api_request_duration_seconds",
+                "From sending a request to having its whole answer.",
+                &["project", "api", "endpoint"],
+            )?,
+            rate_limit: own.gauges(
+                "kapso_exporter_api_rate_limit",
+                "Requests per minute that the API allows the key (X-RateLimit-Limit).",
+                &["project"],
+            )?,
+            rate_limit_remaining: own.gauges(
+                "kapso_exporter_api_rate_limit_remaining",
+                "Requests that the API still allowed the key in its minute, all users of the key together (X-RateLimit-Remaining).",
+                &["project"],
+            )?,
+            request_budget: own.gauges(
+                "kapso_exporter_api_request_budget",
+                "Requests per minute that the exporter allows itself.",
+                &["project"],
+            )?,
+            series: own.series()?,
+            series_dropped: own.counters(
+                "kapso_exporter_series_dropped_total",
+                "Workflows (for steps: steps) that got no series of their own in this family because of --metrics.max-series; they are added up under \"other\".",
+                &["family"],
+            )?,
+            outcomes: Mutex::default(),
+        })
+    }
+
+    /// Makes a source's metrics appear, before anything is known of it.
+    pub fn announce(&self, project: &str, source: Source, interval: Duration) {
+        let api = source.api().as_str();
+        let labels = [project, api, source.as_str()];
+        self.outcomes()
+            .insert((project.into(), source), Outcome::Incomplete);
+        self.up.with_label_values(&[project, api]).set(0);
+        self.sweep_interval
+            .with_label_values(&labels)
+            .set(interval.as_secs_f64());
+        self.sweep_last_success.with_label_values(&labels).set(0.0);
+        for outcome in Outcome::ALL {
+            self.sweeps
+                .with_label_values(&[project, api, source.as_str(), outcome.as_str()]);
+        }
+        for reason in Reason::ALL {
+            self.errors.with_label_values(&[project, api, reason.as_str()]);
+        }
+    }
+
+    /// Takes note of a sweep.
+    pub fn swept(&self, project: &str, report: &Report) {
+        let api = report.source.api();
+        let labels = [project, api.as_str(), report.source.as_str()];
+        self.sweep_duration
+            .with_label_values(&labels)
+            .set(report.duration.as_secs_f64());
+        let [project, api_label, source] = labels;
+        self.sweeps
+            .with_label_values(&[project, api_label, source, report.outcome.as_str()])
+            .inc();
+        if report.outcome == Outcome::Complete {
+            self.sweep_last_success
+                .with_label_values(&labels)
+                .set(unix_seconds(report.finished));
+        }
+        let mut outcomes = self.outcomes();
+        outcomes.insert((project.into(), report.source), report.outcome);
+        let of_api: Vec<_> = outcomes
+            .iter()
+            .filter(|((p, s), _)| p == project && s.api() == api)
+            .map(|(_, o)| *o)
+            .collect();
+        if of_api.iter().all(|outcome| *outcome == Outcome::Absent) {
+            // An API that does not exist is neither up nor down.
+            self.up.remove_label_values(&[project, api_label]).ok();
+        } else {
+            let up = !of_api.contains(&Outcome::Incomplete);
+            self.up.with_label_values(&[project, api_label]).set(up.into());
+        }
+    }
+
+    /// Takes note of a budget's figures.
+    pub fn budget(&self, project: &str, status: BudgetStatus) {
+        self.request_budget
+            .with_label_values(&[project])
+            .set(status.per_minute.into());
+        for (gauge, value) in [
+            (&self.rate_limit, status.limit),
+            (&self.rate_limit_remaining, status.remaining),
+        ] {
+            if let Some(value) = value {
+                gauge.with_label_values(&[project]).set(value.into());
+            }
+        }
+    }
+
+    fn outcomes(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, Source), Outcome>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reports a project's requests to [`Exporter`].
+pub struct RequestObserver {
+    /// Where to.
+    pub exporter: std::sync::Arc<Exporter>,
+    /// The project's name.
+    pub project: String,
+}
+
+impl Observer for RequestObserver {
+    fn requested(&self, api: Api, endpoint: Endpoint, status: Option<StatusCode>, elapsed: Duration) {
+        let labels = [self.project.as_str(), api.as_str(), endpoint.as_str()];
+        let code = status.as_ref().map_or("none", StatusCode::as_str);
+        let [project, api, endpoint] = labels;
+        self.exporter
+            .requests
+            .with_label_values(&[project, api, endpoint, code])
+            .inc();
+        self.exporter
+            .request_duration
+            .with_label_values(&labels)
+            .observe(elapsed.as_secs_f64());
+    }
+
+    fn failed(&self, api: Api, reason: Reason, count: u64) {
+        let labels = [self.project.as_str(), api.as_str(), reason.as_str()];
+        self.exporter.errors.with_label_values(&labels).inc_by(count);
+    }
+}
+
+struct Register<'a>(&'a Registry);
+
+impl Register<'_> {
+    fn put<C: Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
+        self.0.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+        self.put(GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn ints(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.put(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.put(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<HistogramVec> {
+        let buckets = vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+        self.put(HistogramVec::new(
+            HistogramOpts::new(name, help).buckets(buckets),
+            labels,
+        )?)
+    }
+
+    fn series(&self) -> prometheus::Result<IntGauge> {
+        self.put(IntGauge::new(
+            "kapso_exporter_series",
+            "Series in this exposition.",
+        )?)
+    }
+
+    fn build_info(&self) -> prometheus::Result<()> {
+        let opts = Opts::new(
+            "kapso_exporter_build_info",
+            "Always 1; the version is in the label.",
+        )
+        .const_label("version", env!("CARGO_PKG_VERSION"));
+        self.put(Gauge::with_opts(opts)?)?.set(1.0);
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! The metrics: what is published, and the rendered exposition.
+//!
+//! [`table`] has a row for each family that comes from the ledgers, [`exporter`](Exporter) those of the program
+//! itself. [`Exposition`] renders everything once per change into bytes, plain and compressed; a scrape hands
+//! these out and neither takes a lock nor renders anything.
+
+mod collector;
+mod exporter;
+mod family;
+mod table;
+mod view;
+
+use std::{io::Write, sync::Arc};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use prometheus::{Encoder, Registry, TextEncoder, process_collector::ProcessCollector, proto::MetricFamily};
+
+pub use self::{
+    collector::Book,
+    exporter::{Exporter, RequestObserver},
+    family::{Family, Rows, Source},
+    table::TABLE,
+    view::{Limits, OTHER, View, Workflow},
+};
+
+/// The media type of the exposition.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// A rendered exposition.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// As it is.
+    pub plain: Bytes,
+    /// Compressed with gzip.
+    pub gzip: Bytes,
+}
+
+/// Everything that is published, and its newest rendering.
+pub struct Exposition {
+    registry: Registry,
+    exporter: Arc<Exporter>,
+    books: Vec<Book>,
+    newest: ArcSwap<Snapshot>,
+}
+
+impl Exposition {
+    /// Publishes these ledgers, the exporter's own metrics and the process's.
+    ///
+    /// # Errors
+    /// If two metrics share a name.
+    pub fn new(registry: Registry, exporter: Arc<Exporter>, books: Vec<Book>) -> prometheus::Result<Self> {
+        registry.register(Box::new(collector::Ledgers::new(
+            books.clone(),
+            exporter.clone(),
+        )?))?;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        Ok(Self {
+            registry,
+            exporter,
+            books,
+            newest: ArcSwap::default(),
+        })
+    }
+
+    /// The newest rendering.
+    #[must_use]
+    pub fn newest(&self) -> Arc<Snapshot> {
+        self.newest.load_full()
+    }
+
+    /// Renders anew and publishes the result. Takes milliseconds for thousands of series: not for the
+    /// threads that serve.
+    ///
+    /// # Errors
+    /// If a family cannot be written as text.
+    pub fn render(&self) -> anyhow::Result<()> {
+        for book in &self.books {
+            self.exporter.budget(&book.project, book.budget.status());
+        }
+        let mut families = self.registry.gather();
+        self.count_series(&mut families);
+        let mut plain = Vec::new();
+        TextEncoder::new().encode(&families, &mut plain)?;
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&plain)?;
+        let snapshot = Snapshot {
+            plain: plain.into(),
+            gzip: gzip.finish()?.into(),
+        };
+        self.newest.store(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// Sets `kapso_exporter_series` in what was gathered, to what was gathered.
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_wrap,
+        reason = "a count of series in memory"
+    )]
+    fn count_series(&self, families: &mut [MetricFamily]) {
+        let series = families.iter().map(series_of).sum::<usize>();
+        self.exporter.series.set(series as i64);
+        for family in families
+            .iter_mut()
+            .filter(|family| family.name() == "kapso_exporter_series")
+        {
+            for metric in family.mut_metric() {
+                let mut gauge = metric.get_gauge().clone();
+                gauge.set_value(series as f64);
+                metric.set_gauge(gauge);
+            }
+        }
+    }
+}
+
+/// The series of a family as Prometheus counts them: a histogram has one per bucket, `+Inf` included, a sum
+/// and a count.
+fn series_of(family: &MetricFamily) -> usize {
+    let of = |metric: &prometheus::proto::Metric| match family.get_field_type() {
+        prometheus::proto::MetricType::HISTOGRAM => metric.get_histogram().get_bucket().len() + 3,
+        _ => 1,
+    };
+    family.get_metric().iter().map(of).sum()
+}

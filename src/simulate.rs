@@ -1,0 +1,48 @@
+//! `kapso-exporter simulate`: the simulated Kapso on its own.
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::Simulate,
+    clock::Clock,
+    simulator::{Fault, Faults, Scenario, Simulator},
+    web,
+};
+
+/// Serves the simulated Kapso until `shutdown`.
+///
+/// # Errors
+/// If the address cannot be bound.
+pub async fn simulate(flags: Simulate, clock: Clock, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let address = &flags.listen_address;
+    let listener = web::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} (--web.listen-address)"))?;
+    let base = format!("http://{}", listener.local_addr()?);
+    tracing::info!(
+        platform_url = format!("{base}/platform/v1"),
+        legacy_url = format!("{base}/api/v1"),
+        tally = format!("{base}/_simulator/tally"),
+        "the simulated Kapso is listening"
+    );
+    Simulator::new(scenario(flags), clock)
+        .serve(listener, shutdown)
+        .await
+        .context("cannot serve")
+}
+
+fn scenario(flags: Simulate) -> Scenario {
+    let mut scenario = Scenario::demo(flags.seed);
+    scenario.traffic.starts_per_minute = flags.starts_per_minute;
+    Scenario {
+        key: flags.key,
+        conversations: flags.conversations,
+        rate_limit: Some(flags.rate_limit).filter(|&limit| limit > 0),
+        faults: Faults {
+            one_in: flags.fault_one_in,
+            kinds: Fault::ALL.to_vec(),
+        },
+        ..scenario
+    }
+}

@@ -1,0 +1,35 @@
+//! What there is, for scripts to choose from.
+
+use super::{Api, Simulator, state::State};
+
+impl Simulator {
+    /// The conversations of `api` that are not deleted, oldest first.
+    #[must_use]
+    pub fn conversation_ids(&self, api: Api) -> Vec<String> {
+        self.with(|state, _| {
+            let all = state.world.conversations.iter();
+            all.filter(|one| one.api == api && !one.deleted)
+                .map(|one| one.id.clone())
+                .collect()
+        })
+    }
+
+    /// The workflows (or agents) of `api` that are not deleted.
+    #[must_use]
+    pub fn workflow_ids(&self, api: Api) -> Vec<String> {
+        self.with(|state, _| {
+            let rows = state.world.present_workflows(api).into_iter();
+            rows.map(|row| state.world.workflows[row].id.clone()).collect()
+        })
+    }
+
+    /// The executions of `api` that are not deleted, in the order in which they were made.
+    #[must_use]
+    pub fn execution_ids(&self, api: Api) -> Vec<String> {
+        self.with(|State { world, .. }, _| {
+            let all = world.executions.iter().enumerate();
+            let there = all.filter(|&(row, one)| one.api == api && !world.is_gone(row));
+            there.map(|(_, one)| one.id.clone()).collect()
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! The life that the traffic plans for an execution at its start: which states it goes through, and when.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::Timestamp;
+
+use super::{
+    Api,
+    random::{later, within},
+    scenario::Traffic,
+};
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Move {
+    /// Go into this status.
+    To(&'static str),
+    /// An event within the same status.
+    Touch,
+    /// End a handoff as a handoff, by an end time alone (legacy).
+    EndHandoff,
+}
+
+/// One step of a planned life.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    pub at: Timestamp,
+    pub what: Move,
+}
+
+/// The status in which an execution of `api` starts.
+pub fn first_status(api: Api) -> &'static str {
+    match api {
+        Api::Platform => "running",
+        Api::Legacy => "started",
+    }
+}
+
+/// A whole life that starts at `start`. With `finish` it comes to an end for certain; without, a legacy handoff
+/// may stay open for good.
+pub fn plan(rng: &mut Rng, traffic: &Traffic, api: Api, start: Timestamp, finish: bool) -> Vec<Step> {
+    let mut life = Life {
+        rng,
+        traffic,
+        at: start,
+        in_handoff: false,
+        steps: Vec::new(),
+    };
+    match api {
+        Api::Platform => life.platform(),
+        Api::Legacy => life.legacy(finish),
+    }
+    life.steps
+}
+
+struct Life<'a> {
+    rng: &'a mut Rng,
+    traffic: &'a Traffic,
+    at: Timestamp,
+    in_handoff: bool,
+    steps: Vec<Step>,
+}
+
+impl Life<'_> {
+    fn platform(&mut self) {
+        let outcome = if self.rng.f64() < self.traffic.failure_ratio {
+            "failed"
+        } else {
+            "ended"
+        };
+        let handed_off = self.rng.f64() < self.traffic.handoff_ratio;
+        self.pauses("waiting");
+        if handed_off {
+            self.to("handoff");
+            self.after_handoff();
+        }
+        self.to(outcome);
+    }
+
+    fn after_handoff(&mut self) {
+        match self.rng.u8(0..8) {
+            0..3 => self.to("running"),
+            3..5 => self.to("waiting"),
+            5 => {
+                self.to("running");
+                self.to("handoff");
+            }
+            _ => {}
+        }
+    }
+
+    fn legacy(&mut self, finish: bool) {
+        self.to("running");
+        self.pauses("paused");
+        if self.rng.f64() >= self.traffic.handoff_ratio {
+            return self.to("ended");
+        }
+        self.to("handoff");
+        match self.rng.u8(0..10) {
+            0..2 => {
+                self.to("running");
+                self.to("ended");
+            }
+            2..5 => self.step(Move::EndHandoff),
+            _ if finish => self.step(Move::EndHandoff),
+            _ => {}
+        }
+    }
+
+    fn pauses(&mut self, pause: &'static str) {
+        for _ in 0..self.rng.u8(0..3) {
+            self.to(pause);
+            self.to("running");
+        }
+    }
+
+    fn to(&mut self, status: &'static str) {
+        self.step(Move::To(status));
+        self.in_handoff = status == "handoff";
+    }
+
+    fn step(&mut self, what: Move) {
+        let range = if self.in_handoff {
+            &self.traffic.handoff_dwell
+        } else {
+            &self.traffic.dwell
+        };
+        let dwell = within(self.rng, range);
+        // No event within a handoff: its time would no longer tell when the handoff began.
+        if !self.in_handoff && self.rng.u8(0..4) == 0 {
+            let half = Duration::from_millis(u64::try_from(dwell.as_millis() / 2).unwrap_or(0));
+            self.steps.push(Step {
+                at: later(self.at, half),
+                what: Move::Touch,
+            });
+        }
+        self.at = later(self.at, dwell);
+        self.steps.push(Step { at: self.at, what });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn transitions(steps: &[Step]) -> Vec<Step> {
+        steps
+            .iter()
+            .copied()
+            .filter(|step| step.what != Move::Touch)
+            .collect()
+    }
+
+    #[test]
+    fn every_state_of_a_life_lasts_at_least_its_shortest_dwell() {
+        let traffic = Traffic {
+            handoff_ratio: 0.6,
+            ..Traffic::default()
+        };
+        let mut rng = Rng::with_seed(3);
+        for turn in 0..500 {
+            let api = if turn % 2 == 0 { Api::Platform } else { Api::Legacy };
+            let steps = transitions(&plan(&mut rng, &traffic, api, Timestamp::UNIX_EPOCH, false));
+            let mut before = Step {
+                at: Timestamp::UNIX_EPOCH,
+                what: Move::To("running"),
+            };
+            for step in steps {
+                let handoff = before.what == Move::To("handoff");
+                let least = if handoff {
+                    traffic.handoff_dwell.start
+                } else {
+                    traffic.dwell.start
+                };
+                assert!(
+                    step.at.duration_since(before.at) >= SignedDuration::try_from(least).unwrap_or_default()
+                );
+                before = step;
+            }
+        }
+    }
+
+    #[test]
+    fn most_legacy_handoffs_of_the_traffic_stay_open_and_some_end_as_handoffs() {
+        let traffic = Traffic {
+            handoff_ratio: 1.0,
+            ..Traffic::default()
+        };
+        let mut rng = Rng::with_seed(4);
+        let mut last = Vec::new();
+        for _ in 0..400 {
+            last.extend(
+                plan(&mut rng, &traffic, Api::Legacy, Timestamp::UNIX_EPOCH, false)
+                    .last()
+                    .map(|s| s.what),
+            );
+        }
+        let count = |what| last.iter().filter(|&&step| step == what).count();
+        assert!(count(Move::To("handoff")) > 160);
+        assert!(count(Move::EndHandoff) > 80);
+        assert!(count(Move::To("ended")) > 40);
+    }
+}

@@ -1,0 +1,176 @@
+//! The loop: one for each source, from one sweep's start to the next, until it is stopped.
+//!
+//! A source that fails disturbs no other. A sweep that takes longer than the interval is followed by the next
+//! one at once.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    kapso::{Budget, Reason},
+    source::{Conversations, Progress, Source},
+};
+
+/// An API that is absent is asked again after this time.
+const ABSENT_RECHECK: Duration = Duration::from_mins(10);
+
+/// How a sweep went; the `result` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The API does not exist; nothing was to be learned, nothing failed.
+    Absent,
+    /// Everything that was due was learned.
+    Complete,
+    /// Something failed; what was learned is kept.
+    Incomplete,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Absent, Self::Complete, Self::Incomplete];
+
+    /// The label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Complete => "complete",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// One sweep, done.
+#[derive(Debug)]
+pub struct Report {
+    /// Which source was swept.
+    pub source: Source,
+    /// How it went.
+    pub outcome: Outcome,
+    /// When it was done, in our clock.
+    pub finished: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// Its figures.
+    pub progress: Progress,
+}
+
+/// The loop of one source.
+pub struct Sweeper {
+    /// Which source it is.
+    pub source: Source,
+    /// The walk.
+    pub walk: Conversations,
+    /// From one sweep's start to the next.
+    pub interval: Duration,
+    /// The budget of the source's key.
+    pub budget: Arc<Budget>,
+    /// Our clock.
+    pub clock: Clock,
+    /// Ends the loop.
+    pub shutdown: CancellationToken,
+}
+
+impl Sweeper {
+    /// Sweeps until it is stopped, and hands each report to `done`.
+    pub async fn run(mut self, mut done: impl FnMut(&Report)) {
+        let mut complained_of = None;
+        let mut next = Instant::now();
+        while self
+            .shutdown
+            .run_until_cancelled(sleep_until(next))
+            .await
+            .is_some()
+        {
+            let begun = Instant::now();
+            let report = self.sweep().await;
+            if self.shutdown.is_cancelled() {
+                return;
+            }
+            log(&report);
+            complain(&report, &mut complained_of);
+            done(&report);
+            let absent = report.outcome == Outcome::Absent;
+            let interval = if absent {
+                self.interval.max(ABSENT_RECHECK)
+            } else {
+                self.interval
+            };
+            next = (begun + interval).max(Instant::now());
+        }
+    }
+
+    async fn sweep(&mut self) -> Report {
+        let begun = Instant::now();
+        let progress = self.walk.sweep(self.budget.status().per_minute).await;
+        let outcome = match &progress {
+            progress if progress.absent => Outcome::Absent,
+            progress if progress.is_complete() => Outcome::Complete,
+            _ => Outcome::Incomplete,
+        };
+        Report {
+            source: self.source,
+            outcome,
+            finished: self.clock.now(),
+            duration: begun.elapsed(),
+            progress,
+        }
+    }
+}
+
+fn log(report: &Report) {
+    let Progress {
+        watched,
+        open,
+        due,
+        listed,
+        failed,
+        error,
+        ..
+    } = &report.progress;
+    tracing::info!(
+        source = %report.source,
+        result = report.outcome.as_str(),
+        seconds = format!("{:.3}", report.duration.as_secs_f64()),
+        conversations = watched,
+        open,
+        due,
+        listed,
+        failed,
+        error = error.as_ref().map(tracing::field::display),
+        "sweep"
+    );
+}
+
+/// Says once what an operator can do something about, and says it again only after it was mended.
+fn complain(report: &Report, complained_of: &mut Option<Reason>) {
+    let reason = report
+        .progress
+        .error
+        .as_ref()
+        .and_then(crate::kapso::Error::reason);
+    if *complained_of == reason {
+        return;
+    }
+    *complained_of = reason;
+    let source = report.source;
+    match reason {
+        Some(_) if report.outcome == Outcome::Absent => {
+            tracing::warn!(%source, "the legacy API is not there: this source has nothing to show");
+        }
+        Some(Reason::Unauthorized) => {
+            tracing::error!(%source, "Kapso refused the API key: check KAPSO_API_KEY or --kapso.api-key-file");
+        }
+        Some(Reason::Forbidden) => {
+            tracing::error!(%source, "the API key is not allowed to list this: check its project and rights");
+        }
+        Some(Reason::NotFound) => {
+            tracing::error!(%source, "there is no such API: check --kapso.platform-url and --kapso.legacy-url");
+        }
+        _ => {}
+    }
+}

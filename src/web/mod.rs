@@ -1,0 +1,80 @@
+//! What is served: the exposition, the probes and a page for people.
+//!
+//! No handler asks Kapso anything or waits for a sweep; `/metrics` hands out bytes that are ready.
+
+mod deadline;
+mod encoding;
+mod landing;
+mod server;
+mod status;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+
+pub use self::{
+    server::{bind, serve},
+    status::{LastSweep, Status},
+};
+use crate::{
+    clock::Clock,
+    metrics::{CONTENT_TYPE, Exposition},
+};
+
+/// Paths of this server that no telemetry path may take.
+pub const RESERVED: [&str; 3] = ["/", "/-/healthy", "/-/ready"];
+
+/// What the handlers show.
+#[derive(Clone)]
+pub struct App {
+    /// The metrics.
+    pub exposition: Arc<Exposition>,
+    /// The state of the sources.
+    pub status: Arc<Status>,
+    /// Our clock.
+    pub clock: Clock,
+    /// Where the metrics are.
+    pub telemetry_path: String,
+}
+
+/// All routes: another path answers 404, another method 405.
+#[must_use]
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route(
+            "/",
+            get(|State(app): State<App>| async move { Html(landing::page(&app)) }),
+        )
+        .route("/-/healthy", get(|| async { "healthy\n" }))
+        .route("/-/ready", get(ready))
+        .route(&app.telemetry_path, get(metrics))
+        .with_state(app)
+}
+
+async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
+    if app.status.is_ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not ready: no complete sweep yet\n",
+        )
+    }
+}
+
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
+    let snapshot = app.exposition.newest();
+    let vary = (header::VARY, "Accept-Encoding");
+    let kind = (header::CONTENT_TYPE, CONTENT_TYPE);
+    if encoding::accepts_gzip(&headers) {
+        let encoding = (header::CONTENT_ENCODING, "gzip");
+        return ([kind, vary, encoding], snapshot.gzip.clone()).into_response();
+    }
+    ([kind, vary], snapshot.plain.clone()).into_response()
+}
