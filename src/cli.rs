@@ -2,7 +2,8 @@
 
 #![allow(
     missing_docs,
-    reason = "a doc comment here is a help text, and these have none"
+    clippy::doc_markdown,
+    reason = "doc comments here are help texts"
 )]
 
 use std::path::PathBuf;
@@ -125,7 +126,8 @@ pub struct Metrics {
     /// Publish series of their own for this many conversations, those with the newest events; the rest is added
     /// up under "other". 0 publishes none
     #[arg(long = "metrics.max-conversations", env = "KAPSO_EXPORTER_METRICS_MAX_CONVERSATIONS",
-        value_name = "N", default_value = "0", value_parser = parse::max_conversations)]
+        value_name = "N", default_value = "0", default_value_if("demo", "true", "10"),
+        value_parser = parse::max_conversations)]
     pub max_conversations: usize,
 }
 

@@ -151,11 +151,12 @@ mod tests {
     }
 
     fn busiest_minute(sent: &[Instant]) -> usize {
-        let within = |from: Instant| {
-            sent.iter()
-                .filter(|&&at| at >= from && at < from + Duration::from_mins(1))
-        };
-        sent.iter().map(|&from| within(from).count()).max().unwrap_or(0)
+        let within =
+            |from: Instant| move |at: &&Instant| **at >= from && **at < from + Duration::from_mins(1);
+        sent.iter()
+            .map(|&from| sent.iter().filter(within(from)).count())
+            .max()
+            .unwrap_or(0)
     }
 
     #[tokio::test(start_paused = true)]

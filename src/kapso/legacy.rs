@@ -164,6 +164,10 @@ mod tests {
         serde_json::from_str::<WireAssociation>(&json).unwrap().into()
     }
 
+    #[allow(
+        clippy::unnecessary_wraps,
+        reason = "reads like the field it is compared with"
+    )]
     fn at(time: &str) -> Option<Timestamp> {
         Some(time.parse().unwrap())
     }

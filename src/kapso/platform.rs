@@ -222,6 +222,10 @@ mod tests {
         execution(serde_json::from_str(json).unwrap())
     }
 
+    #[allow(
+        clippy::unnecessary_wraps,
+        reason = "reads like the field it is compared with"
+    )]
     fn at(time: &str) -> Option<Timestamp> {
         Some(time.parse().unwrap())
     }

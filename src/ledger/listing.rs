@@ -8,6 +8,7 @@ use crate::execution::{ConversationId, Execution, Page};
 /// One reading of a conversation's list, in progress. If it is dropped before [`Ledger::close`], what it brought
 /// stays, and the list counts as not read.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub struct Listing {
     record: usize,
     /// When its first page was asked for.
@@ -60,7 +61,8 @@ impl Ledger {
             .is_sorted_by(|newer, older| newer.position() >= older.position());
         listing.clean &= page.bad_items == 0;
         listing.reached_end = page.last;
-        !page.last && !(oldest_was_known && self.rest_is_settled(listing, begun))
+        let rest_is_settled = oldest_was_known && self.rest_is_settled(listing, begun);
+        !(page.last || rest_is_settled)
     }
 
     /// Takes note that nothing older in the list can hold news: its last page was read, or the last that

@@ -111,14 +111,15 @@ impl Conversations {
             .discovery
             .next(self.client.kapso_now(), self.scope.max_age, background);
         let mut pager = self.client.conversations(Some(reach.active_since));
-        let (mut asked, mut pages) = (None, 0);
+        let (mut asked, mut read, mut clean) = (None, 0, true);
         while let Some(page) = pager.next().await? {
             asked.get_or_insert(page.as_of);
-            pages += 1;
+            read += 1;
+            clean &= page.bad_items == 0;
             self.ledger().learn_conversations(&page);
         }
         if let Some(asked) = asked {
-            self.discovery.done(reach, asked, pages);
+            self.discovery.done(reach, asked, read, clean);
         }
         Ok(())
     }
@@ -181,7 +182,10 @@ impl Conversations {
             let page = match pager.next().await {
                 Ok(Some(page)) => page,
                 Ok(None) => break,
-                Err(error) if error.reason() == Some(Reason::NotFound) => return self.forget(&id),
+                Err(error) if error.reason() == Some(Reason::NotFound) => {
+                    self.forget(&id);
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             };
             let mut ledger = self.ledger();
@@ -194,14 +198,13 @@ impl Conversations {
         Ok(())
     }
 
-    fn forget(&self, id: &ConversationId) -> Result<(), Error> {
+    fn forget(&self, id: &ConversationId) {
         let news = self.ledger().forget_conversation(id);
         if news && !self.scope.only.is_empty() {
             tracing::warn!(conversation = %id, "there is no such conversation: check --scrape.conversation");
         } else {
             tracing::debug!(conversation = %id, "the conversation was deleted");
         }
-        Ok(())
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {

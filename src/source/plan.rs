@@ -69,6 +69,8 @@ pub struct Discovery {
     full: Option<Timestamp>,
     full_pages: usize,
     since_full: usize,
+    /// The last one had items that could not be read, and was to be repeated.
+    doubtful: bool,
 }
 
 /// One discovery.
@@ -100,8 +102,14 @@ impl Discovery {
         }
     }
 
-    /// Takes note of a complete discovery.
-    pub fn done(&mut self, reach: Reach, asked: Timestamp, pages: usize) {
+    /// Takes note of a discovery that was read to its end. One that was not `clean`, with an item that could
+    /// not be read, is repeated once: the item may have been spoilt on its way.
+    pub fn done(&mut self, reach: Reach, asked: Timestamp, pages: usize, clean: bool) {
+        let repeat = !clean && !self.doubtful;
+        self.doubtful = !clean;
+        if repeat {
+            return;
+        }
         self.last = Some(asked);
         if reach.full {
             (self.full, self.full_pages, self.since_full) = (Some(asked), pages, 0);
@@ -133,7 +141,7 @@ mod tests {
         for sweep in 0..sweeps {
             let reach = discovery.next(at(60 * sweep), DAY, background);
             full += usize::from(reach.full);
-            discovery.done(reach, at(60 * sweep), if reach.full { pages } else { 1 });
+            discovery.done(reach, at(60 * sweep), if reach.full { pages } else { 1 }, true);
         }
         full
     }
@@ -147,6 +155,19 @@ mod tests {
     }
 
     #[test]
+    fn a_discovery_with_an_unreadable_item_is_repeated_once() {
+        let mut discovery = Discovery::default();
+        let reaches: Vec<_> = (0..4)
+            .map(|sweep| {
+                let reach = discovery.next(at(60 * sweep), DAY, 1);
+                discovery.done(reach, at(60 * sweep), 100, false);
+                reach.active_since
+            })
+            .collect();
+        assert_eq!(reaches, [at(-86400), at(60 - 86400), at(60 - 120), at(60 - 120)]);
+    }
+
+    #[test]
     fn a_short_discovery_overlaps_the_last_one_and_never_reaches_beyond_the_maximum_age() {
         let mut discovery = Discovery::default();
         let first = discovery.next(at(0), DAY, 1);
@@ -157,7 +178,7 @@ mod tests {
                 full: true
             }
         );
-        discovery.done(first, at(0), 100);
+        discovery.done(first, at(0), 100, true);
         assert_eq!(
             discovery.next(at(60), DAY, 1),
             Reach {

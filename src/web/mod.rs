@@ -44,7 +44,6 @@ pub struct App {
 }
 
 /// All routes: another path answers 404, another method 405.
-#[must_use]
 pub fn router(app: App) -> Router {
     Router::new()
         .route(

@@ -79,7 +79,6 @@ impl Status {
     }
 
     /// Each source with its last sweep.
-    #[must_use]
     pub fn sources(&self) -> MutexGuard<'_, BTreeMap<(String, Source), Option<LastSweep>>> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }

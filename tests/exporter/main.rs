@@ -1,0 +1,13 @@
+//! Black-box tests: the program itself, against the simulated Kapso, over HTTP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation
+)]
+
+mod bad_input;
+mod exactness;
+mod support;

@@ -1,0 +1,28 @@
+//! What the tests share: the program as a child process, a simulated Kapso on a port of its own, the exposition
+//! as a map, and the comparison of that with the simulator's tally.
+
+mod exposition;
+mod judge;
+mod kapso;
+mod program;
+
+pub use self::{
+    exposition::Exposition,
+    judge::{differences, wait_until_equal},
+    kapso::Kapso,
+    program::{Exporter, Finished, run_to_end},
+};
+
+use std::time::{Duration, Instant};
+
+/// Asks again until `condition` holds; panics with `what` after 30 s.
+pub async fn wait_for(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition().await {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "waited in vain for: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

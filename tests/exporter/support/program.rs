@@ -1,0 +1,148 @@
+//! The program as a child process.
+
+use std::{
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+use super::{Exposition, wait_for};
+
+/// A running exporter; killed when dropped.
+pub struct Exporter {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    /// `http://127.0.0.1:PORT`
+    pub url: String,
+}
+
+/// A program that came to its end.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+fn command(args: &[&str], env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kapso-exporter"));
+    command.args(args).env_clear().envs(env.iter().copied());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs the program with nothing but this environment until it ends by itself, 20 s at most.
+pub async fn run_to_end(args: &[&str], env: &[(&str, &str)]) -> Finished {
+    let child = command(args, env).spawn().unwrap();
+    let output = timeout(Duration::from_secs(20), child.wait_with_output());
+    let output = output.await.expect("the program ends by itself").unwrap();
+    Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+impl Exporter {
+    /// Starts the exporter on a free port and waits until it listens.
+    pub async fn start(args: &[&str], env: &[(&str, &str)]) -> Self {
+        let args = [args, &["--web.listen-address", "127.0.0.1:0"]].concat();
+        let mut child = command(&args, env).spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let to = log.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                *to.lock().unwrap() += &format!("{line}\n");
+            }
+        });
+        let mut exporter = Self {
+            child,
+            log,
+            url: String::new(),
+        };
+        wait_for("a log line that tells the address", async || {
+            exporter.url = exporter
+                .address()
+                .map(|address| format!("http://{address}"))
+                .unwrap_or_default();
+            !exporter.url.is_empty()
+        })
+        .await;
+        exporter
+    }
+
+    fn address(&self) -> Option<String> {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("listening"))?;
+        let (_, rest) = line
+            .split_once("address=")
+            .or_else(|| line.split_once("\"address\":\""))?;
+        Some(rest.split([' ', '"']).next()?.to_owned())
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Status and body of a GET.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let answer = reqwest::get(format!("{}{path}", self.url)).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// What it publishes now.
+    pub async fn scrape(&self) -> Exposition {
+        let (status, text) = self.get("/metrics").await;
+        assert_eq!(status, 200);
+        Exposition::parse(&text)
+    }
+
+    /// Waits until it is ready.
+    pub async fn ready(self) -> Self {
+        wait_for("readiness", async || self.get("/-/ready").await.0 == 200).await;
+        self
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .await
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits until it ends by itself, `at_most`; returns its exit code.
+    pub async fn end(mut self, at_most: Duration) -> Option<i32> {
+        let status = timeout(at_most, self.child.wait())
+            .await
+            .expect("it ends in time")
+            .unwrap();
+        let mut rest = String::new();
+        self.child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut rest)
+            .await
+            .unwrap();
+        assert_eq!(rest, "", "nothing is written to stdout");
+        status.code()
+    }
+}
