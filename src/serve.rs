@@ -12,7 +12,7 @@ use tokio::{
     net::TcpListener,
     sync::Notify,
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -30,8 +30,12 @@ use crate::{
     web::{self, App, Status},
 };
 
-/// The exposition is rendered anew after each sweep, and at least this often: idle times grow by themselves.
+/// The exposition is rendered anew at least this often: idle times grow by themselves.
 const RENDER_INTERVAL: Duration = Duration::from_secs(15);
+/// While a sweep is under way it is rendered no more often than this, ...
+const RENDER_PACE: Duration = Duration::from_secs(1);
+/// ... and takes no more than a twentieth of one core.
+const RENDER_SHARE: u32 = 20;
 
 /// Starts the simulated Kapso on a free loopback port and points the configuration at it.
 ///
@@ -97,7 +101,7 @@ struct Wiring {
     exporter: Arc<Exporter>,
     exposition: Arc<Exposition>,
     status: Arc<Status>,
-    changed: Arc<Notify>,
+    news: News,
     budget: Arc<Budget>,
     books: Vec<(Source, Book)>,
     started: Timestamp,
@@ -108,12 +112,17 @@ impl Wiring {
         let registry = Registry::new();
         let exporter = Arc::new(Exporter::register(&registry)?);
         let budget = Arc::new(Budget::new(config.requests_per_minute));
-        let status = Arc::new(Status::default());
+        let (status, news) = (Arc::new(Status::default()), News::default());
         let mut books = Vec::new();
         for &source in &config.sources {
             exporter.announce(&config.project, source, config.interval);
             status.announce(&config.project, source);
-            let client = client(&config, source.api(), &clock, &exporter, &budget, &shutdown)?;
+            let observer = RequestObserver {
+                exporter: exporter.clone(),
+                project: config.project.clone(),
+                changed: news.requested.clone(),
+            };
+            let client = client(&config, source.api(), &clock, observer, &budget, &shutdown)?;
             books.push((source, book(&config, client, &budget)));
         }
         let published = books.iter().map(|(_, book)| book.clone()).collect();
@@ -127,7 +136,7 @@ impl Wiring {
             exporter,
             exposition,
             status,
-            changed: Arc::default(),
+            news,
             budget,
             books,
             started,
@@ -149,10 +158,11 @@ impl Wiring {
             let sweeper = self.sweeper(*source, book);
             tasks.spawn(sweeper.run(done));
         }
+        let (exposition, status) = (self.exposition.clone(), self.status.clone());
         tasks.spawn(render_loop(
-            self.exposition.clone(),
-            self.status.clone(),
-            self.changed.clone(),
+            exposition,
+            status,
+            self.news.clone(),
             self.shutdown.clone(),
         ));
         tasks.spawn(grace_period(
@@ -180,12 +190,16 @@ impl Wiring {
 
     /// What is done with a sweep's report.
     fn done(&self) -> impl FnMut(&Report) + Send + 'static {
-        let (exporter, status, changed) = (self.exporter.clone(), self.status.clone(), self.changed.clone());
+        let (exporter, status, news) = (
+            self.exporter.clone(),
+            self.status.clone(),
+            self.news.swept.clone(),
+        );
         let project = self.config.project.clone();
         move |report| {
             exporter.swept(&project, report);
             status.swept(&project, report);
-            changed.notify_one();
+            news.notify_one();
         }
     }
 }
@@ -194,16 +208,12 @@ fn client(
     config: &Config,
     api: Api,
     clock: &Clock,
-    exporter: &Arc<Exporter>,
+    observer: RequestObserver,
     budget: &Arc<Budget>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Arc<Client>> {
     let base = config.base_url(api).clone();
     let transport = Http::new(&base, config.key.clone())?;
-    let observer = RequestObserver {
-        exporter: exporter.clone(),
-        project: config.project.clone(),
-    };
     let settings = kapso::Settings {
         api,
         base,
@@ -226,26 +236,45 @@ fn book(config: &Config, client: Arc<Client>, budget: &Arc<Budget>) -> Book {
     }
 }
 
-/// Renders after each change and at least every [`RENDER_INTERVAL`]. Once all sources were swept and that is
-/// published, the exporter is ready.
+/// Renders after each sweep, while one is under way as news come in, and at least every [`RENDER_INTERVAL`].
+/// Once all sources were swept and that is published, the exporter is ready.
 async fn render_loop(
     exposition: Arc<Exposition>,
     status: Arc<Status>,
-    changed: Arc<Notify>,
+    news: News,
     shutdown: CancellationToken,
 ) {
-    let mut tick = interval(RENDER_INTERVAL);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let next = async || tokio::select! { () = changed.notified() => {}, _ = tick.tick() => {} };
-    let mut next = next;
-    while shutdown.run_until_cancelled(next()).await.is_some() {
+    let mut pace = RENDER_PACE;
+    while shutdown.run_until_cancelled(news.wait(pace)).await.is_some() {
         let all_swept = status.all_swept();
-        let exposition = exposition.clone();
+        let (exposition, begun) = (exposition.clone(), Instant::now());
         match tokio::task::spawn_blocking(move || exposition.render()).await {
             Ok(Ok(())) if all_swept => status.set_ready(),
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "cannot render the metrics"),
             Err(error) => tracing::error!(%error, "cannot render the metrics"),
+        }
+        pace = RENDER_PACE.max(begun.elapsed() * RENDER_SHARE);
+    }
+}
+
+/// What there is to render anew.
+#[derive(Clone, Default)]
+struct News {
+    /// A sweep was done.
+    swept: Arc<Notify>,
+    /// A request was made.
+    requested: Arc<Notify>,
+}
+
+impl News {
+    /// Waits for news: for the end of a sweep no time at all, for requests until `pace` has passed too.
+    async fn wait(&self, pace: Duration) {
+        let requested = async { tokio::join!(self.requested.notified(), sleep(pace)) };
+        tokio::select! {
+            () = self.swept.notified() => {}
+            _ = requested => {}
+            () = sleep(RENDER_INTERVAL) => {}
         }
     }
 }

@@ -19,12 +19,14 @@ pub async fn simulate(flags: Simulate, clock: Clock, shutdown: CancellationToken
     let listener = web::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} (--web.listen-address)"))?;
-    let base = format!("http://{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    let base = format!("http://{address}");
     tracing::info!(
+        %address,
         platform_url = format!("{base}/platform/v1"),
         legacy_url = format!("{base}/api/v1"),
         tally = format!("{base}/_simulator/tally"),
-        "the simulated Kapso is listening"
+        "listening"
     );
     Simulator::new(scenario(flags), clock)
         .serve(listener, shutdown)

@@ -27,17 +27,12 @@ impl HumanDuration {
 
 type Parsed<T> = Result<T, String>;
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
-const DAY: Duration = Duration::from_hours(24);
-
 /// `--scrape.interval`.
 ///
 /// # Errors
 /// Like all of these: what is allowed, if `text` is not.
 pub fn interval(text: &str) -> Parsed<HumanDuration> {
-    duration(text, SECOND..=DAY)
+    duration(text, "1s", "24h")
 }
 
 /// `--scrape.lookback`.
@@ -45,7 +40,7 @@ pub fn interval(text: &str) -> Parsed<HumanDuration> {
 /// # Errors
 /// What is allowed, if `text` is not.
 pub fn lookback(text: &str) -> Parsed<HumanDuration> {
-    duration(text, MINUTE..=365 * DAY)
+    duration(text, "1m", "365d")
 }
 
 /// `--scrape.conversation-max-age`.
@@ -53,7 +48,7 @@ pub fn lookback(text: &str) -> Parsed<HumanDuration> {
 /// # Errors
 /// What is allowed, if `text` is not.
 pub fn max_age(text: &str) -> Parsed<HumanDuration> {
-    duration(text, HOUR..=3650 * DAY)
+    duration(text, "1h", "3650d")
 }
 
 /// `--scrape.timeout`.
@@ -61,22 +56,15 @@ pub fn max_age(text: &str) -> Parsed<HumanDuration> {
 /// # Errors
 /// What is allowed, if `text` is not.
 pub fn timeout(text: &str) -> Parsed<HumanDuration> {
-    duration(text, Duration::from_millis(100)..=5 * MINUTE)
+    duration(text, "100ms", "5m")
 }
 
-fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Parsed<HumanDuration> {
-    let human = humantime::format_duration;
-    let range = format!(
-        "a duration from {} to {}, such as 30s, 5m or 24h",
-        human(*allowed.start()),
-        human(*allowed.end())
-    );
-    let duration = humantime::parse_duration(text.trim())
-        .ok()
-        .filter(|duration| allowed.contains(duration));
-    duration
-        .map(HumanDuration)
-        .ok_or_else(|| format!("expected {range}"))
+/// A duration from `least` to `most`, both as a person would write them.
+fn duration(text: &str, least: &str, most: &str) -> Parsed<HumanDuration> {
+    let parse = |text: &str| humantime::parse_duration(text.trim()).ok();
+    let allowed = |duration: &Duration| parse(least) <= Some(*duration) && Some(*duration) <= parse(most);
+    let duration = parse(text).filter(allowed).map(HumanDuration);
+    duration.ok_or_else(|| format!("expected a duration from {least} to {most}, such as 30s, 5m or 7d"))
 }
 
 /// `--kapso.platform-url` and `--kapso.legacy-url`.
@@ -196,7 +184,7 @@ mod tests {
         for bad in ["", "0s", "soon", "-5s", "5", "25h", "999999999999999999999s"] {
             let error = interval(bad).unwrap_err();
             assert_eq!(
-                error, "expected a duration from 1s to 1day, such as 30s, 5m or 24h",
+                error, "expected a duration from 1s to 24h, such as 30s, 5m or 7d",
                 "{bad}"
             );
         }

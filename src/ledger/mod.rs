@@ -18,6 +18,8 @@ mod conversation;
 mod current;
 mod entry;
 mod listing;
+#[cfg(test)]
+mod tests;
 mod totals;
 
 use std::{collections::HashMap, sync::Arc};

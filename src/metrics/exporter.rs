@@ -1,12 +1,17 @@
 //! The exporter's own metrics: what it asked, what it may ask, how its sweeps went.
 
-use std::{collections::BTreeMap, sync::Mutex, sync::PoisonError, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use http::StatusCode;
 use prometheus::{
     Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::Collector,
 };
+use tokio::sync::Notify;
 
 use crate::{
     execution::{Api, unix_seconds},
@@ -171,7 +176,7 @@ impl Exporter {
         }
     }
 
-    fn outcomes(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, Source), Outcome>> {
+    fn outcomes(&self) -> MutexGuard<'_, BTreeMap<(String, Source), Outcome>> {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -179,24 +184,27 @@ impl Exporter {
 /// Reports a project's requests to [`Exporter`].
 pub struct RequestObserver {
     /// Where to.
-    pub exporter: std::sync::Arc<Exporter>,
+    pub exporter: Arc<Exporter>,
     /// The project's name.
     pub project: String,
+    /// Told of every request: there is something new to render.
+    pub changed: Arc<Notify>,
 }
 
 impl Observer for RequestObserver {
     fn requested(&self, api: Api, endpoint: Endpoint, status: Option<StatusCode>, elapsed: Duration) {
-        let labels = [self.project.as_str(), api.as_str(), endpoint.as_str()];
+        let (project, api, endpoint) = (self.project.as_str(), api.as_str(), endpoint.as_str());
         let code = status.as_ref().map_or("none", StatusCode::as_str);
-        let [project, api, endpoint] = labels;
         self.exporter
             .requests
             .with_label_values(&[project, api, endpoint, code])
             .inc();
-        self.exporter
+        let duration = self
+            .exporter
             .request_duration
-            .with_label_values(&labels)
-            .observe(elapsed.as_secs_f64());
+            .with_label_values(&[project, api, endpoint]);
+        duration.observe(elapsed.as_secs_f64());
+        self.changed.notify_one();
     }
 
     fn failed(&self, api: Api, reason: Reason, count: u64) {

@@ -43,16 +43,12 @@ fn traffic_time() -> Duration {
 
 async fn every_number_equals_the_tally(scenario: Scenario, faults: Faults, flags: &[&str]) {
     let kapso = Kapso::start(scenario).await;
-    let flags = [
-        &[
-            "--scrape.interval",
-            "1s",
-            "--scrape.source",
-            "conversations,agents",
-        ],
-        flags,
-    ]
-    .concat();
+    let common = [
+        "--scrape.interval=1s",
+        "--scrape.source=conversations,agents",
+        "--scrape.conversation-max-age=3650d",
+    ];
+    let flags = [&common, flags].concat();
     let exporter = kapso.watched(&flags).await.ready().await;
     kapso.simulator.set_faults(faults);
     tokio::time::sleep(traffic_time()).await;

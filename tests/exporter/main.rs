@@ -8,6 +8,10 @@
     clippy::cast_possible_truncation
 )]
 
+mod answers;
 mod bad_input;
+mod command_line;
+mod economy;
 mod exactness;
+mod serving;
 mod support;

@@ -23,7 +23,7 @@ impl Exposition {
                 let (name, help) = help.split_once(' ').unwrap();
                 assert!(!help.is_empty() && helped.insert(name.to_owned()), "{line}");
             } else if let Some(kind) = line.strip_prefix("# TYPE ") {
-                family = kind.split_once(' ').unwrap().0.to_owned();
+                kind.split_once(' ').unwrap().0.clone_into(&mut family);
                 assert!(
                     helped.contains(&family) && exposition.families.insert(family.clone()),
                     "{line}"

@@ -2,12 +2,12 @@
 
 use kapso_exporter::{
     clock::Clock,
-    simulator::{DEFAULT_KEY, Scenario, Simulator},
+    simulator::{Api, DEFAULT_KEY, Scenario, Simulator},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::Exporter;
+use super::{Exporter, wait_for};
 
 /// A simulated Kapso that is served until it is dropped.
 pub struct Kapso {
@@ -41,20 +41,62 @@ impl Kapso {
         self.watched_with_key(DEFAULT_KEY, args).await
     }
 
+    /// The same, within the budget that it finds by itself.
+    pub async fn watched_within_default_budget(&self, args: &[&str]) -> Exporter {
+        let legacy = format!("http://127.0.0.1:{}/api/v1", self.port);
+        let urls = [
+            "--kapso.platform-url",
+            &self.platform_url(),
+            "--kapso.legacy-url",
+            &legacy,
+        ];
+        Exporter::start(&[&urls, args].concat(), &[("KAPSO_API_KEY", DEFAULT_KEY)]).await
+    }
+
+    /// Base URL of its Platform API.
+    pub fn platform_url(&self) -> String {
+        format!("http://127.0.0.1:{}/platform/v1", self.port)
+    }
+
+    /// Ids of its first workflow (or agent) and first conversation.
+    pub fn first(&self, api: Api) -> (String, String) {
+        (
+            self.simulator.workflow_ids(api).remove(0),
+            self.simulator.conversation_ids(api).remove(0),
+        )
+    }
+
+    /// Waits until two more sweeps are complete, of which the second one began after the call.
+    pub async fn swept_twice(&self, exporter: &Exporter) {
+        let sweeps = async || {
+            exporter
+                .scrape()
+                .await
+                .sum("kapso_exporter_sweeps_total", &[("result", "complete")])
+        };
+        let before = sweeps().await;
+        wait_for("two sweeps", async || sweeps().await >= before + 2.0).await;
+    }
+
     /// The same, with another key.
     pub async fn watched_with_key(&self, key: &str, args: &[&str]) -> Exporter {
         watch(self.port, key, args).await
     }
 }
 
-/// Starts an exporter that watches whatever is on this port.
+/// Starts an exporter that watches whatever is on this port. These flags win over the usual ones.
 pub async fn watch(port: u16, key: &str, args: &[&str]) -> Exporter {
     let platform = format!("http://127.0.0.1:{port}/platform/v1");
     let legacy = format!("http://127.0.0.1:{port}/api/v1");
-    let ample = ["--scrape.requests-per-minute", "100000"];
-    let own_budget = args.contains(&ample[0]);
-    let urls = ["--kapso.platform-url", &platform, "--kapso.legacy-url", &legacy];
-    let budget = if own_budget { &[][..] } else { &ample };
-    let args = [&urls, budget, args].concat();
-    Exporter::start(&args, &[("KAPSO_API_KEY", key)]).await
+    let mut all = Vec::new();
+    for (flag, value) in [
+        ("--kapso.platform-url", platform.as_str()),
+        ("--kapso.legacy-url", &legacy),
+        ("--scrape.requests-per-minute", "100000"),
+    ] {
+        if !args.iter().any(|arg| arg.starts_with(flag)) {
+            all.extend([flag, value]);
+        }
+    }
+    Exporter::start(&[&all, args].concat(), &[("KAPSO_API_KEY", key)]).await
 }

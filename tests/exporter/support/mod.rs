@@ -9,7 +9,7 @@ mod program;
 pub use self::{
     exposition::Exposition,
     judge::{differences, wait_until_equal},
-    kapso::Kapso,
+    kapso::{Kapso, watch},
     program::{Exporter, Finished, run_to_end},
 };
 

@@ -56,6 +56,15 @@ pub async fn run_to_end(args: &[&str], env: &[(&str, &str)]) -> Finished {
 impl Exporter {
     /// Starts the exporter on a free port and waits until it listens.
     pub async fn start(args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::spawn(args, env).await
+    }
+
+    /// Starts another of the program's servers in the same way.
+    pub async fn start_command(args: &[&str]) -> Self {
+        Self::spawn(args, &[]).await
+    }
+
+    async fn spawn(args: &[&str], env: &[(&str, &str)]) -> Self {
         let args = [args, &["--web.listen-address", "127.0.0.1:0"]].concat();
         let mut child = command(&args, env).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
@@ -63,7 +72,7 @@ impl Exporter {
         let to = log.clone();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
-                *to.lock().unwrap() += &format!("{line}\n");
+                to.lock().unwrap().extend([line.as_str(), "\n"]);
             }
         });
         let mut exporter = Self {

@@ -1,0 +1,494 @@
+use super::*;
+use crate::execution::{ConversationStatus, Handoff, HandoffReason, HandoffSource, Status, Step};
+
+/// Seconds since watching began.
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+const HOUR: i64 = 3600;
+
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::new(Settings {
+        lookback: SignedDuration::from_hours(24),
+        conversation_max_age: SignedDuration::from_hours(24 * 7),
+        buckets: Buckets::default(),
+    });
+    ledger.watch_from(at(0));
+    ledger
+}
+
+/// An execution of workflow `w` that started at `start` and had its last event at `event`.
+fn execution(id: &str, status: Status, start: i64, event: i64) -> Execution {
+    let handoff = Handoff {
+        at: Some(at(event)),
+        source: HandoffSource::Unknown,
+        reason: HandoffReason::None,
+    };
+    Execution {
+        id: id.into(),
+        workflow: Some(Workflow {
+            id: "w".into(),
+            name: Some("Orders".into()),
+        }),
+        status,
+        started_at: Some(at(start)),
+        last_event_at: Some(at(event)),
+        ended_at: Some(at(event)).filter(|_| status.is_finished()),
+        handoff: (status == Status::Handoff).then_some(handoff),
+        step: None,
+    }
+}
+
+/// Reads a list of pages at `now`; returns how many of them the ledger asked for.
+fn read(ledger: &mut Ledger, pages: &[&[Execution]], now: i64) -> usize {
+    let mut listing = ledger.open(&"c".into(), true);
+    for (index, items) in pages.iter().enumerate() {
+        let last = index + 1 == pages.len();
+        let page = Page {
+            items: items.to_vec(),
+            bad_items: 0,
+            as_of: at(now),
+            last,
+        };
+        if !ledger.read(&mut listing, &page, at(now)) {
+            ledger.close(&listing, at(now));
+            return index + 1;
+        }
+    }
+    panic!("the last page is never followed by another");
+}
+
+fn totals(ledger: &Ledger) -> &Totals {
+    &ledger.accounts()[0].totals
+}
+
+/// Counts of (started, handoffs, ended, failed).
+fn counted(ledger: &Ledger) -> (u64, u64, u64, u64) {
+    let totals = totals(ledger);
+    (
+        totals.started,
+        totals.handoffs.values().sum(),
+        totals.ended,
+        totals.failed,
+    )
+}
+
+fn shown(ledger: &Ledger, status: Status, now: i64) -> u64 {
+    let place = Status::ALL.iter().position(|&s| s == status).unwrap();
+    ledger
+        .current(at(now))
+        .workflows
+        .iter()
+        .map(|by_status| by_status[place].count)
+        .sum()
+}
+
+#[test]
+fn a_life_is_counted_once_however_often_it_is_listed() {
+    let mut ledger = ledger();
+    for (status, event) in [
+        (Status::Running, 10),
+        (Status::Handoff, 20),
+        (Status::Running, 30),
+        (Status::Handoff, 40),
+        (Status::Failed, 50),
+    ] {
+        for again in 0..3 {
+            read(
+                &mut ledger,
+                &[&[execution("e", status, 10, event)]],
+                event + again,
+            );
+        }
+    }
+    assert_eq!(counted(&ledger), (1, 2, 0, 1));
+    let totals = totals(&ledger);
+    assert_eq!(
+        (totals.failed_duration.count(), totals.failed_duration.sum()),
+        (1, 40.0)
+    );
+    assert_eq!(
+        (totals.time_to_handoff.count(), totals.time_to_handoff.sum()),
+        (1, 10.0)
+    );
+    assert_eq!(totals.detection_delay.count(), 3);
+}
+
+#[test]
+fn what_happened_before_the_watch_is_history_whenever_it_is_found() {
+    let mut ledger = ledger();
+    let old = [
+        execution("open", Status::Handoff, -50, -20),
+        execution("ended", Status::Ended, -90, -60),
+    ];
+    read(&mut ledger, &[&old], 3 * HOUR);
+    assert_eq!(counted(&ledger), (0, 0, 0, 0));
+    assert_eq!(
+        (
+            shown(&ledger, Status::Handoff, 3 * HOUR),
+            shown(&ledger, Status::Ended, 3 * HOUR)
+        ),
+        (1, 1)
+    );
+}
+
+#[test]
+fn what_began_before_the_watch_and_ends_in_it_counts_its_end_only() {
+    let mut ledger = ledger();
+    read(&mut ledger, &[&[execution("e", Status::Waiting, -50, -20)]], 10);
+    read(&mut ledger, &[&[execution("e", Status::Ended, -50, 15)]], 20);
+    assert_eq!(counted(&ledger), (0, 0, 1, 0));
+    assert_eq!(totals(&ledger).ended_duration.sum(), 65.0);
+}
+
+#[test]
+fn a_whole_life_between_two_readings_counts_whole() {
+    let mut ledger = ledger();
+    read(&mut ledger, &[&[execution("e", Status::Failed, 10, 20)]], 60);
+    assert_eq!(counted(&ledger), (1, 0, 0, 1));
+}
+
+#[test]
+fn a_final_status_that_changes_is_followed_and_not_counted_again() {
+    let mut ledger = ledger();
+    read(&mut ledger, &[&[execution("e", Status::Ended, 10, 20)]], 30);
+    read(&mut ledger, &[&[execution("e", Status::Running, 10, 40)]], 50);
+    assert_eq!(
+        (
+            shown(&ledger, Status::Running, 50),
+            shown(&ledger, Status::Ended, 50)
+        ),
+        (1, 0)
+    );
+    read(&mut ledger, &[&[execution("e", Status::Failed, 10, 60)]], 70);
+    assert_eq!(counted(&ledger), (1, 0, 1, 0));
+    assert_eq!(shown(&ledger, Status::Failed, 70), 1);
+}
+
+#[test]
+fn an_answer_that_was_overtaken_is_ignored() {
+    let mut ledger = ledger();
+    let page = |status, event, as_of| Page {
+        items: vec![execution("e", status, 10, event)],
+        bad_items: 0,
+        as_of: at(as_of),
+        last: true,
+    };
+    let (mut first, mut second) = (ledger.open(&"c".into(), true), ledger.open(&"c".into(), true));
+    ledger.read(&mut second, &page(Status::Ended, 30, 31), at(33));
+    ledger.read(&mut first, &page(Status::Running, 20, 29), at(34));
+    assert_eq!(
+        (
+            shown(&ledger, Status::Ended, 40),
+            shown(&ledger, Status::Running, 40)
+        ),
+        (1, 0)
+    );
+}
+
+#[test]
+fn finished_executions_leave_after_the_lookback_and_are_never_counted_again() {
+    let mut ledger = ledger();
+    let done = [
+        execution("b", Status::Ended, 20, 30),
+        execution("a", Status::Failed, 10, 15),
+    ];
+    read(&mut ledger, &[&done], 60);
+    assert_eq!(shown(&ledger, Status::Ended, 24 * HOUR), 1);
+    assert_eq!(shown(&ledger, Status::Ended, 25 * HOUR), 0);
+    read(&mut ledger, &[&done], 25 * HOUR);
+    assert_eq!(ledger.remembered(), 0);
+    read(&mut ledger, &[&done], 26 * HOUR);
+    let new = execution("c", Status::Ended, 26 * HOUR + 1, 26 * HOUR + 9);
+    read(
+        &mut ledger,
+        &[&[new, done[0].clone(), done[1].clone()]],
+        27 * HOUR,
+    );
+    assert_eq!(counted(&ledger), (3, 0, 2, 1));
+}
+
+#[test]
+fn nothing_is_forgotten_before_its_list_was_read_to_the_end() {
+    let mut ledger = ledger();
+    let mut listing = ledger.open(&"c".into(), true);
+    let items = vec![execution("b", Status::Ended, 20, 30)];
+    ledger.read(
+        &mut listing,
+        &Page {
+            items,
+            bad_items: 0,
+            as_of: at(60),
+            last: false,
+        },
+        at(60),
+    );
+    // The reading breaks off here; days later the list is read whole, and it holds an older one as well.
+    ledger.prune(at(50 * HOUR));
+    let all = [
+        execution("b", Status::Ended, 20, 30),
+        execution("a", Status::Ended, 10, 15),
+    ];
+    read(&mut ledger, &[&all], 51 * HOUR);
+    assert_eq!(counted(&ledger), (2, 0, 2, 0));
+}
+
+#[test]
+fn an_old_execution_that_ends_at_last_is_counted_although_younger_ones_are_forgotten() {
+    let mut ledger = ledger();
+    let long = |status, event| execution("long", status, 5, event);
+    read(
+        &mut ledger,
+        &[&[execution("b", Status::Ended, 20, 30), long(Status::Waiting, 9)]],
+        60,
+    );
+    read(
+        &mut ledger,
+        &[&[execution("b", Status::Ended, 20, 30), long(Status::Waiting, 9)]],
+        30 * HOUR,
+    );
+    assert_eq!(ledger.remembered(), 1);
+    read(
+        &mut ledger,
+        &[&[
+            execution("b", Status::Ended, 20, 30),
+            long(Status::Ended, 31 * HOUR),
+        ]],
+        32 * HOUR,
+    );
+    assert_eq!(counted(&ledger), (2, 0, 2, 0));
+}
+
+#[test]
+fn reading_stops_at_the_first_page_beyond_which_nothing_can_have_changed() {
+    let mut ledger = ledger();
+    let page = |from: i64| -> Vec<Execution> {
+        (0..3)
+            .map(|n| execution(&format!("{}", from - n), Status::Ended, from - n, from - n + 1))
+            .collect()
+    };
+    let (newest, middle, oldest) = (page(300), page(200), page(100));
+    let pages: [&[Execution]; 3] = [&newest, &middle, &oldest];
+    assert_eq!(read(&mut ledger, &pages, 400), 3, "the first time all is read");
+    assert_eq!(read(&mut ledger, &pages, 460), 1);
+    let mut open = oldest.clone();
+    open[1] = execution("99", Status::Waiting, 99, 470);
+    read(&mut ledger, &[&newest, &middle, &open], 480);
+    assert_eq!(
+        shown(&ledger, Status::Waiting, 480),
+        0,
+        "what ended does not come back unasked"
+    );
+    let all_new = page(500);
+    assert_eq!(
+        read(&mut ledger, &[&all_new, &newest, &middle, &oldest], 520),
+        2,
+        "up to what is known"
+    );
+}
+
+#[test]
+fn reading_goes_on_to_the_oldest_open_execution() {
+    let mut ledger = ledger();
+    let (young, old) = (
+        execution("b", Status::Ended, 20, 30),
+        execution("a", Status::Waiting, 10, 15),
+    );
+    for now in [60, 120] {
+        assert_eq!(
+            read(
+                &mut ledger,
+                &[
+                    &[young.clone()],
+                    &[old.clone()],
+                    &[execution("0", Status::Ended, 1, 2)]
+                ],
+                now
+            ),
+            3 - usize::from(now > 60)
+        );
+    }
+}
+
+#[test]
+fn a_list_in_another_order_is_always_read_to_the_end() {
+    let mut ledger = ledger();
+    let (a, b) = (
+        execution("a", Status::Ended, 10, 15),
+        execution("b", Status::Ended, 20, 30),
+    );
+    for now in [60, 120] {
+        assert_eq!(
+            read(
+                &mut ledger,
+                &[&[a.clone(), b.clone()], &[execution("0", Status::Ended, 1, 2)]],
+                now
+            ),
+            2
+        );
+    }
+}
+
+#[test]
+fn an_open_execution_that_is_listed_no_more_leaves_the_gauges_and_may_come_back() {
+    let mut ledger = ledger();
+    let open = execution("e", Status::Running, 10, 15);
+    read(&mut ledger, &[&[open.clone()]], 20);
+    read(&mut ledger, &[&[]], 30);
+    assert_eq!(
+        (shown(&ledger, Status::Running, 30), ledger.open_executions()),
+        (0, 0)
+    );
+    read(&mut ledger, &[&[open]], 40);
+    assert_eq!(
+        (shown(&ledger, Status::Running, 40), ledger.open_executions()),
+        (1, 1)
+    );
+    assert_eq!(counted(&ledger), (1, 0, 0, 0));
+}
+
+#[test]
+fn a_deleted_conversation_takes_its_executions_out_of_the_gauges() {
+    let mut ledger = ledger();
+    read(
+        &mut ledger,
+        &[&[
+            execution("b", Status::Running, 10, 15),
+            execution("a", Status::Ended, 1, 9),
+        ]],
+        20,
+    );
+    assert!(ledger.forget_conversation(&"c".into()));
+    assert!(
+        !ledger.forget_conversation(&"c".into()),
+        "is no news the second time"
+    );
+    assert_eq!(
+        (
+            shown(&ledger, Status::Running, 30),
+            shown(&ledger, Status::Ended, 30)
+        ),
+        (0, 0)
+    );
+    assert_eq!(
+        (ledger.open_executions(), ledger.current(at(30)).conversations),
+        (0, [0, 0, 0])
+    );
+    assert_eq!(counted(&ledger), (2, 0, 1, 0));
+}
+
+#[test]
+fn an_item_that_cannot_be_read_keeps_its_list_in_doubt() {
+    let mut ledger = ledger();
+    let mut listing = ledger.open(&"c".into(), true);
+    let page = Page {
+        items: vec![execution("b", Status::Ended, 20, 30)],
+        bad_items: 1,
+        as_of: at(60),
+        last: true,
+    };
+    ledger.read(&mut listing, &page, at(60));
+    ledger.close(&listing, at(60));
+    ledger.prune(at(50 * HOUR));
+    assert_eq!((ledger.remembered(), ledger.records()[0].clean), (1, false));
+    read(
+        &mut ledger,
+        &[&[
+            execution("b", Status::Ended, 20, 30),
+            execution("a", Status::Ended, 10, 15),
+        ]],
+        51 * HOUR,
+    );
+    assert_eq!(counted(&ledger), (2, 0, 2, 0));
+}
+
+#[test]
+fn a_workflow_that_is_renamed_keeps_its_account() {
+    let mut ledger = ledger();
+    read(&mut ledger, &[&[execution("e", Status::Running, 10, 15)]], 20);
+    let workflow = Workflow {
+        id: "w".into(),
+        name: Some("Order Desk".into()),
+    };
+    let items = vec![ListedWorkflow {
+        workflow,
+        execution_count: Some(7),
+    }];
+    ledger.learn_workflows(&Page {
+        items,
+        bad_items: 0,
+        as_of: at(30),
+        last: true,
+    });
+    let [account] = ledger.accounts() else {
+        panic!("one account")
+    };
+    assert_eq!(
+        (account.name(), account.execution_count, account.totals.started),
+        ("Order Desk", Some(7), 1)
+    );
+}
+
+#[test]
+fn open_executions_show_their_oldest_times_idle_times_and_steps() {
+    let mut ledger = ledger();
+    let step = Step {
+        identifier: "wait".into(),
+        step_type: "FlowWaitStep".into(),
+    };
+    let waiting = |id, start, event| Execution {
+        step: Some(step.clone()),
+        ..execution(id, Status::Waiting, start, event)
+    };
+    read(&mut ledger, &[&[waiting("b", 20, 25), waiting("a", 10, 45)]], 50);
+    let current = ledger.current(at(85));
+    let place = Status::ALL.iter().position(|&s| s == Status::Waiting).unwrap();
+    let sum = &current.workflows[0][place];
+    assert_eq!((sum.oldest_start, sum.oldest_event), (Some(at(10)), Some(at(25))));
+    assert_eq!((sum.idle.count(), sum.idle.sum()), (2, 100.0));
+    assert_eq!(
+        current.steps,
+        [(
+            AtStep {
+                workflow: 0,
+                status: Status::Waiting,
+                step
+            },
+            2
+        )]
+        .into()
+    );
+}
+
+#[test]
+fn conversations_count_while_they_are_watched() {
+    let mut ledger = ledger();
+    let conversation = |id: &str, status, active: i64| Conversation {
+        id: id.into(),
+        status,
+        last_active_at: Some(at(active)),
+    };
+    let items = vec![
+        conversation("c", ConversationStatus::Ended, -8 * 24 * HOUR),
+        conversation("d", ConversationStatus::Active, 0),
+        conversation("e", ConversationStatus::Active, -8 * 24 * HOUR),
+    ];
+    ledger.learn_conversations(&Page {
+        items,
+        bad_items: 0,
+        as_of: at(1),
+        last: true,
+    });
+    assert_eq!(ledger.current(at(10)).conversations, [1, 0, 0]);
+    read(
+        &mut ledger,
+        &[&[execution("x", Status::Waiting, -9 * 24 * HOUR, 0)]],
+        10,
+    );
+    assert_eq!(
+        ledger.current(at(10)).conversations,
+        [1, 1, 0],
+        "an open execution keeps its conversation watched"
+    );
+}

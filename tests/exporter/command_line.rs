@@ -1,0 +1,186 @@
+//! What a user may get wrong on the command line: exit code 2 and a sentence that names the flag and what is
+//! allowed.
+
+use crate::support::{Exporter, Finished, run_to_end};
+
+const KEY: (&str, &str) = ("KAPSO_API_KEY", "k");
+
+async fn refused(args: &[&str], env: &[(&str, &str)]) -> String {
+    let Finished { code, stdout, stderr } = run_to_end(args, env).await;
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{args:?}: {stderr}");
+    stderr
+}
+
+#[tokio::test]
+async fn without_a_key_it_says_where_to_put_one() {
+    assert_eq!(
+        refused(&[], &[]).await,
+        "error: no API key: set KAPSO_API_KEY, or name a file with --kapso.api-key-file (--demo needs none)\n"
+    );
+}
+
+#[tokio::test]
+async fn an_empty_key_is_no_key() {
+    assert_eq!(
+        refused(&[], &[("KAPSO_API_KEY", "  ")]).await,
+        "error: the API key is empty: KAPSO_API_KEY\n"
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_stand_in_a_header_is_refused_without_showing_it() {
+    let error = refused(&[], &[("KAPSO_API_KEY", "sec\nret")]).await;
+    assert_eq!(
+        error,
+        "error: the API key must be one line of visible ASCII characters: KAPSO_API_KEY\n"
+    );
+}
+
+#[tokio::test]
+async fn a_key_file_that_cannot_be_read_is_named() {
+    let error = refused(&["--kapso.api-key-file", "/does/not/exist"], &[]).await;
+    let start = "error: cannot read --kapso.api-key-file /does/not/exist: No such file or directory";
+    assert!(error.starts_with(start), "{error}");
+}
+
+#[tokio::test]
+async fn an_empty_key_file_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let error = refused(&["--kapso.api-key-file", path], &[KEY]).await;
+    assert_eq!(
+        error,
+        format!("error: the API key is empty: --kapso.api-key-file {path}\n")
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_value_is_answered_with_the_flag_and_what_is_allowed() {
+    for (flag, value, allowed) in [
+        (
+            "--kapso.platform-url",
+            "api.kapso.ai",
+            "an http or https URL without credentials",
+        ),
+        (
+            "--kapso.legacy-url",
+            "ftp://app.kapso.ai",
+            "an http or https URL without credentials",
+        ),
+        ("--scrape.source", "orders", "none of: conversations, agents"),
+        ("--scrape.conversation", "a/b", "the id of a conversation"),
+        (
+            "--scrape.interval",
+            "soon",
+            "a duration from 1s to 24h, such as 30s, 5m or 7d",
+        ),
+        ("--scrape.interval", "0s", "a duration from 1s to 24h"),
+        ("--scrape.lookback", "-1h", "a duration from 1m to 365d"),
+        (
+            "--scrape.conversation-max-age",
+            "1s",
+            "a duration from 1h to 3650d",
+        ),
+        (
+            "--scrape.requests-per-minute",
+            "0",
+            "a whole number from 1 to 100000",
+        ),
+        (
+            "--scrape.requests-per-minute",
+            "many",
+            "a whole number from 1 to 100000",
+        ),
+        ("--scrape.timeout", "1h", "a duration from 100ms to 5m"),
+        (
+            "--metrics.max-series",
+            "10",
+            "a whole number from 1000 to 10000000",
+        ),
+        ("--web.listen-address", "10110", "[HOST]:PORT, such as :10110"),
+        ("--web.telemetry-path", "/-/ready", "a path such as /metrics"),
+        ("--log.level", "loud", "debug, info, warn, error"),
+        ("--log.format", "xml", "logfmt, json"),
+    ] {
+        let error = refused(&[&format!("{flag}={value}")], &[KEY]).await;
+        for part in [flag, value, allowed] {
+            assert!(error.contains(part), "{flag}={value}: {part} is not in: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn environment_variables_are_checked_like_flags() {
+    let error = refused(&[], &[KEY, ("KAPSO_EXPORTER_SCRAPE_REQUESTS_PER_MINUTE", "none")]).await;
+    assert!(error.contains("--scrape.requests-per-minute"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_flag_is_refused() {
+    assert!(
+        refused(&["--scrape.intervall=5s"], &[KEY])
+            .await
+            .contains("--scrape.interval"),
+        "and the near one offered"
+    );
+}
+
+#[tokio::test]
+async fn the_demo_and_a_real_api_exclude_each_other() {
+    let error = refused(&["--demo", "--kapso.platform-url=http://127.0.0.1:1"], &[]).await;
+    assert!(error.contains("cannot be used with"), "{error}");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let Finished { code, stderr, .. } = run_to_end(&["--demo", "--web.listen-address", &address], &[]).await;
+    assert_eq!(code, Some(1));
+    let expected =
+        format!("error: cannot listen on {address} (--web.listen-address): Address already in use");
+    assert!(stderr.contains(&expected), "{stderr}");
+}
+
+#[tokio::test]
+async fn flags_can_come_from_the_environment() {
+    let env = [
+        ("KAPSO_EXPORTER_DEMO", "true"),
+        ("KAPSO_EXPORTER_WEB_TELEMETRY_PATH", "/kapso"),
+    ];
+    let exporter = Exporter::start(&[], &env).await.ready().await;
+    assert_eq!(exporter.get("/kapso").await.0, 200);
+    assert_eq!(exporter.get("/metrics").await.0, 404);
+}
+
+#[tokio::test]
+async fn help_names_every_flag_and_its_variable() {
+    let Finished { code, stdout, .. } = run_to_end(&["--help"], &[("KAPSO_API_KEY", "marked-secret")]).await;
+    assert_eq!(code, Some(0));
+    for flag in [
+        "kapso.api-key-file",
+        "kapso.platform-url",
+        "kapso.legacy-url",
+        "scrape.source",
+        "scrape.conversation",
+        "scrape.interval",
+        "scrape.lookback",
+        "scrape.conversation-max-age",
+        "scrape.requests-per-minute",
+        "scrape.timeout",
+        "metrics.max-series",
+        "metrics.max-conversations",
+        "web.listen-address",
+        "web.telemetry-path",
+        "log.level",
+        "log.format",
+        "demo",
+    ] {
+        let variable = format!("KAPSO_EXPORTER_{}", flag.to_uppercase().replace(['.', '-'], "_"));
+        assert!(
+            stdout.contains(&format!("--{flag}")) && stdout.contains(&variable),
+            "{flag}"
+        );
+    }
+    assert!(!stdout.contains("marked-secret"));
+}

@@ -1,0 +1,170 @@
+//! What it costs: conversations at rest are free, long lists are not read to the end again, the budget holds.
+
+use std::time::Duration;
+
+use kapso_exporter::simulator::{Api, RequestRecord, Scenario};
+
+use crate::support::{Exporter, Kapso, wait_for};
+
+const EVERY_SECOND: &str = "--scrape.interval=1s";
+
+/// The list requests that the next two sweeps make.
+async fn lists_of_two_sweeps(kapso: &Kapso, exporter: &Exporter) -> Vec<RequestRecord> {
+    let before = kapso.simulator.requests().len();
+    kapso.swept_twice(exporter).await;
+    let requests = kapso.simulator.requests().split_off(before);
+    requests
+        .into_iter()
+        .filter(|request| request.endpoint == "flow_executions")
+        .collect()
+}
+
+#[tokio::test]
+async fn conversations_at_rest_cost_nothing() {
+    let kapso = Kapso::start(Scenario {
+        conversations: 50,
+        history: 100,
+        ..Scenario::quiet(1)
+    })
+    .await;
+    let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
+    // Their last activity may be so recent that an execution could still follow it.
+    let recent = lists_of_two_sweeps(&kapso, &exporter).await.len();
+    assert!(recent <= 6, "{recent} of 50 conversations were listed twice");
+}
+
+#[tokio::test]
+async fn a_long_list_is_read_to_the_end_once_and_then_only_its_first_page() {
+    let scenario = Scenario {
+        busy_conversation: 350,
+        conversations: 1,
+        ..Scenario::quiet(1)
+    };
+    let kapso = Kapso::start(scenario).await;
+    let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
+    let first = kapso
+        .simulator
+        .requests()
+        .iter()
+        .filter(|r| r.endpoint == "flow_executions")
+        .count();
+    assert_eq!(first, 4, "350 executions are four pages");
+
+    let (workflow, conversation) = kapso.first(Api::Platform);
+    kapso
+        .simulator
+        .start(Api::Platform, &workflow, Some(&conversation))
+        .unwrap();
+    wait_for("the start", async || {
+        exporter.scrape().await.sum("kapso_executions_started_total", &[]) == 1.0
+    })
+    .await;
+    let lists = lists_of_two_sweeps(&kapso, &exporter).await;
+    assert!(
+        !lists.is_empty() && lists.iter().all(|request| !request.query.contains("after")),
+        "{lists:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_old_open_execution_is_followed_to_its_page() {
+    let scenario = Scenario {
+        busy_conversation: 150,
+        conversations: 1,
+        ..Scenario::quiet(1)
+    };
+    let kapso = Kapso::start(scenario).await;
+    let (workflow, conversation) = kapso.first(Api::Platform);
+    let long_ago = kapso.simulator.now() - Duration::from_hours(24 * 200);
+    let id = kapso
+        .simulator
+        .start_at(Api::Platform, &workflow, Some(&conversation), long_ago)
+        .unwrap();
+    let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
+    assert_eq!(
+        exporter
+            .scrape()
+            .await
+            .sum("kapso_executions", &[("status", "running")]),
+        1.0
+    );
+    kapso.simulator.transition(&id, "failed").unwrap();
+    wait_for("its failure", async || {
+        exporter
+            .scrape()
+            .await
+            .sum("kapso_executions_finished_total", &[("status", "failed")])
+            == 1.0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_the_conversations_that_were_asked_for_are_asked_for() {
+    let kapso = Kapso::start(Scenario::quiet(1)).await;
+    let (workflow, conversation) = kapso.first(Api::Platform);
+    kapso
+        .simulator
+        .start(Api::Platform, &workflow, Some(&conversation))
+        .unwrap();
+    let exporter = kapso
+        .watched(&[EVERY_SECOND, "--scrape.conversation", &conversation])
+        .await
+        .ready()
+        .await;
+    assert_eq!(
+        exporter
+            .scrape()
+            .await
+            .sum("kapso_executions", &[("status", "running")]),
+        1.0
+    );
+    let own = format!("/whatsapp/conversations/{conversation}/flow_executions");
+    for request in kapso.simulator.requests() {
+        assert!(
+            request.path.ends_with("/workflows") || request.path.ends_with(&own),
+            "{request:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn half_of_the_reported_limit_is_never_exceeded_and_no_request_is_refused() {
+    let scenario = Scenario {
+        conversations: 100,
+        rate_limit: Some(60),
+        ..Scenario::quiet(1)
+    };
+    let kapso = Kapso::start(scenario).await;
+    let flags = [EVERY_SECOND, "--scrape.conversation-max-age=3650d"];
+    let exporter = kapso.watched_within_default_budget(&flags).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(kapso.simulator.busiest_minute(), 30);
+    let scrape = exporter.scrape().await;
+    assert_eq!(scrape.value("kapso_exporter_api_rate_limit", &[]), Some(60.0));
+    assert_eq!(scrape.value("kapso_exporter_api_request_budget", &[]), Some(30.0));
+    assert_eq!(
+        scrape.sum("kapso_exporter_api_requests_total", &[("code", "429")]),
+        0.0
+    );
+}
+
+#[tokio::test]
+async fn a_budget_above_the_limit_is_said() {
+    let kapso = Kapso::start(Scenario {
+        rate_limit: Some(60),
+        ..Scenario::quiet(1)
+    })
+    .await;
+    let exporter = kapso
+        .watched(&["--scrape.requests-per-minute=61"])
+        .await
+        .ready()
+        .await;
+    let log = exporter.log();
+    assert!(
+        log.contains("--scrape.requests-per-minute is above the limit"),
+        "{log}"
+    );
+    assert!(log.contains("limit=60 budget=61"), "{log}");
+}
