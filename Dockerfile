@@ -24,7 +24,7 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["bash", "-c", "\
 port=${KAPSO_EXPORTER_WEB_LISTEN_ADDRESS##*:}; \
 exec 3<>/dev/tcp/127.0.0.1/${port:-10110} || exit 1; \
 printf 'GET /-/healthy HTTP/1.0\\r\\n\\r\\n' >&3; \
-read -r _ code _ <&3; [[ $code == 200 ]]"]
+read -rt 4 _ code _ <&3; [[ $code == 200 ]]"]
 
 ENTRYPOINT ["/usr/local/bin/kapso-exporter"]
 

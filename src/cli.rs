@@ -1,10 +1,6 @@
 //! The command line. Field docs are the help texts; every flag also reads an environment variable.
 
-#![allow(
-    missing_docs,
-    clippy::doc_markdown,
-    reason = "doc comments here are help texts"
-)]
+#![allow(missing_docs, clippy::doc_markdown, reason = "doc comments here are help texts")]
 
 use std::path::PathBuf;
 
@@ -62,11 +58,7 @@ pub struct Serve {
 #[command(next_help_heading = "Kapso")]
 pub struct Kapso {
     /// File that holds the API key, instead of the environment variable KAPSO_API_KEY
-    #[arg(
-        long = "kapso.api-key-file",
-        env = "KAPSO_EXPORTER_KAPSO_API_KEY_FILE",
-        value_name = "FILE"
-    )]
+    #[arg(long = "kapso.api-key-file", env = "KAPSO_EXPORTER_KAPSO_API_KEY_FILE", value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
     /// Base URL of the Platform API
     #[arg(long = "kapso.platform-url", env = "KAPSO_EXPORTER_KAPSO_PLATFORM_URL", value_name = "URL",

@@ -33,9 +33,7 @@ impl Clock {
     #[must_use]
     pub fn skewed(&self, skew: SignedDuration) -> Self {
         let clock = self.clone();
-        Self(Arc::new(move || {
-            clock.now().saturating_add(skew).unwrap_or(Timestamp::MAX)
-        }))
+        Self(Arc::new(move || clock.now().saturating_add(skew).unwrap_or(Timestamp::MAX)))
     }
 
     /// The time now.

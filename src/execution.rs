@@ -99,14 +99,8 @@ pub enum Status {
 
 impl Status {
     /// Every status, in the order of its label value.
-    pub const ALL: [Self; 6] = [
-        Self::Ended,
-        Self::Failed,
-        Self::Handoff,
-        Self::Running,
-        Self::Unknown,
-        Self::Waiting,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Ended, Self::Failed, Self::Handoff, Self::Running, Self::Unknown, Self::Waiting];
     /// The open statuses, in the order of their label values.
     pub const OPEN: [Self; 4] = [Self::Handoff, Self::Running, Self::Unknown, Self::Waiting];
 
@@ -306,18 +300,12 @@ pub struct Page<T> {
 /// are never negative, however two clocks disagree.
 #[must_use]
 pub fn seconds_between(earlier: Timestamp, later: Timestamp) -> f64 {
-    later
-        .duration_since(earlier)
-        .max(SignedDuration::ZERO)
-        .as_secs_f64()
+    later.duration_since(earlier).max(SignedDuration::ZERO).as_secs_f64()
 }
 
 /// A moment as seconds since the Unix epoch, to the microsecond: the value of a `_timestamp_seconds` metric.
 #[must_use]
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "microseconds since 1970 fit 53 bits until the year 2255"
-)]
+#[allow(clippy::cast_precision_loss, reason = "microseconds since 1970 fit 53 bits until the year 2255")]
 pub fn unix_seconds(at: Timestamp) -> f64 {
     at.as_microsecond() as f64 / 1e6
 }

@@ -62,16 +62,12 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     let (clock, shutdown) = (Clock::system(), CancellationToken::new());
     stop_on_signal(shutdown.clone()).map_err(|error| Failure::Run(error.into()))?;
     if let Some(Command::Simulate(flags)) = cli.command {
-        return simulate::simulate(flags, clock, shutdown)
-            .await
-            .map_err(Failure::Run);
+        return simulate::simulate(flags, clock, shutdown).await.map_err(Failure::Run);
     }
     let demo = cli.serve.demo;
     let mut config = Config::load(cli.serve).map_err(Failure::Usage)?;
     if demo {
-        serve::embed_simulator(&mut config, &clock, &shutdown)
-            .await
-            .map_err(Failure::Run)?;
+        serve::embed_simulator(&mut config, &clock, &shutdown).await.map_err(Failure::Run)?;
     }
     serve::serve(config, clock, shutdown).await.map_err(Failure::Run)
 }

@@ -24,10 +24,7 @@ pub fn init(flags: &Log) {
             registry.with(layer.with_writer(io::stderr)).init();
         }
         Format::Json => {
-            let layer = tracing_subscriber::fmt::layer()
-                .json()
-                .flatten_event(true)
-                .with_target(false);
+            let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
             registry.with(layer.with_writer(io::stderr)).init();
         }
     }

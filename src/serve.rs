@@ -46,9 +46,8 @@ pub async fn embed_simulator(
     clock: &Clock,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")
-        .await
-        .context("cannot bind a port for the simulated Kapso")?;
+    let listener =
+        TcpListener::bind("127.0.0.1:0").await.context("cannot bind a port for the simulated Kapso")?;
     let base = format!("http://{}", listener.local_addr()?);
     config.platform_url = Url::parse(&format!("{base}/platform/v1"))?;
     config.legacy_url = Url::parse(&format!("{base}/api/v1"))?;
@@ -78,19 +77,11 @@ pub async fn serve(config: Config, clock: Clock, shutdown: CancellationToken) ->
     let mut unexpected = None;
     while let Some(ended) = tasks.join_next().await {
         if !shutdown.is_cancelled() {
-            unexpected = Some(
-                ended
-                    .err()
-                    .map_or_else(|| "it returned".into(), |error| error.to_string()),
-            );
+            unexpected = Some(ended.err().map_or_else(|| "it returned".into(), |error| error.to_string()));
             shutdown.cancel();
         }
     }
-    unexpected.map_or(Ok(()), |why| {
-        Err(anyhow::anyhow!(
-            "a part of the exporter ended unexpectedly: {why}"
-        ))
-    })
+    unexpected.map_or(Ok(()), |why| Err(anyhow::anyhow!("a part of the exporter ended unexpectedly: {why}")))
 }
 
 /// Everything that runs, put together.
@@ -129,18 +120,7 @@ impl Wiring {
         let exposition = Arc::new(Exposition::new(registry, exporter.clone(), published)?);
         exposition.render()?;
         let started = clock.now();
-        Ok(Self {
-            config,
-            clock,
-            shutdown,
-            exporter,
-            exposition,
-            status,
-            news,
-            budget,
-            books,
-            started,
-        })
+        Ok(Self { config, clock, shutdown, exporter, exposition, status, news, budget, books, started })
     }
 
     fn app(&self) -> App {
@@ -159,17 +139,8 @@ impl Wiring {
             tasks.spawn(sweeper.run(done));
         }
         let (exposition, status) = (self.exposition.clone(), self.status.clone());
-        tasks.spawn(render_loop(
-            exposition,
-            status,
-            self.news.clone(),
-            self.shutdown.clone(),
-        ));
-        tasks.spawn(grace_period(
-            self.status.clone(),
-            self.config.interval,
-            self.shutdown.clone(),
-        ));
+        tasks.spawn(render_loop(exposition, status, self.news.clone(), self.shutdown.clone()));
+        tasks.spawn(grace_period(self.status.clone(), self.config.interval, self.shutdown.clone()));
     }
 
     fn sweeper(&self, source: Source, book: &Book) -> Sweeper {
@@ -190,11 +161,7 @@ impl Wiring {
 
     /// What is done with a sweep's report.
     fn done(&self) -> impl FnMut(&Report) + Send + 'static {
-        let (exporter, status, news) = (
-            self.exporter.clone(),
-            self.status.clone(),
-            self.news.swept.clone(),
-        );
+        let (exporter, status, news) = (self.exporter.clone(), self.status.clone(), self.news.swept.clone());
         let project = self.config.project.clone();
         move |report| {
             exporter.swept(&project, report);

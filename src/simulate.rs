@@ -28,10 +28,7 @@ pub async fn simulate(flags: Simulate, clock: Clock, shutdown: CancellationToken
         tally = format!("{base}/_simulator/tally"),
         "listening"
     );
-    Simulator::new(scenario(flags), clock)
-        .serve(listener, shutdown)
-        .await
-        .context("cannot serve")
+    Simulator::new(scenario(flags), clock).serve(listener, shutdown).await.context("cannot serve")
 }
 
 fn scenario(flags: Simulate) -> Scenario {
@@ -41,10 +38,7 @@ fn scenario(flags: Simulate) -> Scenario {
         key: flags.key,
         conversations: flags.conversations,
         rate_limit: Some(flags.rate_limit).filter(|&limit| limit > 0),
-        faults: Faults {
-            one_in: flags.fault_one_in,
-            kinds: Fault::ALL.to_vec(),
-        },
+        faults: Faults { one_in: flags.fault_one_in, kinds: Fault::ALL.to_vec() },
         ..scenario
     }
 }

@@ -58,11 +58,7 @@ impl Config {
     /// # Errors
     /// A sentence that names the flag or variable and what is allowed.
     pub fn load(flags: Serve) -> anyhow::Result<Self> {
-        let key = if flags.demo {
-            DEFAULT_KEY.into()
-        } else {
-            key(flags.kapso.api_key_file.as_deref())?
-        };
+        let key = if flags.demo { DEFAULT_KEY.into() } else { key(flags.kapso.api_key_file.as_deref())? };
         Ok(Self {
             project: "default".into(),
             key,
@@ -100,10 +96,7 @@ fn key(file: Option<&Path>) -> anyhow::Result<SecretString> {
     let (key, place) = match file {
         Some(path) => {
             let place = format!("--kapso.api-key-file {}", path.display());
-            (
-                std::fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?,
-                place,
-            )
+            (std::fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?, place)
         }
         None => match env::var(KEY_VARIABLE) {
             Ok(key) => (key, KEY_VARIABLE.into()),

@@ -82,10 +82,7 @@ pub fn url(text: &str) -> Parsed<Url> {
     };
     let allowed = "expected an http or https URL without credentials, query or fragment, such as \
                    https://api.kapso.ai/platform/v1";
-    Url::parse(text.trim())
-        .ok()
-        .filter(usable)
-        .ok_or_else(|| allowed.into())
+    Url::parse(text.trim()).ok().filter(usable).ok_or_else(|| allowed.into())
 }
 
 /// One of `--scrape.source`.
@@ -135,13 +132,7 @@ pub fn max_conversations(text: &str) -> Parsed<usize> {
 
 fn number<T: FromStr + PartialOrd + std::fmt::Display>(text: &str, allowed: RangeInclusive<T>) -> Parsed<T> {
     let number = text.trim().parse().ok().filter(|number| allowed.contains(number));
-    number.ok_or_else(|| {
-        format!(
-            "expected a whole number from {} to {}",
-            allowed.start(),
-            allowed.end()
-        )
-    })
+    number.ok_or_else(|| format!("expected a whole number from {} to {}", allowed.start(), allowed.end()))
 }
 
 /// `--web.listen-address`.
@@ -169,9 +160,7 @@ pub fn telemetry_path(text: &str) -> Parsed<String> {
         return Ok(text.to_owned());
     }
     let reserved = web::RESERVED.join(", ");
-    Err(format!(
-        "expected a path such as /metrics, of letters, digits and '/-_.~', other than {reserved}"
-    ))
+    Err(format!("expected a path such as /metrics, of letters, digits and '/-_.~', other than {reserved}"))
 }
 
 #[cfg(test)]
@@ -183,23 +172,16 @@ mod tests {
         assert_eq!(interval(" 90s ").unwrap().std(), Duration::from_secs(90));
         for bad in ["", "0s", "soon", "-5s", "5", "25h", "999999999999999999999s"] {
             let error = interval(bad).unwrap_err();
-            assert_eq!(
-                error, "expected a duration from 1s to 24h, such as 30s, 5m or 7d",
-                "{bad}"
-            );
+            assert_eq!(error, "expected a duration from 1s to 24h, such as 30s, 5m or 7d", "{bad}");
         }
     }
 
     #[test]
     fn urls_are_plain() {
         assert!(url("http://127.0.0.1:1234/platform/v1").is_ok());
-        for bad in [
-            "",
-            "api.kapso.ai",
-            "ftp://api.kapso.ai",
-            "https://u:p@api.kapso.ai",
-            "https://api.kapso.ai?a=b",
-        ] {
+        for bad in
+            ["", "api.kapso.ai", "ftp://api.kapso.ai", "https://u:p@api.kapso.ai", "https://api.kapso.ai?a=b"]
+        {
             assert!(url(bad).is_err(), "{bad}");
         }
     }
@@ -217,15 +199,7 @@ mod tests {
         for good in [":10110", "127.0.0.1:0", "localhost:80", "[::1]:10110"] {
             assert!(listen_address(good).is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "10110",
-            "::1",
-            "::1:80",
-            "localhost",
-            ":99999",
-            "localhost:http",
-        ] {
+        for bad in ["", "10110", "::1", "::1:80", "localhost", ":99999", "localhost:http"] {
             assert!(listen_address(bad).is_err(), "{bad}");
         }
     }
@@ -233,16 +207,7 @@ mod tests {
     #[test]
     fn the_telemetry_path_hides_no_other_page() {
         assert!(telemetry_path("/custom/metrics").is_ok());
-        for bad in [
-            "",
-            "metrics",
-            "/",
-            "/-/healthy",
-            "/-/ready",
-            "/a//b",
-            "/{x}",
-            "/a b",
-        ] {
+        for bad in ["", "metrics", "/", "/-/healthy", "/-/ready", "/a//b", "/{x}", "/a b"] {
             assert!(telemetry_path(bad).is_err(), "{bad}");
         }
     }

@@ -50,10 +50,7 @@ impl Budget {
     /// A budget of `own` requests per minute (at least 1), or of half the limit that the API reports.
     #[must_use]
     pub fn new(own: Option<u32>) -> Self {
-        Self {
-            own: own.map(|n| n.max(1)),
-            state: Mutex::default(),
-        }
+        Self { own: own.map(|n| n.max(1)), state: Mutex::default() }
     }
 
     /// Waits until one more request fits into the budget, and takes its place.
@@ -77,9 +74,7 @@ impl Budget {
     #[must_use]
     pub fn paused_for(&self) -> Duration {
         let until = self.state().paused_until;
-        until.map_or(Duration::ZERO, |until| {
-            until.saturating_duration_since(Instant::now())
-        })
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
     /// Takes note of what an answer said about the limit. Returns the reported limit where it is a new one.
@@ -95,11 +90,7 @@ impl Budget {
     #[must_use]
     pub fn status(&self) -> BudgetStatus {
         let state = self.state();
-        BudgetStatus {
-            per_minute: self.per_minute(&state),
-            limit: state.limit,
-            remaining: state.remaining,
-        }
+        BudgetStatus { per_minute: self.per_minute(&state), limit: state.limit, remaining: state.remaining }
     }
 
     fn take(&self, now: Instant) -> Result<(), Instant> {
@@ -112,12 +103,7 @@ impl Budget {
         }
         let budget = self.per_minute(&state) as usize;
         // The budget may have shrunk: then it is the `budget`-th latest request that has to leave the window.
-        if let Some(&at) = state
-            .sent
-            .len()
-            .checked_sub(budget)
-            .and_then(|i| state.sent.get(i))
-        {
+        if let Some(&at) = state.sent.len().checked_sub(budget).and_then(|i| state.sent.get(i)) {
             return Err(at + WINDOW);
         }
         state.sent.push_back(now);
@@ -125,8 +111,7 @@ impl Budget {
     }
 
     fn per_minute(&self, state: &State) -> u32 {
-        self.own
-            .unwrap_or_else(|| (state.limit.unwrap_or(ASSUMED_LIMIT) / 2).max(1))
+        self.own.unwrap_or_else(|| (state.limit.unwrap_or(ASSUMED_LIMIT) / 2).max(1))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -141,10 +126,7 @@ mod tests {
     async fn requests_until(budget: &Budget, end: Duration) -> Vec<Instant> {
         let start = Instant::now();
         let mut sent = Vec::new();
-        while tokio::time::timeout_at(start + end, budget.acquire())
-            .await
-            .is_ok()
-        {
+        while tokio::time::timeout_at(start + end, budget.acquire()).await.is_ok() {
             sent.push(Instant::now());
         }
         sent
@@ -153,10 +135,7 @@ mod tests {
     fn busiest_minute(sent: &[Instant]) -> usize {
         let within =
             |from: Instant| move |at: &&Instant| **at >= from && **at < from + Duration::from_mins(1);
-        sent.iter()
-            .map(|&from| sent.iter().filter(within(from)).count())
-            .max()
-            .unwrap_or(0)
+        sent.iter().map(|&from| sent.iter().filter(within(from)).count()).max().unwrap_or(0)
     }
 
     #[tokio::test(start_paused = true)]
@@ -182,18 +161,8 @@ mod tests {
     async fn own_figure_wins_over_the_reported_limit() {
         let budget = Budget::new(Some(7));
         budget.learn(Some(2000), None);
-        assert_eq!(
-            budget.status(),
-            BudgetStatus {
-                per_minute: 7,
-                limit: Some(2000),
-                remaining: None
-            }
-        );
-        assert_eq!(
-            busiest_minute(&requests_until(&budget, Duration::from_mins(5)).await),
-            7
-        );
+        assert_eq!(budget.status(), BudgetStatus { per_minute: 7, limit: Some(2000), remaining: None });
+        assert_eq!(busiest_minute(&requests_until(&budget, Duration::from_mins(5)).await), 7);
     }
 
     #[tokio::test(start_paused = true)]

@@ -76,11 +76,7 @@ impl Client {
     /// A client that asks through `transport`.
     #[must_use]
     pub fn new(settings: Settings, transport: impl Transport + 'static) -> Self {
-        Self {
-            settings,
-            transport: Box::new(transport),
-            skew: Mutex::default(),
-        }
+        Self { settings, transport: Box::new(transport), skew: Mutex::default() }
     }
 
     /// Which API this is.
@@ -98,11 +94,7 @@ impl Client {
     /// A moment of our clock in Kapso's.
     #[must_use]
     pub fn in_kapso_clock(&self, at: Timestamp) -> Timestamp {
-        let skew = self
-            .skew
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .estimate();
+        let skew = self.skew.lock().unwrap_or_else(PoisonError::into_inner).estimate();
         at.saturating_add(skew).unwrap_or(at)
     }
 
@@ -144,20 +136,13 @@ impl Client {
         };
         Box::pin(async move {
             let cancelled = || Err(Error::Cancelled);
-            self.settings
-                .shutdown
-                .run_until_cancelled(retried)
-                .await
-                .unwrap_or_else(cancelled)
+            self.settings.shutdown.run_until_cancelled(retried).await.unwrap_or_else(cancelled)
         })
     }
 
     async fn attempt<T>(&self, endpoint: Endpoint, url: &Url, read: &Read<'_, T>) -> Result<T, Error> {
         let result = match self.send(endpoint, url).await {
-            Ok(body) => read(&body).map_err(|e| Error::Decode {
-                endpoint,
-                message: defect(&e),
-            }),
+            Ok(body) => read(&body).map_err(|e| Error::Decode { endpoint, message: defect(&e) }),
             Err(error) => Err(error),
         };
         if let Err(error) = &result
@@ -173,27 +158,15 @@ impl Client {
         let paused = budget.paused_for();
         if paused > LONGEST_WAIT {
             let status = StatusCode::TOO_MANY_REQUESTS;
-            return Err(Error::Status {
-                endpoint,
-                status,
-                retry_after: Some(paused),
-            });
+            return Err(Error::Status { endpoint, status, retry_after: Some(paused) });
         }
         budget.acquire().await;
         let (sent, started) = (self.settings.clock.now(), Instant::now());
         let answer = timeout(self.settings.timeout, self.transport.get(url)).await;
-        let status = answer
-            .as_ref()
-            .ok()
-            .and_then(|a| a.as_ref().ok())
-            .map(|a| a.status);
-        self.observer()
-            .requested(self.api(), endpoint, status, started.elapsed());
+        let status = answer.as_ref().ok().and_then(|a| a.as_ref().ok()).map(|a| a.status);
+        self.observer().requested(self.api(), endpoint, status, started.elapsed());
         let answer = answer
-            .map_err(|_| Error::Timeout {
-                endpoint,
-                after: self.settings.timeout,
-            })?
+            .map_err(|_| Error::Timeout { endpoint, after: self.settings.timeout })?
             .map_err(|message| Error::Connection { endpoint, message })?;
         self.learn(&answer.headers, sent);
         self.accept(endpoint, answer, sent)
@@ -202,21 +175,14 @@ impl Client {
     fn accept(&self, endpoint: Endpoint, answer: Answer, sent: Timestamp) -> Result<Body, Error> {
         let status = answer.status;
         if status.is_success() {
-            return Ok(Body {
-                bytes: answer.body,
-                as_of: self.in_kapso_clock(sent),
-            });
+            return Ok(Body { bytes: answer.body, as_of: self.in_kapso_clock(sent) });
         }
         let mut retry_after = retry_after(&answer.headers, self.settings.clock.now());
         if status == StatusCode::TOO_MANY_REQUESTS {
             let wait = *retry_after.get_or_insert(Duration::from_mins(1));
             self.settings.budget.pause(wait);
         }
-        Err(Error::Status {
-            endpoint,
-            status,
-            retry_after,
-        })
+        Err(Error::Status { endpoint, status, retry_after })
     }
 
     fn learn(&self, headers: &HeaderMap, sent: Timestamp) {
@@ -236,10 +202,7 @@ impl Client {
         }
         if let Some(date) = headers.get(header::DATE).and_then(|date| date.to_str().ok()) {
             let received = self.settings.clock.now();
-            self.skew
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .observe(sent, received, date);
+            self.skew.lock().unwrap_or_else(PoisonError::into_inner).observe(sent, received, date);
         }
     }
 }
@@ -267,10 +230,5 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 
 /// What is wrong with a body and where, without a piece of it: serde's own text may quote values.
 pub(super) fn defect(error: &serde_json::Error) -> String {
-    format!(
-        "{:?} error at line {} column {}",
-        error.classify(),
-        error.line(),
-        error.column()
-    )
+    format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column())
 }

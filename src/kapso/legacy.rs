@@ -21,10 +21,7 @@ pub(super) fn conversations(active_since: Option<Timestamp>) -> List<Conversatio
     List {
         endpoint: Endpoint::Conversations,
         path: vec!["whatsapp_conversations".into()],
-        query: active_since
-            .map(|at| ("q[last_active_at_gteq]", at.to_string()))
-            .into_iter()
-            .collect(),
+        query: active_since.map(|at| ("q[last_active_at_gteq]", at.to_string())).into_iter().collect(),
         style: Style::Number,
         item: |raw| serde_json::from_str::<WireConversation>(raw.get()).map(Into::into),
     }
@@ -34,13 +31,7 @@ pub(super) fn conversations(active_since: Option<Timestamp>) -> List<Conversatio
 pub(super) fn executions(conversation: &ConversationId) -> List<Execution> {
     List {
         endpoint: Endpoint::AgentExecutions,
-        path: [
-            "whatsapp_conversations",
-            conversation.as_str(),
-            "agent_executions",
-        ]
-        .map(Into::into)
-        .into(),
+        path: ["whatsapp_conversations", conversation.as_str(), "agent_executions"].map(Into::into).into(),
         query: Vec::new(),
         style: Style::Number,
         item: |raw| serde_json::from_str::<WireAssociation>(raw.get()).map(Into::into),
@@ -103,16 +94,10 @@ impl From<WireAssociation> for Execution {
         let wire_status = status(agent.status.as_deref());
         let in_handoff = wire_status == Status::Handoff;
         // A handoff that has an end is over.
-        let status = if in_handoff && agent.ended_at.is_some() {
-            Status::Ended
-        } else {
-            wire_status
-        };
+        let status = if in_handoff && agent.ended_at.is_some() { Status::Ended } else { wire_status };
         let started_at = agent.started_at.or(wire.created_at);
-        let ended_at = agent
-            .ended_at
-            .or_else(|| after(started_at?, agent.duration?.value()?))
-            .or(wire.updated_at);
+        let ended_at =
+            agent.ended_at.or_else(|| after(started_at?, agent.duration?.value()?)).or(wire.updated_at);
         let handoff = Handoff {
             // The association may be updated after the end, the handoff was before it.
             at: wire.updated_at.into_iter().chain(agent.ended_at).min(),
@@ -121,10 +106,7 @@ impl From<WireAssociation> for Execution {
         };
         Self {
             id: agent.id.unwrap_or(wire.id).as_str().into(),
-            workflow: agent.agent_id.map(|id| Workflow {
-                id: id.as_str().into(),
-                name: None,
-            }),
+            workflow: agent.agent_id.map(|id| Workflow { id: id.as_str().into(), name: None }),
             status,
             started_at,
             last_event_at: wire.updated_at,
@@ -136,9 +118,7 @@ impl From<WireAssociation> for Execution {
 }
 
 fn after(start: Timestamp, seconds: f64) -> Option<Timestamp> {
-    start
-        .checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?)
-        .ok()
+    start.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
 }
 
 fn status(wire: Option<&str>) -> Status {
@@ -164,10 +144,7 @@ mod tests {
         serde_json::from_str::<WireAssociation>(&json).unwrap().into()
     }
 
-    #[allow(
-        clippy::unnecessary_wraps,
-        reason = "reads like the field it is compared with"
-    )]
+    #[allow(clippy::unnecessary_wraps, reason = "reads like the field it is compared with")]
     fn at(time: &str) -> Option<Timestamp> {
         Some(time.parse().unwrap())
     }
@@ -176,10 +153,7 @@ mod tests {
     fn an_agent_execution_as_documented() {
         let expected = Execution {
             id: "execution-789ghi".into(),
-            workflow: Some(Workflow {
-                id: "agent-123abc".into(),
-                name: None,
-            }),
+            workflow: Some(Workflow { id: "agent-123abc".into(), name: None }),
             status: Status::Running,
             started_at: at("2025-12-05T17:00:01Z"),
             last_event_at: at("2025-12-05T18:00:00Z"),
@@ -200,16 +174,10 @@ mod tests {
             source: HandoffSource::Unknown,
             reason: HandoffReason::Other,
         };
-        assert_eq!(
-            (open.status, open.handoff, open.ended_at),
-            (Status::Handoff, Some(handoff), None)
-        );
+        assert_eq!((open.status, open.handoff, open.ended_at), (Status::Handoff, Some(handoff), None));
 
         let over = read(r#"{"id":"e1","status":"handoff","ended_at":"2025-12-05T17:30:00Z"}"#);
-        let handoff = Handoff {
-            at: at("2025-12-05T17:30:00Z"),
-            ..handoff
-        };
+        let handoff = Handoff { at: at("2025-12-05T17:30:00Z"), ..handoff };
         assert_eq!(
             (over.status, over.handoff, over.ended_at),
             (Status::Ended, Some(handoff), at("2025-12-05T17:30:00Z"))
@@ -223,11 +191,7 @@ mod tests {
         let text = r#"{"status":"ended","started_at":"2025-12-05T17:00:00Z","duration":"5"}"#;
         assert_eq!(read(text).duration(), Some(5.0));
         let neither = r#"{"status":"ended","started_at":"2025-12-05T17:00:00Z","duration":"soon"}"#;
-        assert_eq!(
-            read(neither).duration(),
-            Some(3600.0),
-            "the last update stands in"
-        );
+        assert_eq!(read(neither).duration(), Some(3600.0), "the last update stands in");
     }
 
     #[test]

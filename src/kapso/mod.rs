@@ -98,9 +98,6 @@ impl Client {
     /// What the request ran into; a fresh id may answer 404 for a moment.
     pub async fn workflow_execution(&self, id: &ExecutionId) -> Result<Execution, Error> {
         let url = self.url(&platform::workflow_execution_path(id), &[]);
-        self.get(Endpoint::WorkflowExecution, &url, &|body| {
-            platform::workflow_execution(&body.bytes)
-        })
-        .await
+        self.get(Endpoint::WorkflowExecution, &url, &|body| platform::workflow_execution(&body.bytes)).await
     }
 }

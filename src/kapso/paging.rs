@@ -29,12 +29,7 @@ impl<T> List<T> {
     fn read(&self, body: &Body, place: &Place) -> Result<(Page<T>, Option<Place>), serde_json::Error> {
         let envelope: Envelope = serde_json::from_slice(&body.bytes)?;
         let next = envelope.next(place);
-        let mut page = Page {
-            items: Vec::new(),
-            bad_items: 0,
-            as_of: body.as_of,
-            last: next.is_none(),
-        };
+        let mut page = Page { items: Vec::new(), bad_items: 0, as_of: body.as_of, last: next.is_none() };
         for raw in &envelope.data {
             match (self.item)(raw) {
                 Ok(item) => page.items.push(item),
@@ -75,12 +70,7 @@ pub struct Pager<'a, T> {
 
 impl<'a, T: Send> Pager<'a, T> {
     pub(super) fn new(client: &'a Client, list: List<T>) -> Self {
-        Self {
-            client,
-            list,
-            next: Some(Place::Start),
-            visited: HashSet::new(),
-        }
+        Self { client, list, next: Some(Place::Start), visited: HashSet::new() }
     }
 
     /// The next page, or `None` after the last one.
@@ -93,23 +83,15 @@ impl<'a, T: Send> Pager<'a, T> {
         };
         let path: Vec<&str> = self.list.path.iter().map(String::as_str).collect();
         let url = self.client.url(&path, &self.query(&place));
-        let (page, next) = self
-            .client
-            .get(self.list.endpoint, &url, &|body| self.list.read(body, &place))
-            .await?;
+        let (page, next) =
+            self.client.get(self.list.endpoint, &url, &|body| self.list.read(body, &place)).await?;
         if page.bad_items > 0 {
-            self.client
-                .observer()
-                .failed(self.client.api(), Reason::Decode, page.bad_items as u64);
+            self.client.observer().failed(self.client.api(), Reason::Decode, page.bad_items as u64);
         }
         self.visited.insert(place);
         if next.as_ref().is_some_and(|next| self.visited.contains(next)) {
-            self.client
-                .observer()
-                .failed(self.client.api(), Reason::Cursor, 1);
-            return Err(Error::Cursor {
-                endpoint: self.list.endpoint,
-            });
+            self.client.observer().failed(self.client.api(), Reason::Cursor, 1);
+            return Err(Error::Cursor { endpoint: self.list.endpoint });
         }
         self.next = next;
         Ok(Some(page))

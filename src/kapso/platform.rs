@@ -19,10 +19,7 @@ pub(super) fn conversations(active_since: Option<Timestamp>) -> List<Conversatio
     List {
         endpoint: Endpoint::Conversations,
         path: vec!["whatsapp".into(), "conversations".into()],
-        query: active_since
-            .map(|at| ("last_active_after", at.to_string()))
-            .into_iter()
-            .collect(),
+        query: active_since.map(|at| ("last_active_after", at.to_string())).into_iter().collect(),
         style: Style::Cursor,
         item: |raw| serde_json::from_str::<WireConversation>(raw.get()).map(Into::into),
     }
@@ -32,14 +29,7 @@ pub(super) fn conversations(active_since: Option<Timestamp>) -> List<Conversatio
 pub(super) fn executions(conversation: &ConversationId) -> List<Execution> {
     List {
         endpoint: Endpoint::FlowExecutions,
-        path: [
-            "whatsapp",
-            "conversations",
-            conversation.as_str(),
-            "flow_executions",
-        ]
-        .map(Into::into)
-        .into(),
+        path: ["whatsapp", "conversations", conversation.as_str(), "flow_executions"].map(Into::into).into(),
         query: Vec::new(),
         style: Style::Cursor,
         item: execution,
@@ -132,21 +122,15 @@ struct WireConversation {
 impl From<WireExecution> for Execution {
     fn from(wire: WireExecution) -> Self {
         let status = status(wire.status.as_deref());
-        let handoff = Handoff {
-            at: wire.last_event_at,
-            source: HandoffSource::Unknown,
-            reason: HandoffReason::None,
-        };
+        let handoff =
+            Handoff { at: wire.last_event_at, source: HandoffSource::Unknown, reason: HandoffReason::None };
         Self {
             id: wire.id.as_str().into(),
             workflow: wire.workflow.and_then(Into::into),
             status,
             started_at: wire.started_at,
             last_event_at: wire.last_event_at,
-            ended_at: wire
-                .ended_at
-                .or(wire.last_event_at)
-                .filter(|_| status.is_finished()),
+            ended_at: wire.ended_at.or(wire.last_event_at).filter(|_| status.is_finished()),
             handoff: (status == Status::Handoff).then_some(handoff),
             step: wire.current_step.and_then(Into::into),
         }
@@ -175,30 +159,21 @@ pub(super) fn conversation_status(wire: Option<&str>) -> ConversationStatus {
 
 impl From<WireWorkflow> for Option<Workflow> {
     fn from(wire: WireWorkflow) -> Self {
-        Some(Workflow {
-            id: wire.id?.as_str().into(),
-            name: wire.name.map(Into::into),
-        })
+        Some(Workflow { id: wire.id?.as_str().into(), name: wire.name.map(Into::into) })
     }
 }
 
 impl From<WireStep> for Option<Step> {
     fn from(wire: WireStep) -> Self {
         let identifier = wire.identifier.filter(|identifier| !identifier.is_empty())?;
-        Some(Step {
-            identifier: identifier.into(),
-            step_type: wire.stepable_type.unwrap_or_default().into(),
-        })
+        Some(Step { identifier: identifier.into(), step_type: wire.stepable_type.unwrap_or_default().into() })
     }
 }
 
 impl From<WireListedWorkflow> for ListedWorkflow {
     fn from(wire: WireListedWorkflow) -> Self {
         Self {
-            workflow: Workflow {
-                id: wire.id.as_str().into(),
-                name: wire.name.map(Into::into),
-            },
+            workflow: Workflow { id: wire.id.as_str().into(), name: wire.name.map(Into::into) },
             execution_count: wire.execution_count.as_ref().and_then(Number::whole),
         }
     }
@@ -222,10 +197,7 @@ mod tests {
         execution(serde_json::from_str(json).unwrap())
     }
 
-    #[allow(
-        clippy::unnecessary_wraps,
-        reason = "reads like the field it is compared with"
-    )]
+    #[allow(clippy::unnecessary_wraps, reason = "reads like the field it is compared with")]
     fn at(time: &str) -> Option<Timestamp> {
         Some(time.parse().unwrap())
     }
@@ -240,19 +212,13 @@ mod tests {
         );
         let expected = Execution {
             id: "e1".into(),
-            workflow: Some(Workflow {
-                id: "flow_789".into(),
-                name: Some("Order Support".into()),
-            }),
+            workflow: Some(Workflow { id: "flow_789".into(), name: Some("Order Support".into()) }),
             status: Status::Waiting,
             started_at: at("2025-12-05T17:20:00Z"),
             last_event_at: at("2025-12-05T17:25:00Z"),
             ended_at: None,
             handoff: None,
-            step: Some(Step {
-                identifier: "wait_response".into(),
-                step_type: "FlowWaitStep".into(),
-            }),
+            step: Some(Step { identifier: "wait_response".into(), step_type: "FlowWaitStep".into() }),
         };
         assert_eq!(execution.unwrap(), expected);
     }

@@ -18,10 +18,7 @@ impl Skew {
         let Some(date) = parse(date) else { return };
         let low = date.duration_since(received);
         let high = date.duration_since(sent) + SignedDuration::from_secs(1);
-        let narrowed = self
-            .0
-            .map(|(l, h)| (l.max(low), h.min(high)))
-            .filter(|(l, h)| l <= h);
+        let narrowed = self.0.map(|(l, h)| (l.max(low), h.min(high))).filter(|(l, h)| l <= h);
         // Bounds that contradict each other mean that one of the clocks was set: begin anew.
         self.0 = Some(narrowed.unwrap_or((low, high)));
     }
@@ -59,42 +56,24 @@ mod tests {
 
     #[test]
     fn a_clock_that_agrees_to_the_second_is_taken_as_right() {
-        let answer = (
-            "2026-11-22T10:00:00.950Z",
-            "2026-11-22T10:00:01.100Z",
-            "Sun, 22 Nov 2026 10:00:00 GMT",
-        );
+        let answer =
+            ("2026-11-22T10:00:00.950Z", "2026-11-22T10:00:01.100Z", "Sun, 22 Nov 2026 10:00:00 GMT");
         assert_eq!(skew_after(&[answer]), 0.0);
     }
 
     #[test]
     fn answers_narrow_each_other() {
         // The first answer bounds the skew to 90.6 to 92.3 s, the second one to 90.2 to 91.9 s.
-        let first = (
-            "2026-11-22T10:00:00.700Z",
-            "2026-11-22T10:00:01.400Z",
-            "Sun, 22 Nov 2026 10:01:32 GMT",
-        );
-        let second = (
-            "2026-11-22T10:00:05.100Z",
-            "2026-11-22T10:00:05.800Z",
-            "Sun, 22 Nov 2026 10:01:36 GMT",
-        );
+        let first = ("2026-11-22T10:00:00.700Z", "2026-11-22T10:00:01.400Z", "Sun, 22 Nov 2026 10:01:32 GMT");
+        let second =
+            ("2026-11-22T10:00:05.100Z", "2026-11-22T10:00:05.800Z", "Sun, 22 Nov 2026 10:01:36 GMT");
         assert_eq!(skew_after(&[first, second]), 91.25);
     }
 
     #[test]
     fn a_clock_that_was_set_is_followed_and_nonsense_is_ignored() {
-        let before = (
-            "2026-11-22T10:00:00Z",
-            "2026-11-22T10:00:00Z",
-            "Sun, 22 Nov 2026 10:00:00 GMT",
-        );
-        let after = (
-            "2026-11-22T10:00:01Z",
-            "2026-11-22T10:00:01Z",
-            "Sun, 22 Nov 2026 09:00:01 GMT",
-        );
+        let before = ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00Z", "Sun, 22 Nov 2026 10:00:00 GMT");
+        let after = ("2026-11-22T10:00:01Z", "2026-11-22T10:00:01Z", "Sun, 22 Nov 2026 09:00:01 GMT");
         let nonsense = ("2026-11-22T10:00:02Z", "2026-11-22T10:00:02Z", "yesterday");
         assert_eq!(skew_after(&[before, after, nonsense]), -3599.5);
         assert_eq!(skew_after(&[]), 0.0);

@@ -50,10 +50,7 @@ impl Http {
         if is_loopback(base) {
             builder = builder.no_proxy();
         }
-        Ok(Self {
-            client: builder.build()?,
-            key,
-        })
+        Ok(Self { client: builder.build()?, key })
     }
 }
 
@@ -71,11 +68,7 @@ impl Transport for Http {
                 }
                 body.extend_from_slice(&chunk);
             }
-            Ok(Answer {
-                status,
-                headers,
-                body: body.freeze(),
-            })
+            Ok(Answer { status, headers, body: body.freeze() })
         })
     }
 }

@@ -26,15 +26,9 @@ impl Number {
     }
 
     /// The value as a count.
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the range is checked"
-    )]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
     pub fn whole(&self) -> Option<u64> {
-        self.value()
-            .filter(|value| (0.0..9e15).contains(value))
-            .map(|value| value as u64)
+        self.value().filter(|value| (0.0..9e15).contains(value)).map(|value| value as u64)
     }
 }
 
@@ -72,10 +66,7 @@ pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
         return Ok(Some(time));
     }
     let civil: DateTime = text.parse().map_err(|_| D::Error::custom("not a timestamp"))?;
-    civil
-        .to_zoned(TimeZone::UTC)
-        .map(|zoned| Some(zoned.timestamp()))
-        .map_err(D::Error::custom)
+    civil.to_zoned(TimeZone::UTC).map(|zoned| Some(zoned.timestamp())).map_err(D::Error::custom)
 }
 
 /// A value of no consequence for any count: whatever is not of the expected form is `None`.

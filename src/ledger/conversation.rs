@@ -64,8 +64,6 @@ impl Record {
     pub fn is_watched(&self, now: Timestamp, max_age: SignedDuration) -> bool {
         !self.gone
             && (self.has_open_executions()
-                || self
-                    .last_active_at
-                    .is_none_or(|at| now.duration_since(at) <= max_age))
+                || self.last_active_at.is_none_or(|at| now.duration_since(at) <= max_age))
     }
 }

@@ -78,11 +78,7 @@ impl Ledger {
             steps: BTreeMap::new(),
             conversations: self.conversations_by_status(now),
         };
-        for entry in self
-            .executions
-            .values()
-            .filter(|entry| self.is_current(entry, now))
-        {
+        for entry in self.executions.values().filter(|entry| self.is_current(entry, now)) {
             current.add(entry, now);
         }
         current
@@ -92,20 +88,11 @@ impl Ledger {
     #[must_use]
     pub fn conversations_by_event(&self) -> Vec<OpenInConversation> {
         let of = |record: usize| {
-            let mut sum = OpenInConversation {
-                record,
-                open: [0; 4],
-                last_event_at: None,
-            };
-            for entry in self.records[record]
-                .executions
-                .iter()
-                .filter_map(|id| self.executions.get(id))
-            {
+            let mut sum = OpenInConversation { record, open: [0; 4], last_event_at: None };
+            for entry in self.records[record].executions.iter().filter_map(|id| self.executions.get(id)) {
                 sum.last_event_at = sum.last_event_at.max(entry.last_event_at);
-                if let Some(open) = Status::OPEN
-                    .iter()
-                    .position(|&status| entry.is_open() && status == entry.status)
+                if let Some(open) =
+                    Status::OPEN.iter().position(|&status| entry.is_open() && status == entry.status)
                 {
                     sum.open[open] += 1;
                 }
@@ -128,14 +115,8 @@ impl Ledger {
 
     fn conversations_by_status(&self, now: Timestamp) -> [u64; 3] {
         let mut counts = [0; 3];
-        for record in self
-            .records
-            .iter()
-            .filter(|r| r.is_watched(now, self.settings.conversation_max_age))
-        {
-            let place = ConversationStatus::ALL
-                .iter()
-                .position(|&status| status == record.status);
+        for record in self.records.iter().filter(|r| r.is_watched(now, self.settings.conversation_max_age)) {
+            let place = ConversationStatus::ALL.iter().position(|&status| status == record.status);
             counts[place.unwrap_or(counts.len() - 1)] += 1;
         }
         counts
@@ -144,10 +125,7 @@ impl Ledger {
 
 impl Current {
     fn add(&mut self, entry: &Entry, now: Timestamp) {
-        let place = Status::ALL
-            .iter()
-            .position(|&status| status == entry.status)
-            .unwrap_or_default();
+        let place = Status::ALL.iter().position(|&status| status == entry.status).unwrap_or_default();
         let sum = &mut self.workflows[entry.workflow][place];
         sum.count += 1;
         if !entry.is_open() {
@@ -159,11 +137,7 @@ impl Current {
             sum.idle.observe(seconds_between(event, now));
         }
         if let Some(step) = &entry.step {
-            let at = AtStep {
-                workflow: entry.workflow,
-                status: entry.status,
-                step: step.clone(),
-            };
+            let at = AtStep { workflow: entry.workflow, status: entry.status, step: step.clone() };
             *self.steps.entry(at).or_default() += 1;
         }
     }

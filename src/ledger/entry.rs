@@ -90,11 +90,8 @@ impl Entry {
         self.position = seen.position().or(self.position);
         self.as_of = as_of;
         self.vanished = false;
-        let events = [
-            self.start(judge),
-            self.handoff(seen, judge, witnessed),
-            self.finish(seen, judge, witnessed),
-        ];
+        let events =
+            [self.start(judge), self.handoff(seen, judge, witnessed), self.finish(seen, judge, witnessed)];
         events.into_iter().flatten().collect()
     }
 
@@ -126,10 +123,7 @@ impl Entry {
         judge.is_news(seen.ended_at, witnessed).then(|| Event::Finished {
             status: seen.status,
             at: seen.ended_at,
-            duration: self
-                .started_at
-                .zip(seen.ended_at)
-                .map(|(start, end)| seconds_between(start, end)),
+            duration: self.started_at.zip(seen.ended_at).map(|(start, end)| seconds_between(start, end)),
         })
     }
 }

@@ -27,38 +27,20 @@ impl Ledger {
     pub fn open(&mut self, conversation: &ConversationId, ordered: bool) -> Listing {
         let record = self.record(conversation);
         let list_was_known = self.records[record].listed.is_some();
-        Listing {
-            record,
-            begun: None,
-            list_was_known,
-            ordered,
-            clean: true,
-            reached_end: false,
-        }
+        Listing { record, begun: None, list_was_known, ordered, clean: true, reached_end: false }
     }
 
     /// Takes in the next page, at `now` in Kapso's clock. Returns whether an older page can hold news.
     pub fn read(&mut self, listing: &mut Listing, page: &Page<Execution>, now: Timestamp) -> bool {
         let begun = *listing.begun.get_or_insert(page.as_of);
         let watch_start = self.watch_start.unwrap_or(begun);
-        let judge = Judge {
-            watch_start,
-            list_was_known: listing.list_was_known,
-        };
+        let judge = Judge { watch_start, list_was_known: listing.list_was_known };
         let mut oldest_was_known = false;
-        let observed = Observed {
-            record: listing.record,
-            as_of: page.as_of,
-            now,
-            since: begun,
-            judge,
-        };
+        let observed = Observed { record: listing.record, as_of: page.as_of, now, since: begun, judge };
         for execution in &page.items {
             oldest_was_known = self.observe(execution, observed);
         }
-        listing.ordered &= page
-            .items
-            .is_sorted_by(|newer, older| newer.position() >= older.position());
+        listing.ordered &= page.items.is_sorted_by(|newer, older| newer.position() >= older.position());
         listing.clean &= page.bad_items == 0;
         listing.reached_end = page.last;
         let rest_is_settled = oldest_was_known && self.rest_is_settled(listing, begun);
@@ -95,9 +77,7 @@ impl Ledger {
 
     /// Executions that a whole reading did not show are no more.
     fn drop_vanished(&mut self, record: usize, begun: Timestamp) {
-        let Self {
-            records, executions, ..
-        } = self;
+        let Self { records, executions, .. } = self;
         let record = &mut records[record];
         for id in &record.executions {
             let Some(entry) = executions.get_mut(id).filter(|entry| entry.as_of < begun) else {

@@ -147,11 +147,7 @@ impl Ledger {
     /// How many executions are open.
     #[must_use]
     pub fn open_executions(&self) -> usize {
-        self.records
-            .iter()
-            .filter(|record| !record.gone)
-            .map(|record| record.open)
-            .sum()
+        self.records.iter().filter(|record| !record.gone).map(|record| record.open).sum()
     }
 
     /// Takes in a page of the list of workflows.
@@ -214,28 +210,16 @@ impl Ledger {
 
     /// Takes in one execution. Returns whether it was known before the reading began.
     fn observe(&mut self, seen: &Execution, at: Observed) -> bool {
-        let Observed {
-            record,
-            as_of,
-            now,
-            since,
-            judge,
-        } = at;
+        let Observed { record, as_of, now, since, judge } = at;
         let settled = self.records[record].settled;
         if !self.executions.contains_key(&seen.id) && seen.position().is_some_and(|at| Some(at) <= settled) {
             return true;
         }
-        let account = seen
-            .workflow
-            .as_ref()
-            .map(|workflow| self.account(Some(workflow)));
+        let account = seen.workflow.as_ref().map(|workflow| self.account(Some(workflow)));
         let account = account
             .or_else(|| self.executions.get(&seen.id).map(|entry| entry.workflow))
             .unwrap_or_else(|| self.account(None));
-        let was_known = self
-            .executions
-            .get(&seen.id)
-            .is_some_and(|entry| entry.as_of < since);
+        let was_known = self.executions.get(&seen.id).is_some_and(|entry| entry.as_of < since);
         let entry = self.executions.entry(seen.id.clone()).or_insert_with(|| {
             self.records[record].executions.push(seen.id.clone());
             Entry::unseen(account, record, as_of)
@@ -257,12 +241,7 @@ impl Ledger {
     }
 
     fn prune_conversation(&mut self, record: usize, now: Timestamp) {
-        let Self {
-            records,
-            executions,
-            settings,
-            ..
-        } = self;
+        let Self { records, executions, settings, .. } = self;
         let record = &mut records[record];
         let Some(listed) = record.listed.filter(|_| record.clean || record.gone) else {
             return;

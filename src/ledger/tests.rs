@@ -20,17 +20,11 @@ fn ledger() -> Ledger {
 
 /// An execution of workflow `w` that started at `start` and had its last event at `event`.
 fn execution(id: &str, status: Status, start: i64, event: i64) -> Execution {
-    let handoff = Handoff {
-        at: Some(at(event)),
-        source: HandoffSource::Unknown,
-        reason: HandoffReason::None,
-    };
+    let handoff =
+        Handoff { at: Some(at(event)), source: HandoffSource::Unknown, reason: HandoffReason::None };
     Execution {
         id: id.into(),
-        workflow: Some(Workflow {
-            id: "w".into(),
-            name: Some("Orders".into()),
-        }),
+        workflow: Some(Workflow { id: "w".into(), name: Some("Orders".into()) }),
         status,
         started_at: Some(at(start)),
         last_event_at: Some(at(event)),
@@ -45,12 +39,7 @@ fn read(ledger: &mut Ledger, pages: &[&[Execution]], now: i64) -> usize {
     let mut listing = ledger.open(&"c".into(), true);
     for (index, items) in pages.iter().enumerate() {
         let last = index + 1 == pages.len();
-        let page = Page {
-            items: items.to_vec(),
-            bad_items: 0,
-            as_of: at(now),
-            last,
-        };
+        let page = Page { items: items.to_vec(), bad_items: 0, as_of: at(now), last };
         if !ledger.read(&mut listing, &page, at(now)) {
             ledger.close(&listing, at(now));
             return index + 1;
@@ -66,22 +55,12 @@ fn totals(ledger: &Ledger) -> &Totals {
 /// Counts of (started, handoffs, ended, failed).
 fn counted(ledger: &Ledger) -> (u64, u64, u64, u64) {
     let totals = totals(ledger);
-    (
-        totals.started,
-        totals.handoffs.values().sum(),
-        totals.ended,
-        totals.failed,
-    )
+    (totals.started, totals.handoffs.values().sum(), totals.ended, totals.failed)
 }
 
 fn shown(ledger: &Ledger, status: Status, now: i64) -> u64 {
     let place = Status::ALL.iter().position(|&s| s == status).unwrap();
-    ledger
-        .current(at(now))
-        .workflows
-        .iter()
-        .map(|by_status| by_status[place].count)
-        .sum()
+    ledger.current(at(now)).workflows.iter().map(|by_status| by_status[place].count).sum()
 }
 
 #[test]
@@ -95,42 +74,23 @@ fn a_life_is_counted_once_however_often_it_is_listed() {
         (Status::Failed, 50),
     ] {
         for again in 0..3 {
-            read(
-                &mut ledger,
-                &[&[execution("e", status, 10, event)]],
-                event + again,
-            );
+            read(&mut ledger, &[&[execution("e", status, 10, event)]], event + again);
         }
     }
     assert_eq!(counted(&ledger), (1, 2, 0, 1));
     let totals = totals(&ledger);
-    assert_eq!(
-        (totals.failed_duration.count(), totals.failed_duration.sum()),
-        (1, 40.0)
-    );
-    assert_eq!(
-        (totals.time_to_handoff.count(), totals.time_to_handoff.sum()),
-        (1, 10.0)
-    );
+    assert_eq!((totals.failed_duration.count(), totals.failed_duration.sum()), (1, 40.0));
+    assert_eq!((totals.time_to_handoff.count(), totals.time_to_handoff.sum()), (1, 10.0));
     assert_eq!(totals.detection_delay.count(), 3);
 }
 
 #[test]
 fn what_happened_before_the_watch_is_history_whenever_it_is_found() {
     let mut ledger = ledger();
-    let old = [
-        execution("open", Status::Handoff, -50, -20),
-        execution("ended", Status::Ended, -90, -60),
-    ];
+    let old = [execution("open", Status::Handoff, -50, -20), execution("ended", Status::Ended, -90, -60)];
     read(&mut ledger, &[&old], 3 * HOUR);
     assert_eq!(counted(&ledger), (0, 0, 0, 0));
-    assert_eq!(
-        (
-            shown(&ledger, Status::Handoff, 3 * HOUR),
-            shown(&ledger, Status::Ended, 3 * HOUR)
-        ),
-        (1, 1)
-    );
+    assert_eq!((shown(&ledger, Status::Handoff, 3 * HOUR), shown(&ledger, Status::Ended, 3 * HOUR)), (1, 1));
 }
 
 #[test]
@@ -154,13 +114,7 @@ fn a_final_status_that_changes_is_followed_and_not_counted_again() {
     let mut ledger = ledger();
     read(&mut ledger, &[&[execution("e", Status::Ended, 10, 20)]], 30);
     read(&mut ledger, &[&[execution("e", Status::Running, 10, 40)]], 50);
-    assert_eq!(
-        (
-            shown(&ledger, Status::Running, 50),
-            shown(&ledger, Status::Ended, 50)
-        ),
-        (1, 0)
-    );
+    assert_eq!((shown(&ledger, Status::Running, 50), shown(&ledger, Status::Ended, 50)), (1, 0));
     read(&mut ledger, &[&[execution("e", Status::Failed, 10, 60)]], 70);
     assert_eq!(counted(&ledger), (1, 0, 1, 0));
     assert_eq!(shown(&ledger, Status::Failed, 70), 1);
@@ -178,22 +132,13 @@ fn an_answer_that_was_overtaken_is_ignored() {
     let (mut first, mut second) = (ledger.open(&"c".into(), true), ledger.open(&"c".into(), true));
     ledger.read(&mut second, &page(Status::Ended, 30, 31), at(33));
     ledger.read(&mut first, &page(Status::Running, 20, 29), at(34));
-    assert_eq!(
-        (
-            shown(&ledger, Status::Ended, 40),
-            shown(&ledger, Status::Running, 40)
-        ),
-        (1, 0)
-    );
+    assert_eq!((shown(&ledger, Status::Ended, 40), shown(&ledger, Status::Running, 40)), (1, 0));
 }
 
 #[test]
 fn finished_executions_leave_after_the_lookback_and_are_never_counted_again() {
     let mut ledger = ledger();
-    let done = [
-        execution("b", Status::Ended, 20, 30),
-        execution("a", Status::Failed, 10, 15),
-    ];
+    let done = [execution("b", Status::Ended, 20, 30), execution("a", Status::Failed, 10, 15)];
     read(&mut ledger, &[&done], 60);
     assert_eq!(shown(&ledger, Status::Ended, 24 * HOUR), 1);
     assert_eq!(shown(&ledger, Status::Ended, 25 * HOUR), 0);
@@ -201,11 +146,7 @@ fn finished_executions_leave_after_the_lookback_and_are_never_counted_again() {
     assert_eq!(ledger.remembered(), 0);
     read(&mut ledger, &[&done], 26 * HOUR);
     let new = execution("c", Status::Ended, 26 * HOUR + 1, 26 * HOUR + 9);
-    read(
-        &mut ledger,
-        &[&[new, done[0].clone(), done[1].clone()]],
-        27 * HOUR,
-    );
+    read(&mut ledger, &[&[new, done[0].clone(), done[1].clone()]], 27 * HOUR);
     assert_eq!(counted(&ledger), (3, 0, 2, 1));
 }
 
@@ -214,22 +155,10 @@ fn nothing_is_forgotten_before_its_list_was_read_to_the_end() {
     let mut ledger = ledger();
     let mut listing = ledger.open(&"c".into(), true);
     let items = vec![execution("b", Status::Ended, 20, 30)];
-    ledger.read(
-        &mut listing,
-        &Page {
-            items,
-            bad_items: 0,
-            as_of: at(60),
-            last: false,
-        },
-        at(60),
-    );
+    ledger.read(&mut listing, &Page { items, bad_items: 0, as_of: at(60), last: false }, at(60));
     // The reading breaks off here; days later the list is read whole, and it holds an older one as well.
     ledger.prune(at(50 * HOUR));
-    let all = [
-        execution("b", Status::Ended, 20, 30),
-        execution("a", Status::Ended, 10, 15),
-    ];
+    let all = [execution("b", Status::Ended, 20, 30), execution("a", Status::Ended, 10, 15)];
     read(&mut ledger, &[&all], 51 * HOUR);
     assert_eq!(counted(&ledger), (2, 0, 2, 0));
 }
@@ -238,25 +167,10 @@ fn nothing_is_forgotten_before_its_list_was_read_to_the_end() {
 fn an_old_execution_that_ends_at_last_is_counted_although_younger_ones_are_forgotten() {
     let mut ledger = ledger();
     let long = |status, event| execution("long", status, 5, event);
-    read(
-        &mut ledger,
-        &[&[execution("b", Status::Ended, 20, 30), long(Status::Waiting, 9)]],
-        60,
-    );
-    read(
-        &mut ledger,
-        &[&[execution("b", Status::Ended, 20, 30), long(Status::Waiting, 9)]],
-        30 * HOUR,
-    );
+    read(&mut ledger, &[&[execution("b", Status::Ended, 20, 30), long(Status::Waiting, 9)]], 60);
+    read(&mut ledger, &[&[execution("b", Status::Ended, 20, 30), long(Status::Waiting, 9)]], 30 * HOUR);
     assert_eq!(ledger.remembered(), 1);
-    read(
-        &mut ledger,
-        &[&[
-            execution("b", Status::Ended, 20, 30),
-            long(Status::Ended, 31 * HOUR),
-        ]],
-        32 * HOUR,
-    );
+    read(&mut ledger, &[&[execution("b", Status::Ended, 20, 30), long(Status::Ended, 31 * HOUR)]], 32 * HOUR);
     assert_eq!(counted(&ledger), (2, 0, 2, 0));
 }
 
@@ -264,9 +178,7 @@ fn an_old_execution_that_ends_at_last_is_counted_although_younger_ones_are_forgo
 fn reading_stops_at_the_first_page_beyond_which_nothing_can_have_changed() {
     let mut ledger = ledger();
     let page = |from: i64| -> Vec<Execution> {
-        (0..3)
-            .map(|n| execution(&format!("{}", from - n), Status::Ended, from - n, from - n + 1))
-            .collect()
+        (0..3).map(|n| execution(&format!("{}", from - n), Status::Ended, from - n, from - n + 1)).collect()
     };
     let (newest, middle, oldest) = (page(300), page(200), page(100));
     let pages: [&[Execution]; 3] = [&newest, &middle, &oldest];
@@ -275,33 +187,22 @@ fn reading_stops_at_the_first_page_beyond_which_nothing_can_have_changed() {
     let mut open = oldest.clone();
     open[1] = execution("99", Status::Waiting, 99, 470);
     read(&mut ledger, &[&newest, &middle, &open], 480);
-    assert_eq!(
-        shown(&ledger, Status::Waiting, 480),
-        0,
-        "what ended does not come back unasked"
-    );
+    assert_eq!(shown(&ledger, Status::Waiting, 480), 0, "what ended does not come back unasked");
     let all_new = page(500);
-    assert_eq!(
-        read(&mut ledger, &[&all_new, &newest, &middle, &oldest], 520),
-        2,
-        "up to what is known"
-    );
+    assert_eq!(read(&mut ledger, &[&all_new, &newest, &middle, &oldest], 520), 2, "up to what is known");
 }
 
 #[test]
 fn reading_goes_on_to_the_oldest_open_execution() {
     let mut ledger = ledger();
-    let (young, old) = (
-        execution("b", Status::Ended, 20, 30),
-        execution("a", Status::Waiting, 10, 15),
-    );
+    let (young, old) = (execution("b", Status::Ended, 20, 30), execution("a", Status::Waiting, 10, 15));
     for now in [60, 120] {
         assert_eq!(
             read(
                 &mut ledger,
                 &[
-                    &[young.clone()],
-                    &[old.clone()],
+                    std::slice::from_ref(&young),
+                    std::slice::from_ref(&old),
                     &[execution("0", Status::Ended, 1, 2)]
                 ],
                 now
@@ -314,17 +215,10 @@ fn reading_goes_on_to_the_oldest_open_execution() {
 #[test]
 fn a_list_in_another_order_is_always_read_to_the_end() {
     let mut ledger = ledger();
-    let (a, b) = (
-        execution("a", Status::Ended, 10, 15),
-        execution("b", Status::Ended, 20, 30),
-    );
+    let (a, b) = (execution("a", Status::Ended, 10, 15), execution("b", Status::Ended, 20, 30));
     for now in [60, 120] {
         assert_eq!(
-            read(
-                &mut ledger,
-                &[&[a.clone(), b.clone()], &[execution("0", Status::Ended, 1, 2)]],
-                now
-            ),
+            read(&mut ledger, &[&[a.clone(), b.clone()], &[execution("0", Status::Ended, 1, 2)]], now),
             2
         );
     }
@@ -334,47 +228,22 @@ fn a_list_in_another_order_is_always_read_to_the_end() {
 fn an_open_execution_that_is_listed_no_more_leaves_the_gauges_and_may_come_back() {
     let mut ledger = ledger();
     let open = execution("e", Status::Running, 10, 15);
-    read(&mut ledger, &[&[open.clone()]], 20);
+    read(&mut ledger, &[std::slice::from_ref(&open)], 20);
     read(&mut ledger, &[&[]], 30);
-    assert_eq!(
-        (shown(&ledger, Status::Running, 30), ledger.open_executions()),
-        (0, 0)
-    );
+    assert_eq!((shown(&ledger, Status::Running, 30), ledger.open_executions()), (0, 0));
     read(&mut ledger, &[&[open]], 40);
-    assert_eq!(
-        (shown(&ledger, Status::Running, 40), ledger.open_executions()),
-        (1, 1)
-    );
+    assert_eq!((shown(&ledger, Status::Running, 40), ledger.open_executions()), (1, 1));
     assert_eq!(counted(&ledger), (1, 0, 0, 0));
 }
 
 #[test]
 fn a_deleted_conversation_takes_its_executions_out_of_the_gauges() {
     let mut ledger = ledger();
-    read(
-        &mut ledger,
-        &[&[
-            execution("b", Status::Running, 10, 15),
-            execution("a", Status::Ended, 1, 9),
-        ]],
-        20,
-    );
+    read(&mut ledger, &[&[execution("b", Status::Running, 10, 15), execution("a", Status::Ended, 1, 9)]], 20);
     assert!(ledger.forget_conversation(&"c".into()));
-    assert!(
-        !ledger.forget_conversation(&"c".into()),
-        "is no news the second time"
-    );
-    assert_eq!(
-        (
-            shown(&ledger, Status::Running, 30),
-            shown(&ledger, Status::Ended, 30)
-        ),
-        (0, 0)
-    );
-    assert_eq!(
-        (ledger.open_executions(), ledger.current(at(30)).conversations),
-        (0, [0, 0, 0])
-    );
+    assert!(!ledger.forget_conversation(&"c".into()), "is no news the second time");
+    assert_eq!((shown(&ledger, Status::Running, 30), shown(&ledger, Status::Ended, 30)), (0, 0));
+    assert_eq!((ledger.open_executions(), ledger.current(at(30)).conversations), (0, [0, 0, 0]));
     assert_eq!(counted(&ledger), (2, 0, 1, 0));
 }
 
@@ -382,22 +251,15 @@ fn a_deleted_conversation_takes_its_executions_out_of_the_gauges() {
 fn an_item_that_cannot_be_read_keeps_its_list_in_doubt() {
     let mut ledger = ledger();
     let mut listing = ledger.open(&"c".into(), true);
-    let page = Page {
-        items: vec![execution("b", Status::Ended, 20, 30)],
-        bad_items: 1,
-        as_of: at(60),
-        last: true,
-    };
+    let page =
+        Page { items: vec![execution("b", Status::Ended, 20, 30)], bad_items: 1, as_of: at(60), last: true };
     ledger.read(&mut listing, &page, at(60));
     ledger.close(&listing, at(60));
     ledger.prune(at(50 * HOUR));
     assert_eq!((ledger.remembered(), ledger.records()[0].clean), (1, false));
     read(
         &mut ledger,
-        &[&[
-            execution("b", Status::Ended, 20, 30),
-            execution("a", Status::Ended, 10, 15),
-        ]],
+        &[&[execution("b", Status::Ended, 20, 30), execution("a", Status::Ended, 10, 15)]],
         51 * HOUR,
     );
     assert_eq!(counted(&ledger), (2, 0, 2, 0));
@@ -407,36 +269,17 @@ fn an_item_that_cannot_be_read_keeps_its_list_in_doubt() {
 fn a_workflow_that_is_renamed_keeps_its_account() {
     let mut ledger = ledger();
     read(&mut ledger, &[&[execution("e", Status::Running, 10, 15)]], 20);
-    let workflow = Workflow {
-        id: "w".into(),
-        name: Some("Order Desk".into()),
-    };
-    let items = vec![ListedWorkflow {
-        workflow,
-        execution_count: Some(7),
-    }];
-    ledger.learn_workflows(&Page {
-        items,
-        bad_items: 0,
-        as_of: at(30),
-        last: true,
-    });
-    let [account] = ledger.accounts() else {
-        panic!("one account")
-    };
-    assert_eq!(
-        (account.name(), account.execution_count, account.totals.started),
-        ("Order Desk", Some(7), 1)
-    );
+    let workflow = Workflow { id: "w".into(), name: Some("Order Desk".into()) };
+    let items = vec![ListedWorkflow { workflow, execution_count: Some(7) }];
+    ledger.learn_workflows(&Page { items, bad_items: 0, as_of: at(30), last: true });
+    let [account] = ledger.accounts() else { panic!("one account") };
+    assert_eq!((account.name(), account.execution_count, account.totals.started), ("Order Desk", Some(7), 1));
 }
 
 #[test]
 fn open_executions_show_their_oldest_times_idle_times_and_steps() {
     let mut ledger = ledger();
-    let step = Step {
-        identifier: "wait".into(),
-        step_type: "FlowWaitStep".into(),
-    };
+    let step = Step { identifier: "wait".into(), step_type: "FlowWaitStep".into() };
     let waiting = |id, start, event| Execution {
         step: Some(step.clone()),
         ..execution(id, Status::Waiting, start, event)
@@ -447,18 +290,7 @@ fn open_executions_show_their_oldest_times_idle_times_and_steps() {
     let sum = &current.workflows[0][place];
     assert_eq!((sum.oldest_start, sum.oldest_event), (Some(at(10)), Some(at(25))));
     assert_eq!((sum.idle.count(), sum.idle.sum()), (2, 100.0));
-    assert_eq!(
-        current.steps,
-        [(
-            AtStep {
-                workflow: 0,
-                status: Status::Waiting,
-                step
-            },
-            2
-        )]
-        .into()
-    );
+    assert_eq!(current.steps, [(AtStep { workflow: 0, status: Status::Waiting, step }, 2)].into());
 }
 
 #[test]
@@ -474,18 +306,9 @@ fn conversations_count_while_they_are_watched() {
         conversation("d", ConversationStatus::Active, 0),
         conversation("e", ConversationStatus::Active, -8 * 24 * HOUR),
     ];
-    ledger.learn_conversations(&Page {
-        items,
-        bad_items: 0,
-        as_of: at(1),
-        last: true,
-    });
+    ledger.learn_conversations(&Page { items, bad_items: 0, as_of: at(1), last: true });
     assert_eq!(ledger.current(at(10)).conversations, [1, 0, 0]);
-    read(
-        &mut ledger,
-        &[&[execution("x", Status::Waiting, -9 * 24 * HOUR, 0)]],
-        10,
-    );
+    read(&mut ledger, &[&[execution("x", Status::Waiting, -9 * 24 * HOUR, 0)]], 10);
     assert_eq!(
         ledger.current(at(10)).conversations,
         [1, 1, 0],

@@ -45,11 +45,7 @@ impl Histogram {
     /// An empty histogram; `bounds` ascend and leave out infinity.
     #[must_use]
     pub fn new(bounds: &Arc<[f64]>) -> Self {
-        Self {
-            bounds: bounds.clone(),
-            counts: vec![0; bounds.len() + 1].into(),
-            sum: 0.0,
-        }
+        Self { bounds: bounds.clone(), counts: vec![0; bounds.len() + 1].into(), sum: 0.0 }
     }
 
     /// Takes a value in.
@@ -81,13 +77,10 @@ impl Histogram {
 
     /// Upper bound and cumulative count of each finite bucket.
     pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
-        self.bounds
-            .iter()
-            .zip(&self.counts)
-            .scan(0, |sum, (&bound, count)| {
-                *sum += count;
-                Some((bound, *sum))
-            })
+        self.bounds.iter().zip(&self.counts).scan(0, |sum, (&bound, count)| {
+            *sum += count;
+            Some((bound, *sum))
+        })
     }
 }
 
@@ -209,12 +202,7 @@ impl Totals {
     pub fn count(&mut self, event: &Event, now: Timestamp) {
         match *event {
             Event::Started => self.started += 1,
-            Event::HandedOff {
-                source,
-                reason,
-                at,
-                since_start,
-            } => {
+            Event::HandedOff { source, reason, at, since_start } => {
                 *self.handoffs.entry((source, reason)).or_default() += 1;
                 observe(&mut self.time_to_handoff, since_start);
                 self.detected(at, now);
@@ -222,14 +210,7 @@ impl Totals {
             Event::Finished { status, at, duration } => {
                 let failed = status == Status::Failed;
                 *(if failed { &mut self.failed } else { &mut self.ended }) += 1;
-                observe(
-                    if failed {
-                        &mut self.failed_duration
-                    } else {
-                        &mut self.ended_duration
-                    },
-                    duration,
-                );
+                observe(if failed { &mut self.failed_duration } else { &mut self.ended_duration }, duration);
                 self.detected(at, now);
             }
         }
@@ -276,11 +257,7 @@ mod tests {
 
     #[test]
     fn bounds_ascend() {
-        let Buckets {
-            duration,
-            idle,
-            delay,
-        } = Buckets::default();
+        let Buckets { duration, idle, delay } = Buckets::default();
         for bounds in [duration, idle, delay] {
             assert!(bounds.is_sorted_by(|a, b| a < b), "{bounds:?}");
         }

@@ -9,9 +9,9 @@ use prometheus::{
 
 use super::{
     Exporter, Limits,
-    family::Family,
-    table::TABLE,
-    view::{Admission, View},
+    family::{Family, Source},
+    table::{STEPS, TABLE, series_per_workflow},
+    view::{Admission, Refused, View},
 };
 use crate::{
     kapso::{Budget, Client},
@@ -45,11 +45,7 @@ impl Ledgers {
         books.sort_by(|a, b| (a.client.api(), &a.project).cmp(&(b.client.api(), &b.project)));
         let books = books.into_iter().map(|book| (book, Mutex::default())).collect();
         let descs = TABLE.iter().map(Family::desc).collect::<Result<_, _>>()?;
-        Ok(Self {
-            books,
-            exporter,
-            descs,
-        })
+        Ok(Self { books, exporter, descs })
     }
 }
 
@@ -59,11 +55,7 @@ impl Collector for Ledgers {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let open: Vec<_> = self
-            .books
-            .iter()
-            .map(|(book, admission)| self.open(book, admission))
-            .collect();
+        let open: Vec<_> = self.books.iter().map(|(book, admission)| self.open(book, admission)).collect();
         let views: Vec<_> = open.iter().map(Open::view).collect();
         TABLE.iter().map(|family| family.collect(&views)).collect()
     }
@@ -83,36 +75,33 @@ impl Ledgers {
         let ledger = book.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         let current = ledger.current(now);
         let mut admission = admission.lock().unwrap_or_else(PoisonError::into_inner);
-        admission.admit(&current, book.limits, |family, count| {
-            self.exporter
-                .series_dropped
-                .with_label_values(&[family])
-                .inc_by(count);
-        });
-        Open {
-            book,
-            ledger,
-            current,
-            admission,
+        self.drop_series(admission.admit(&current, book.limits));
+        Open { book, ledger, current, admission }
+    }
+}
+
+impl Ledgers {
+    fn drop_series(&self, refused: Refused) {
+        for family in TABLE.iter().filter(|family| matches!(family.rows, Source::Workflow(_))) {
+            let steps = if family.name == STEPS { refused.steps } else { 0 };
+            let dropped = self.exporter.series_dropped.with_label_values(&[family.name]);
+            dropped.inc_by(refused.workflows + steps);
         }
+    }
+}
+
+impl Limits {
+    /// A tenth of `series` for steps, the rest for workflows; `conversations` on top.
+    #[must_use]
+    pub fn within(series: usize, conversations: usize) -> Self {
+        let steps = series / 10;
+        Self { workflows: (series - steps) / series_per_workflow(), steps, conversations }
     }
 }
 
 impl Open<'_> {
     fn view(&self) -> View<'_> {
-        let Self {
-            book,
-            ledger,
-            current,
-            admission,
-        } = self;
-        View::new(
-            &book.project,
-            book.client.api(),
-            ledger,
-            current,
-            admission,
-            book.limits,
-        )
+        let Self { book, ledger, current, admission } = self;
+        View::new(&book.project, book.client.api(), ledger, current, admission, book.limits)
     }
 }

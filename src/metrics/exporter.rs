@@ -113,16 +113,12 @@ impl Exporter {
     pub fn announce(&self, project: &str, source: Source, interval: Duration) {
         let api = source.api().as_str();
         let labels = [project, api, source.as_str()];
-        self.outcomes()
-            .insert((project.into(), source), Outcome::Incomplete);
+        self.outcomes().insert((project.into(), source), Outcome::Incomplete);
         self.up.with_label_values(&[project, api]).set(0);
-        self.sweep_interval
-            .with_label_values(&labels)
-            .set(interval.as_secs_f64());
+        self.sweep_interval.with_label_values(&labels).set(interval.as_secs_f64());
         self.sweep_last_success.with_label_values(&labels).set(0.0);
         for outcome in Outcome::ALL {
-            self.sweeps
-                .with_label_values(&[project, api, source.as_str(), outcome.as_str()]);
+            self.sweeps.with_label_values(&[project, api, source.as_str(), outcome.as_str()]);
         }
         for reason in Reason::ALL {
             self.errors.with_label_values(&[project, api, reason.as_str()]);
@@ -133,25 +129,16 @@ impl Exporter {
     pub fn swept(&self, project: &str, report: &Report) {
         let api = report.source.api();
         let labels = [project, api.as_str(), report.source.as_str()];
-        self.sweep_duration
-            .with_label_values(&labels)
-            .set(report.duration.as_secs_f64());
+        self.sweep_duration.with_label_values(&labels).set(report.duration.as_secs_f64());
         let [project, api_label, source] = labels;
-        self.sweeps
-            .with_label_values(&[project, api_label, source, report.outcome.as_str()])
-            .inc();
+        self.sweeps.with_label_values(&[project, api_label, source, report.outcome.as_str()]).inc();
         if report.outcome == Outcome::Complete {
-            self.sweep_last_success
-                .with_label_values(&labels)
-                .set(unix_seconds(report.finished));
+            self.sweep_last_success.with_label_values(&labels).set(unix_seconds(report.finished));
         }
         let mut outcomes = self.outcomes();
         outcomes.insert((project.into(), report.source), report.outcome);
-        let of_api: Vec<_> = outcomes
-            .iter()
-            .filter(|((p, s), _)| p == project && s.api() == api)
-            .map(|(_, o)| *o)
-            .collect();
+        let of_api: Vec<_> =
+            outcomes.iter().filter(|((p, s), _)| p == project && s.api() == api).map(|(_, o)| *o).collect();
         if of_api.iter().all(|outcome| *outcome == Outcome::Absent) {
             // An API that does not exist is neither up nor down.
             self.up.remove_label_values(&[project, api_label]).ok();
@@ -163,13 +150,10 @@ impl Exporter {
 
     /// Takes note of a budget's figures.
     pub fn budget(&self, project: &str, status: BudgetStatus) {
-        self.request_budget
-            .with_label_values(&[project])
-            .set(status.per_minute.into());
-        for (gauge, value) in [
-            (&self.rate_limit, status.limit),
-            (&self.rate_limit_remaining, status.remaining),
-        ] {
+        self.request_budget.with_label_values(&[project]).set(status.per_minute.into());
+        for (gauge, value) in
+            [(&self.rate_limit, status.limit), (&self.rate_limit_remaining, status.remaining)]
+        {
             if let Some(value) = value {
                 gauge.with_label_values(&[project]).set(value.into());
             }
@@ -195,14 +179,8 @@ impl Observer for RequestObserver {
     fn requested(&self, api: Api, endpoint: Endpoint, status: Option<StatusCode>, elapsed: Duration) {
         let (project, api, endpoint) = (self.project.as_str(), api.as_str(), endpoint.as_str());
         let code = status.as_ref().map_or("none", StatusCode::as_str);
-        self.exporter
-            .requests
-            .with_label_values(&[project, api, endpoint, code])
-            .inc();
-        let duration = self
-            .exporter
-            .request_duration
-            .with_label_values(&[project, api, endpoint]);
+        self.exporter.requests.with_label_values(&[project, api, endpoint, code]).inc();
+        let duration = self.exporter.request_duration.with_label_values(&[project, api, endpoint]);
         duration.observe(elapsed.as_secs_f64());
         self.changed.notify_one();
     }
@@ -235,25 +213,16 @@ impl Register<'_> {
 
     fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<HistogramVec> {
         let buckets = vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-        self.put(HistogramVec::new(
-            HistogramOpts::new(name, help).buckets(buckets),
-            labels,
-        )?)
+        self.put(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)?)
     }
 
     fn series(&self) -> prometheus::Result<IntGauge> {
-        self.put(IntGauge::new(
-            "kapso_exporter_series",
-            "Series in this exposition.",
-        )?)
+        self.put(IntGauge::new("kapso_exporter_series", "Series in this exposition.")?)
     }
 
     fn build_info(&self) -> prometheus::Result<()> {
-        let opts = Opts::new(
-            "kapso_exporter_build_info",
-            "Always 1; the version is in the label.",
-        )
-        .const_label("version", env!("CARGO_PKG_VERSION"));
+        let opts = Opts::new("kapso_exporter_build_info", "Always 1; the version is in the label.")
+            .const_label("version", env!("CARGO_PKG_VERSION"));
         self.put(Gauge::with_opts(opts)?)?.set(1.0);
         Ok(())
     }

@@ -51,12 +51,7 @@ impl Family {
     /// If a name is not one that Prometheus allows.
     pub fn desc(&self) -> prometheus::Result<Desc> {
         let labels = self.label_names().into_iter().map(Into::into).collect();
-        Desc::new(
-            self.name.into(),
-            self.help.into(),
-            labels,
-            std::collections::HashMap::new(),
-        )
+        Desc::new(self.name.into(), self.help.into(), labels, std::collections::HashMap::new())
     }
 
     /// The family over these ledgers.
@@ -98,11 +93,7 @@ pub struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn new(family: &'a Family, base: &'a [(&'static str, &'a str)], metrics: &'a mut Vec<Metric>) -> Self {
-        Self {
-            family,
-            base,
-            metrics,
-        }
+        Self { family, base, metrics }
     }
 
     /// A gauge's value; `values` are those of the family's own labels, in its order.
@@ -137,12 +128,7 @@ impl<'a> Rows<'a> {
 
     fn add(&mut self, values: &[&str]) -> &mut Metric {
         debug_assert_eq!(values.len(), self.family.labels.len(), "{}", self.family.name);
-        let own = self
-            .family
-            .labels
-            .iter()
-            .zip(values)
-            .map(|(name, value)| (*name, *value));
+        let own = self.family.labels.iter().zip(values).map(|(name, value)| (*name, *value));
         let mut labels: Vec<_> = self.base.iter().copied().chain(own).collect();
         labels.sort_unstable_by_key(|(name, _)| *name);
         let pair = |(name, value): (&str, &str)| {
@@ -151,8 +137,7 @@ impl<'a> Rows<'a> {
             pair.set_value(value.into());
             pair
         };
-        self.metrics
-            .push(Metric::from_label(labels.into_iter().map(pair).collect()));
+        self.metrics.push(Metric::from_label(labels.into_iter().map(pair).collect()));
         let last = self.metrics.len() - 1;
         &mut self.metrics[last]
     }

@@ -1,6 +1,6 @@
 //! The metrics: what is published, and the rendered exposition.
 //!
-//! [`table`] has a row for each family that comes from the ledgers, [`exporter`](Exporter) those of the program
+//! [`TABLE`] has a row for each family that comes from the ledgers, [`Exporter`] those of the program
 //! itself. [`Exposition`] renders everything once per change into bytes, plain and compressed; a scrape hands
 //! these out and neither takes a lock nor renders anything.
 
@@ -51,17 +51,9 @@ impl Exposition {
     /// # Errors
     /// If two metrics share a name.
     pub fn new(registry: Registry, exporter: Arc<Exporter>, books: Vec<Book>) -> prometheus::Result<Self> {
-        registry.register(Box::new(collector::Ledgers::new(
-            books.clone(),
-            exporter.clone(),
-        )?))?;
+        registry.register(Box::new(collector::Ledgers::new(books.clone(), exporter.clone())?))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        Ok(Self {
-            registry,
-            exporter,
-            books,
-            newest: ArcSwap::default(),
-        })
+        Ok(Self { registry, exporter, books, newest: ArcSwap::default() })
     }
 
     /// The newest rendering.
@@ -85,27 +77,17 @@ impl Exposition {
         TextEncoder::new().encode(&families, &mut plain)?;
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&plain)?;
-        let snapshot = Snapshot {
-            plain: plain.into(),
-            gzip: gzip.finish()?.into(),
-        };
+        let snapshot = Snapshot { plain: plain.into(), gzip: gzip.finish()?.into() };
         self.newest.store(Arc::new(snapshot));
         Ok(())
     }
 
     /// Sets `kapso_exporter_series` in what was gathered, to what was gathered.
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_wrap,
-        reason = "a count of series in memory"
-    )]
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "a count of series in memory")]
     fn count_series(&self, families: &mut [MetricFamily]) {
         let series = families.iter().map(series_of).sum::<usize>();
         self.exporter.series.set(series as i64);
-        for family in families
-            .iter_mut()
-            .filter(|family| family.name() == "kapso_exporter_series")
-        {
+        for family in families.iter_mut().filter(|family| family.name() == "kapso_exporter_series") {
             for metric in family.mut_metric() {
                 let mut gauge = metric.get_gauge().clone();
                 gauge.set_value(series as f64);

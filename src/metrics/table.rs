@@ -11,6 +11,9 @@ use crate::{
     ledger::ByStatus,
 };
 
+/// The family whose series are bounded one by one, not workflow by workflow.
+pub(super) const STEPS: &str = "kapso_open_executions_at_step";
+
 /// Every family that is computed from the ledgers, by name.
 #[rustfmt::skip]
 pub static TABLE: &[Family] = &[
@@ -150,7 +153,7 @@ pub static TABLE: &[Family] = &[
         }),
     },
     Family {
-        name: "kapso_open_executions_at_step",
+        name: STEPS,
         help: "Open executions by the step at which they stand (current_step.identifier, current_step.stepable_type). Platform only; steps beyond --metrics.max-series are added up under \"other\".",
         labels: &["status", "step", "step_type"],
         kind: GAUGE,
@@ -195,8 +198,7 @@ pub(super) fn series_per_workflow() -> usize {
 
 fn open<'a>(workflow: &'a Workflow<'_>) -> impl Iterator<Item = (&'static str, &'a ByStatus)> {
     let all = Status::ALL.iter().zip(&*workflow.by_status);
-    all.filter(|(status, _)| status.is_open())
-        .map(|(status, sum)| (status.as_str(), sum))
+    all.filter(|(status, _)| status.is_open()).map(|(status, sum)| (status.as_str(), sum))
 }
 
 fn oldest(workflow: &Workflow<'_>, rows: &mut Rows<'_>, of: fn(&ByStatus) -> Option<jiff::Timestamp>) {

@@ -11,7 +11,6 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::table::{TABLE, series_per_workflow};
 use crate::{
     execution::{Api, HandoffReason, HandoffSource, Status, Step},
     ledger::{Account, AtStep, ByStatus, Current, Ledger, Totals},
@@ -29,19 +28,6 @@ pub struct Limits {
     pub steps: usize,
     /// Conversations with series of their own; zero = none at all.
     pub conversations: usize,
-}
-
-impl Limits {
-    /// A tenth of `series` for steps, the rest for workflows; `conversations` on top.
-    #[must_use]
-    pub fn within(series: usize, conversations: usize) -> Self {
-        let steps = series / 10;
-        Self {
-            workflows: (series - steps) / series_per_workflow(),
-            steps,
-            conversations,
-        }
-    }
 }
 
 /// What was admitted so far, and what was left out, for one ledger.
@@ -118,24 +104,30 @@ impl Workflow<'_> {
     }
 }
 
+/// What a moment brought that is beyond the limits and was not before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// Workflows that share `other` from now on.
+    pub workflows: u64,
+    /// Steps that do.
+    pub steps: u64,
+}
+
 impl Admission {
-    /// Takes note of what is new in `current` and counts, in `dropped`, the families that were left out of it.
-    pub fn admit(&mut self, current: &Current, limits: Limits, mut dropped: impl FnMut(&'static str, u64)) {
+    /// Takes note of what is new in `current`.
+    pub fn admit(&mut self, current: &Current, limits: Limits) -> Refused {
+        let mut steps = 0;
         for at in current.steps.keys() {
             if self.steps.contains(at) || self.steps.len() < limits.steps {
                 self.steps.insert(at.clone());
-            } else if self.refused_steps.len() < limits.steps && self.refused_steps.insert(at.clone()) {
-                dropped("kapso_open_executions_at_step", 1);
+            } else if self.refused_steps.len() < limits.steps {
+                steps += u64::from(self.refused_steps.insert(at.clone()));
             }
         }
         let folded = current.workflows.len().saturating_sub(limits.workflows);
-        for family in TABLE
-            .iter()
-            .filter(|family| matches!(family.rows, super::family::Source::Workflow(_)))
-        {
-            dropped(family.name, (folded - self.folded_workflows) as u64);
-        }
+        let workflows = (folded - self.folded_workflows) as u64;
         self.folded_workflows = folded;
+        Refused { workflows, steps }
     }
 }
 
@@ -155,10 +147,7 @@ impl<'a> View<'a> {
         for (index, (account, by_status)) in ledger.accounts().iter().zip(&current.workflows).enumerate() {
             // A workflow that really is called "other" shares that name rather than making two series of it.
             let shared = index >= limits.workflows || account.id.as_str() == OTHER;
-            let other = workflows
-                .iter()
-                .position(|workflow| workflow.id == OTHER)
-                .filter(|_| shared);
+            let other = workflows.iter().position(|workflow| workflow.id == OTHER).filter(|_| shared);
             if let Some(other) = other {
                 workflows[other].merge(account, by_status);
             } else {
@@ -182,17 +171,11 @@ impl<'a> View<'a> {
 
     fn add_steps(&mut self, current: &'a Current, admission: &'a Admission, place: &[usize]) {
         for at in &admission.steps {
-            self.workflows[place[at.workflow]]
-                .steps
-                .entry(labels(at.status, Some(&at.step)))
-                .or_default();
+            self.workflows[place[at.workflow]].steps.entry(labels(at.status, Some(&at.step))).or_default();
         }
         for (at, count) in &current.steps {
             let step = Some(&at.step).filter(|_| admission.steps.contains(at));
-            *self.workflows[place[at.workflow]]
-                .steps
-                .entry(labels(at.status, step))
-                .or_default() += count;
+            *self.workflows[place[at.workflow]].steps.entry(labels(at.status, step)).or_default() += count;
         }
     }
 }
@@ -222,22 +205,16 @@ fn conversations(ledger: &Ledger, most: usize) -> Vec<Conversation<'_>> {
     if most == 0 {
         return Vec::new();
     }
-    let mut all = ledger
-        .conversations_by_event()
-        .into_iter()
-        .map(|sum| Conversation {
-            id: ledger.records()[sum.record].id.as_str(),
-            open: sum.open,
-            last_event_at: sum.last_event_at,
-        });
+    let mut all = ledger.conversations_by_event().into_iter().map(|sum| Conversation {
+        id: ledger.records()[sum.record].id.as_str(),
+        open: sum.open,
+        last_event_at: sum.last_event_at,
+    });
     let mut shown: Vec<_> = all.by_ref().take(most).collect();
     let rest = all.reduce(|mut sum, next| {
         sum.id = OTHER;
         sum.last_event_at = sum.last_event_at.max(next.last_event_at);
-        sum.open
-            .iter_mut()
-            .zip(next.open)
-            .for_each(|(mine, theirs)| *mine += theirs);
+        sum.open.iter_mut().zip(next.open).for_each(|(mine, theirs)| *mine += theirs);
         sum
     });
     shown.extend(rest.map(|rest| Conversation { id: OTHER, ..rest }));

@@ -71,16 +71,11 @@ async fn read_everything(simulator: &Simulator) -> BTreeMap<String, Reading> {
         }
     }
     for id in simulator.conversation_ids(Api::Legacy) {
-        for item in all_items(
-            simulator,
-            &format!("/api/v1/whatsapp_conversations/{id}/agent_executions"),
-        )
-        .await
+        for item in
+            all_items(simulator, &format!("/api/v1/whatsapp_conversations/{id}/agent_executions")).await
         {
             let execution = &item["agent_execution"];
-            let reading = readings
-                .entry(execution["agent_id"].as_str().unwrap().to_owned())
-                .or_default();
+            let reading = readings.entry(execution["agent_id"].as_str().unwrap().to_owned()).or_default();
             reading.add(Api::Legacy, execution, &item["updated_at"], now);
         }
     }
@@ -89,16 +84,9 @@ async fn read_everything(simulator: &Simulator) -> BTreeMap<String, Reading> {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_reads_everything_finds_what_the_tally_says() {
-    let traffic = Traffic {
-        starts_per_minute: 20.0,
-        ..Traffic::lively()
-    };
-    let simulator = simulator(Scenario {
-        traffic,
-        rate_limit: None,
-        latency: Duration::ZERO,
-        ..Scenario::demo(11)
-    });
+    let traffic = Traffic { starts_per_minute: 20.0, ..Traffic::lively() };
+    let simulator =
+        simulator(Scenario { traffic, rate_limit: None, latency: Duration::ZERO, ..Scenario::demo(11) });
     tokio::time::sleep(Duration::from_mins(30)).await;
     simulator.stop_traffic();
     let mut readings = read_everything(&simulator).await;
@@ -113,31 +101,18 @@ async fn whoever_reads_everything_finds_what_the_tally_says() {
             started: tally.started,
             finished: tally.ended + tally.failed,
         };
-        assert_eq!(
-            readings.remove(&tally.workflow_id).unwrap(),
-            expected,
-            "{}",
-            tally.workflow_id
-        );
+        assert_eq!(readings.remove(&tally.workflow_id).unwrap(), expected, "{}", tally.workflow_id);
     }
     assert!(readings.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_conversation_has_the_executions_that_its_workflows_have() {
-    let simulator = simulator(Scenario {
-        rate_limit: None,
-        latency: Duration::ZERO,
-        ..Scenario::demo(12)
-    });
+    let simulator = simulator(Scenario { rate_limit: None, latency: Duration::ZERO, ..Scenario::demo(12) });
     let mut by_workflow = Vec::new();
     for id in simulator.workflow_ids(Api::Platform) {
         let items = all_items(&simulator, &format!("/platform/v1/workflows/{id}/executions")).await;
-        by_workflow.extend(
-            items
-                .into_iter()
-                .filter(|item| item["whatsapp_conversation_id"].is_string()),
-        );
+        by_workflow.extend(items.into_iter().filter(|item| item["whatsapp_conversation_id"].is_string()));
     }
     let mut by_conversation = Vec::new();
     for id in simulator.conversation_ids(Api::Platform) {

@@ -41,12 +41,7 @@ pub struct Answer {
 impl Answer {
     /// An answer with a JSON body.
     pub fn json(status: StatusCode, body: Value) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            content: Content::Json(body),
-            ending: Ending::Whole,
-        }
+        Self { status, headers: Vec::new(), content: Content::Json(body), ending: Ending::Whole }
     }
 
     /// 200 with a JSON body.
@@ -58,10 +53,7 @@ impl Answer {
     pub fn html(status: StatusCode, title: &str) -> Self {
         let page =
             format!("<!DOCTYPE html><html><head><title>{title}</title></head><body>{title}</body></html>");
-        Self {
-            content: Content::Html(page),
-            ..Self::json(status, Value::Null)
-        }
+        Self { content: Content::Html(page), ..Self::json(status, Value::Null) }
     }
 
     /// An error as `{"error": message}`.
@@ -74,16 +66,10 @@ impl Answer {
         match variety % 6 {
             0 => Self::error(status, message),
             1 => Self::json(status, json!({"error": {"message": message}})),
-            2 => Self::json(
-                status,
-                json!({"message": message, "detail": "See the API reference"}),
-            ),
+            2 => Self::json(status, json!({"message": message, "detail": "See the API reference"})),
             3 => Self::json(status, json!({"errors": {"base": [message]}})),
             4 => Self::html(status, message),
-            _ => Self {
-                content: Content::Nothing,
-                ..Self::json(status, Value::Null)
-            },
+            _ => Self { content: Content::Nothing, ..Self::json(status, Value::Null) },
         }
     }
 
@@ -135,10 +121,7 @@ impl Answer {
     /// The HTTP response.
     pub fn into_response(self) -> Response {
         let (kind, bytes) = match self.content {
-            Content::Json(body) => (
-                Some("application/json; charset=utf-8"),
-                Bytes::from(body.to_string()),
-            ),
+            Content::Json(body) => (Some("application/json; charset=utf-8"), Bytes::from(body.to_string())),
             Content::Html(page) => (Some("text/html; charset=utf-8"), Bytes::from(page)),
             Content::Nothing => (None, Bytes::new()),
         };

@@ -21,10 +21,7 @@ type Outcome = Result<Value, String>;
 pub async fn answer(simulator: &Simulator, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
-        return Answer::error(
-            StatusCode::BAD_REQUEST,
-            "the body cannot be read or is longer than 64 KiB",
-        );
+        return Answer::error(StatusCode::BAD_REQUEST, "the body cannot be read or is longer than 64 KiB");
     };
     let name = parts.uri.path().rsplit('/').next().unwrap_or_default();
     let outcome = match (&parts.method, name) {
@@ -46,15 +43,15 @@ pub async fn answer(simulator: &Simulator, request: Request) -> Answer {
 fn tally(simulator: &Simulator, uri: &Uri) -> Outcome {
     let params = Params::of(uri).map_err(|_| "the query cannot be read".to_owned())?;
     let since = match params.get("since") {
-        Some(text) => text
-            .parse::<Timestamp>()
-            .map_err(|_| format!("since must be an RFC 3339 time, not `{text}`"))?,
+        Some(text) => {
+            text.parse::<Timestamp>().map_err(|_| format!("since must be an RFC 3339 time, not `{text}`"))?
+        }
         None => simulator.started_at(),
     };
     let lookback = match params.get("lookback_seconds") {
-        Some(text) => text
-            .parse::<u64>()
-            .map_err(|_| format!("lookback_seconds must be whole, not `{text}`"))?,
+        Some(text) => {
+            text.parse::<u64>().map_err(|_| format!("lookback_seconds must be whole, not `{text}`"))?
+        }
         None => 24 * 3600,
     };
     let tally = simulator.tally(since, Duration::from_secs(lookback.min(315_576_000)));
@@ -89,10 +86,7 @@ impl TrafficChange {
             (self.handoff_ratio, &mut traffic.handoff_ratio),
             (self.without_conversation, &mut traffic.without_conversation),
             (self.silent_starts, &mut traffic.silent_starts),
-            (
-                self.conversation_changes_per_minute,
-                &mut traffic.conversation_changes_per_minute,
-            ),
+            (self.conversation_changes_per_minute, &mut traffic.conversation_changes_per_minute),
         ];
         for (change, field) in numbers {
             *field = change.unwrap_or(*field);
@@ -201,13 +195,8 @@ mod tests {
             {"api": "platform", "endpoint": "workflows", "status": 200, "fault": null, "count": 1},
         ]);
         assert_eq!(reply.body, json!({"requests": counted, "busiest_minute": 1}));
-        let reply = control(
-            &simulator,
-            "GET",
-            "tally?since=2026-11-02T12:00:00Z&lookback_seconds=60",
-            "",
-        )
-        .await;
+        let reply =
+            control(&simulator, "GET", "tally?since=2026-11-02T12:00:00Z&lookback_seconds=60", "").await;
         assert_eq!(reply.body["workflows"][0]["executions"]["running"], 0);
         let change = r#"{"starts_per_minute": 60, "dwell": [1, 2.5]}"#;
         let reply = control(&simulator, "PUT", "traffic", change).await;
@@ -229,11 +218,8 @@ mod tests {
         }
         let mut statuses = Vec::new();
         for _ in 0..3 {
-            statuses.push(
-                request(&simulator, "GET", "/platform/v1/workflows", Some("other"), "")
-                    .await
-                    .status,
-            );
+            statuses
+                .push(request(&simulator, "GET", "/platform/v1/workflows", Some("other"), "").await.status);
         }
         assert_eq!((statuses[0], statuses[2]), (200, 429));
         assert!(statuses[1] >= 500);
@@ -243,34 +229,10 @@ mod tests {
     async fn a_refusal_says_what_is_allowed() {
         let simulator = simulator(Scenario::quiet(1));
         for (method, path, body, status, said) in [
-            (
-                "PUT",
-                "traffic",
-                r#"{"speed": 1}"#,
-                400,
-                "expected one of `starts_per_minute`",
-            ),
-            (
-                "PUT",
-                "traffic",
-                r#"{"dwell": [3, 1]}"#,
-                400,
-                "dwell must be [min, max]",
-            ),
-            (
-                "PUT",
-                "traffic",
-                r#"{"dwell": [-3, 1]}"#,
-                400,
-                "dwell must be [min, max]",
-            ),
-            (
-                "PUT",
-                "traffic",
-                r#"{"failure_ratio": 2}"#,
-                400,
-                "failure_ratio must be between 0 and 1",
-            ),
+            ("PUT", "traffic", r#"{"speed": 1}"#, 400, "expected one of `starts_per_minute`"),
+            ("PUT", "traffic", r#"{"dwell": [3, 1]}"#, 400, "dwell must be [min, max]"),
+            ("PUT", "traffic", r#"{"dwell": [-3, 1]}"#, 400, "dwell must be [min, max]"),
+            ("PUT", "traffic", r#"{"failure_ratio": 2}"#, 400, "failure_ratio must be between 0 and 1"),
             (
                 "PUT",
                 "faults",
@@ -279,20 +241,8 @@ mod tests {
                 "expected one of `server_error`",
             ),
             ("PUT", "key", "{}", 400, "missing field `key`"),
-            (
-                "GET",
-                "tally?since=noon",
-                "",
-                400,
-                "since must be an RFC 3339 time",
-            ),
-            (
-                "GET",
-                "tally?lookback_seconds=1.5",
-                "",
-                400,
-                "lookback_seconds must be whole",
-            ),
+            ("GET", "tally?since=noon", "", 400, "since must be an RFC 3339 time"),
+            ("GET", "tally?lookback_seconds=1.5", "", 400, "lookback_seconds must be whole"),
             ("GET", "traffic", "", 404, "PUT traffic"),
         ] {
             let reply = control(&simulator, method, path, body).await;

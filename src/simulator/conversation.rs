@@ -22,14 +22,10 @@ pub struct Person {
 impl Person {
     /// Person number `serial`.
     pub fn new(serial: usize) -> Self {
-        const FIRST: [&str; 10] = [
-            "Ada", "Bruno", "Carla", "Davi", "Elif", "Femi", "Greta", "Hugo", "Ines", "Jonas",
-        ];
+        const FIRST: [&str; 10] =
+            ["Ada", "Bruno", "Carla", "Davi", "Elif", "Femi", "Greta", "Hugo", "Ines", "Jonas"];
         let first = choose(&FIRST, &["person", &serial.to_string()]);
-        Self {
-            phone: format!("+1555{:07}", serial % 10_000_000),
-            name: format!("{first} Zebulon"),
-        }
+        Self { phone: format!("+1555{:07}", serial % 10_000_000), name: format!("{first} Zebulon") }
     }
 }
 

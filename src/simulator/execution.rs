@@ -56,11 +56,7 @@ impl Execution {
         self.touch(at);
         if self.ended_at().is_none() {
             let status = Cow::Owned(self.status().to_owned());
-            self.history.push(Transition {
-                at,
-                status,
-                ends: true,
-            });
+            self.history.push(Transition { at, status, ends: true });
         }
     }
 

@@ -80,12 +80,7 @@ pub struct FaultPlan {
 impl FaultPlan {
     /// A plan that has seen no request.
     pub fn new(faults: Faults, seed: u64) -> Self {
-        Self {
-            faults,
-            requests: 0,
-            turn: Vec::new(),
-            rng: Rng::with_seed(seed ^ 0xfa17),
-        }
+        Self { faults, requests: 0, turn: Vec::new(), rng: Rng::with_seed(seed ^ 0xfa17) }
     }
 
     /// Starts over with other faults.
@@ -129,11 +124,9 @@ impl FaultPlan {
     }
 
     fn server_error(&mut self) -> Answer {
-        let status = [
-            StatusCode::INTERNAL_SERVER_ERROR,
-            StatusCode::BAD_GATEWAY,
-            StatusCode::SERVICE_UNAVAILABLE,
-        ][self.rng.usize(..3)];
+        let status =
+            [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE]
+                [self.rng.usize(..3)];
         Answer::some_error(status, "Something went wrong", self.rng.u64(..))
     }
 
@@ -188,13 +181,7 @@ mod tests {
 
     #[test]
     fn exactly_one_request_in_so_many_fails_and_each_kind_has_its_turn() {
-        let mut plan = FaultPlan::new(
-            Faults {
-                one_in: 7,
-                kinds: Fault::ALL.to_vec(),
-            },
-            1,
-        );
+        let mut plan = FaultPlan::new(Faults { one_in: 7, kinds: Fault::ALL.to_vec() }, 1);
         let drawn: Vec<Option<Fault>> = (0..7 * 16).map(|_| plan.next()).collect();
         assert!(drawn.chunks(7).all(|seven| seven.iter().flatten().count() == 1));
         for fault in Fault::ALL {
@@ -210,14 +197,8 @@ mod tests {
         let data = json!([item("a"), item("b"), item("c")]);
         for _ in 0..20 {
             let answer = plan.spoil(Fault::OddItem, Answer::ok(json!({"data": data})));
-            let Content::Json(body) = answer.content else {
-                unreachable!()
-            };
-            let pairs = body["data"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .zip(data.as_array().unwrap());
+            let Content::Json(body) = answer.content else { unreachable!() };
+            let pairs = body["data"].as_array().unwrap().iter().zip(data.as_array().unwrap());
             assert_eq!(pairs.filter(|(spoilt, item)| spoilt != item).count(), 1);
         }
     }

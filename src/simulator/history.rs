@@ -105,26 +105,16 @@ impl World {
         let Some((workflow, conversation)) = self.place(api) else {
             return;
         };
-        let age = if turn.is_multiple_of(3) {
-            DAY..DAY * 5
-        } else {
-            MINUTE * 2..HOUR * 12
-        };
+        let age = if turn.is_multiple_of(3) { DAY..DAY * 5 } else { MINUTE * 2..HOUR * 12 };
         let age = within(&mut self.rng, &age);
         let start = earlier(now, age);
         let moved = later(start, within(&mut self.rng, &(Duration::ZERO..age / 2)));
         let mut plan = Vec::new();
         if api == Api::Legacy {
-            plan.push(Step {
-                at: moved,
-                what: Move::To("running"),
-            });
+            plan.push(Step { at: moved, what: Move::To("running") });
         }
         let last = later(moved, within(&mut self.rng, &(Duration::ZERO..age / 3)));
-        plan.extend(self.open_status(api).map(|status| Step {
-            at: last,
-            what: Move::To(status),
-        }));
+        plan.extend(self.open_status(api).map(|status| Step { at: last, what: Move::To(status) }));
         if self.is_lively() && self.rng.bool() {
             plan.extend(self.way_out(now));
         }
@@ -143,16 +133,7 @@ impl World {
     fn way_out(&mut self, now: Timestamp) -> [Step; 2] {
         let resumed = later(now, within(&mut self.rng, &self.traffic.handoff_dwell));
         let ended = later(resumed, within(&mut self.rng, &self.traffic.dwell));
-        [
-            Step {
-                at: resumed,
-                what: Move::To("running"),
-            },
-            Step {
-                at: ended,
-                what: Move::To("ended"),
-            },
-        ]
+        [Step { at: resumed, what: Move::To("running") }, Step { at: ended, what: Move::To("ended") }]
     }
 
     fn place(&mut self, api: Api) -> Option<(Row, Option<Row>)> {

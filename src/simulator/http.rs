@@ -73,9 +73,7 @@ impl Face {
         let (answer, latency) = self.ask(&request);
         drop(request);
         if !latency.is_zero() {
-            self.closing
-                .run_until_cancelled(tokio::time::sleep(latency))
-                .await;
+            self.closing.run_until_cancelled(tokio::time::sleep(latency)).await;
         }
         if answer.ending == Ending::Never {
             self.closing.run_until_cancelled(pending::<()>()).await;
@@ -86,25 +84,14 @@ impl Face {
     fn ask(&self, request: &Request) -> (Answer, Duration) {
         let uri = request.uri();
         let prefixes = [(Api::Platform, PLATFORM), (Api::Legacy, LEGACY)];
-        let mut inside = prefixes
-            .iter()
-            .filter_map(|&(api, prefix)| Some((api, uri.path().strip_prefix(prefix)?)));
+        let mut inside =
+            prefixes.iter().filter_map(|&(api, prefix)| Some((api, uri.path().strip_prefix(prefix)?)));
         let Some((api, path)) = inside.next() else {
-            return (
-                Answer::error(http::StatusCode::NOT_FOUND, "Not found"),
-                Duration::ZERO,
-            );
+            return (Answer::error(http::StatusCode::NOT_FOUND, "Not found"), Duration::ZERO);
         };
         let key = request.headers().get("x-api-key").map(HeaderValue::as_bytes);
-        let call = Call {
-            api,
-            reads: request.method() == Method::GET,
-            path,
-            uri,
-            key,
-        };
-        self.simulator
-            .with(|state, now| (state.answer(&call, now), state.latency))
+        let call = Call { api, reads: request.method() == Method::GET, path, uri, key };
+        self.simulator.with(|state, now| (state.answer(&call, now), state.latency))
     }
 }
 
@@ -147,30 +134,15 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(simulator.clone().serve(listener, shutdown.clone()));
-        let answer = tokio::task::spawn_blocking(move || read_from(address, patience))
-            .await
-            .unwrap();
+        let answer = tokio::task::spawn_blocking(move || read_from(address, patience)).await.unwrap();
         shutdown.cancel();
-        tokio::time::timeout(Duration::from_secs(5), server)
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap().unwrap();
         answer
     }
 
     fn with_fault(fault: Fault) -> Simulator {
-        let faults = Faults {
-            one_in: 1,
-            kinds: vec![fault],
-        };
-        Simulator::new(
-            Scenario {
-                faults,
-                ..Scenario::quiet(1)
-            },
-            Clock::system(),
-        )
+        let faults = Faults { one_in: 1, kinds: vec![fault] };
+        Simulator::new(Scenario { faults, ..Scenario::quiet(1) }, Clock::system())
     }
 
     #[tokio::test]
@@ -187,10 +159,7 @@ mod tests {
     async fn a_cut_body_promises_more_than_it_sends() {
         let answer = exchange(&with_fault(Fault::CutBody), LONG).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "))
-            .unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
         let length: usize = length.parse().unwrap();
         assert_eq!(body.len(), length / 2);
     }
@@ -203,18 +172,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn every_answer_carries_the_date_of_the_simulated_clock() {
-        let simulator = simulator(Scenario {
-            latency: Duration::from_secs(2),
-            ..Scenario::quiet(1)
-        });
-        assert_eq!(
-            get(&simulator, PATH).await.header("date"),
-            "Mon, 02 Nov 2026 12:00:02 GMT"
-        );
-        assert_eq!(
-            get(&simulator, "/nowhere").await.header("date"),
-            "Mon, 02 Nov 2026 12:00:02 GMT"
-        );
+        let simulator = simulator(Scenario { latency: Duration::from_secs(2), ..Scenario::quiet(1) });
+        assert_eq!(get(&simulator, PATH).await.header("date"), "Mon, 02 Nov 2026 12:00:02 GMT");
+        assert_eq!(get(&simulator, "/nowhere").await.header("date"), "Mon, 02 Nov 2026 12:00:02 GMT");
         assert_eq!(simulator.requests()[0].at, noon());
     }
 }

@@ -30,15 +30,7 @@ pub fn conversations(world: &World, params: &Params) -> Outcome {
     };
     let keys = &world.side(Api::Legacy).by_activity;
     let render = |row| conversation_item(world, row);
-    Ok(Answer::ok(
-        List {
-            name: "conversations",
-            keys,
-            matches: &matches,
-            render: &render,
-        }
-        .page(window),
-    ))
+    Ok(Answer::ok(List { name: "conversations", keys, matches: &matches, render: &render }.page(window)))
 }
 
 /// `GET /whatsapp_conversations/{id}/agent_executions`
@@ -49,15 +41,7 @@ pub fn agent_executions(world: &World, edits: &Edits, params: &Params, id: &str)
     let matches = |row: Row| !world.is_gone(row);
     let keys = &world.conversations[row].executions;
     let render = |row| edits.apply(row, association_item(world, row));
-    Ok(Answer::ok(
-        List {
-            name: "agent_executions",
-            keys,
-            matches: &matches,
-            render: &render,
-        }
-        .page(window),
-    ))
+    Ok(Answer::ok(List { name: "agent_executions", keys, matches: &matches, render: &render }.page(window)))
 }
 
 fn conversation_item(world: &World, row: Row) -> Value {
@@ -75,10 +59,7 @@ fn conversation_item(world: &World, row: Row) -> Value {
 fn association_item(world: &World, row: Row) -> Value {
     let execution = &world.executions[row];
     let id = uuid(world.seed, "association", row);
-    let reason = execution
-        .handoffs()
-        .next()
-        .map(|_| "Asked for a person, because of the marzipan");
+    let reason = execution.handoffs().next().map(|_| "Asked for a person, because of the marzipan");
     json!({
         "id": id,
         "active": execution.ended_at().is_none(),
@@ -106,11 +87,7 @@ fn agent_execution(world: &World, execution: &Execution, row: Row) -> Value {
 fn duration(execution: &Execution, ended_at: Timestamp) -> Value {
     let seconds = ended_at.duration_since(execution.started_at).as_secs();
     let as_text = hash(&[&execution.id, "duration"]).is_multiple_of(5);
-    if as_text {
-        Value::from(seconds.to_string())
-    } else {
-        Value::from(seconds)
-    }
+    if as_text { Value::from(seconds.to_string()) } else { Value::from(seconds) }
 }
 
 #[cfg(test)]
@@ -126,10 +103,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn conversations_are_numbered_and_filtered_with_encoded_brackets_or_plain_ones() {
-        let simulator = simulator(Scenario {
-            conversations: 30,
-            ..Scenario::quiet(2)
-        });
+        let simulator = simulator(Scenario { conversations: 30, ..Scenario::quiet(2) });
         let page = get(&simulator, "/api/v1/whatsapp_conversations?page=2&per_page=25").await;
         assert_eq!(page.ids().len(), 5);
         assert_eq!(
@@ -137,11 +111,7 @@ mod tests {
             json!({"page": 2, "per_page": 25, "total_pages": 2, "total_count": 30})
         );
         for query in ["q[status_eq]=ended", "q%5Bstatus_eq%5D=ended"] {
-            let page = get(
-                &simulator,
-                &format!("/api/v1/whatsapp_conversations?per_page=100&{query}"),
-            )
-            .await;
+            let page = get(&simulator, &format!("/api/v1/whatsapp_conversations?per_page=100&{query}")).await;
             assert_eq!(page.ids().len(), 10);
         }
         let recent = "/api/v1/whatsapp_conversations?q%5Blast_active_at_gteq%5D=2026-11-02T12:00:00Z";
@@ -155,26 +125,18 @@ mod tests {
     async fn a_handoff_ends_as_a_handoff_with_an_end_time() {
         let simulator = simulator(Scenario::quiet(2));
         let conversation = simulator.conversation_ids(Api::Legacy).remove(0);
-        let id = simulator
-            .start(Api::Legacy, "agent-sales", Some(&conversation))
-            .unwrap();
+        let id = simulator.start(Api::Legacy, "agent-sales", Some(&conversation)).unwrap();
         let path = format!("/api/v1/whatsapp_conversations/{conversation}/agent_executions?per_page=100");
         tokio::time::sleep(Duration::from_secs(90)).await;
         simulator.transition(&id, "handoff").unwrap();
         let item = get(&simulator, &path).await.body["data"][0].clone();
-        assert_eq!(
-            (&item["active"], &item["agent_execution"]["ended_at"]),
-            (&json!(true), &Value::Null)
-        );
+        assert_eq!((&item["active"], &item["agent_execution"]["ended_at"]), (&json!(true), &Value::Null));
         assert!(item["handoff_reason"].as_str().unwrap().contains("marzipan"));
         tokio::time::sleep(Duration::from_millis(30_250)).await;
         simulator.finish_handoff(&id).unwrap();
         let item = get(&simulator, &path).await.body["data"][0].clone();
         let execution = &item["agent_execution"];
-        assert_eq!(
-            (&execution["id"], &execution["status"]),
-            (&json!(id), &json!("handoff"))
-        );
+        assert_eq!((&execution["id"], &execution["status"]), (&json!(id), &json!("handoff")));
         let time = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
         assert_eq!(time(&execution["ended_at"]), time(&item["updated_at"]));
         let took = time(&execution["ended_at"]).duration_since(time(&execution["started_at"]));

@@ -40,13 +40,7 @@ pub fn first_status(api: Api) -> &'static str {
 /// A whole life that starts at `start`. With `finish` it comes to an end for certain; without, a legacy handoff
 /// may stay open for good.
 pub fn plan(rng: &mut Rng, traffic: &Traffic, api: Api, start: Timestamp, finish: bool) -> Vec<Step> {
-    let mut life = Life {
-        rng,
-        traffic,
-        at: start,
-        in_handoff: false,
-        steps: Vec::new(),
-    };
+    let mut life = Life { rng, traffic, at: start, in_handoff: false, steps: Vec::new() };
     match api {
         Api::Platform => life.platform(),
         Api::Legacy => life.legacy(finish),
@@ -64,11 +58,7 @@ struct Life<'a> {
 
 impl Life<'_> {
     fn platform(&mut self) {
-        let outcome = if self.rng.f64() < self.traffic.failure_ratio {
-            "failed"
-        } else {
-            "ended"
-        };
+        let outcome = if self.rng.f64() < self.traffic.failure_ratio { "failed" } else { "ended" };
         let handed_off = self.rng.f64() < self.traffic.handoff_ratio;
         self.pauses("waiting");
         if handed_off {
@@ -121,19 +111,12 @@ impl Life<'_> {
     }
 
     fn step(&mut self, what: Move) {
-        let range = if self.in_handoff {
-            &self.traffic.handoff_dwell
-        } else {
-            &self.traffic.dwell
-        };
+        let range = if self.in_handoff { &self.traffic.handoff_dwell } else { &self.traffic.dwell };
         let dwell = within(self.rng, range);
         // No event within a handoff: its time would no longer tell when the handoff began.
         if !self.in_handoff && self.rng.u8(0..4) == 0 {
             let half = Duration::from_millis(u64::try_from(dwell.as_millis() / 2).unwrap_or(0));
-            self.steps.push(Step {
-                at: later(self.at, half),
-                what: Move::Touch,
-            });
+            self.steps.push(Step { at: later(self.at, half), what: Move::Touch });
         }
         self.at = later(self.at, dwell);
         self.steps.push(Step { at: self.at, what });
@@ -147,34 +130,20 @@ mod tests {
     use super::*;
 
     fn transitions(steps: &[Step]) -> Vec<Step> {
-        steps
-            .iter()
-            .copied()
-            .filter(|step| step.what != Move::Touch)
-            .collect()
+        steps.iter().copied().filter(|step| step.what != Move::Touch).collect()
     }
 
     #[test]
     fn every_state_of_a_life_lasts_at_least_its_shortest_dwell() {
-        let traffic = Traffic {
-            handoff_ratio: 0.6,
-            ..Traffic::default()
-        };
+        let traffic = Traffic { handoff_ratio: 0.6, ..Traffic::default() };
         let mut rng = Rng::with_seed(3);
         for turn in 0..500 {
             let api = if turn % 2 == 0 { Api::Platform } else { Api::Legacy };
             let steps = transitions(&plan(&mut rng, &traffic, api, Timestamp::UNIX_EPOCH, false));
-            let mut before = Step {
-                at: Timestamp::UNIX_EPOCH,
-                what: Move::To("running"),
-            };
+            let mut before = Step { at: Timestamp::UNIX_EPOCH, what: Move::To("running") };
             for step in steps {
                 let handoff = before.what == Move::To("handoff");
-                let least = if handoff {
-                    traffic.handoff_dwell.start
-                } else {
-                    traffic.dwell.start
-                };
+                let least = if handoff { traffic.handoff_dwell.start } else { traffic.dwell.start };
                 assert!(
                     step.at.duration_since(before.at) >= SignedDuration::try_from(least).unwrap_or_default()
                 );
@@ -185,17 +154,12 @@ mod tests {
 
     #[test]
     fn most_legacy_handoffs_of_the_traffic_stay_open_and_some_end_as_handoffs() {
-        let traffic = Traffic {
-            handoff_ratio: 1.0,
-            ..Traffic::default()
-        };
+        let traffic = Traffic { handoff_ratio: 1.0, ..Traffic::default() };
         let mut rng = Rng::with_seed(4);
         let mut last = Vec::new();
         for _ in 0..400 {
             last.extend(
-                plan(&mut rng, &traffic, Api::Legacy, Timestamp::UNIX_EPOCH, false)
-                    .last()
-                    .map(|s| s.what),
+                plan(&mut rng, &traffic, Api::Legacy, Timestamp::UNIX_EPOCH, false).last().map(|s| s.what),
             );
         }
         let count = |what| last.iter().filter(|&&step| step == what).count();

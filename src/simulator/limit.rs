@@ -25,12 +25,7 @@ pub struct Usage {
 impl Limit {
     /// A limit of which nothing is used.
     pub fn new(per_minute: Option<u32>, headers: bool) -> Self {
-        Self {
-            per_minute,
-            headers,
-            minute: i64::MIN,
-            used: 0,
-        }
+        Self { per_minute, headers, minute: i64::MIN, used: 0 }
     }
 
     /// Counts a request at `now`.
@@ -40,10 +35,7 @@ impl Limit {
             (self.minute, self.used) = (minute, 0);
         }
         let Some(limit) = self.per_minute else {
-            return Usage {
-                allowed: true,
-                shown: None,
-            };
+            return Usage { allowed: true, shown: None };
         };
         let allowed = self.used < limit;
         self.used = self.used.saturating_add(u32::from(allowed));

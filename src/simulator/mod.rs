@@ -92,11 +92,7 @@ impl Simulator {
     pub fn new(scenario: Scenario, clock: Clock) -> Self {
         let started_at = whole_millis(clock.now());
         let state = Arc::new(Mutex::new(State::new(scenario, started_at)));
-        Self {
-            state,
-            clock,
-            started_at,
-        }
+        Self { state, clock, started_at }
     }
 
     /// Both APIs (`/platform/v1/…`, `/api/v1/…`) and the control paths (`/_simulator/…`).

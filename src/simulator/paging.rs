@@ -45,11 +45,8 @@ pub struct List<'a> {
 /// 400 for an invalid cursor or number.
 pub fn cursor_window(list: &str, params: &Params) -> Result<Window, Answer> {
     let limit = params.size("limit", LARGEST_SIZE)?;
-    let cursor = |name| {
-        params
-            .get(name)
-            .map(|text| decode(list, text).ok_or_else(|| invalid(name, "is invalid")))
-    };
+    let cursor =
+        |name| params.get(name).map(|text| decode(list, text).ok_or_else(|| invalid(name, "is invalid")));
     let (after, before) = (cursor("after").transpose()?, cursor("before").transpose()?);
     let size = limit.unwrap_or(DEFAULT_SIZE);
     match (after, before) {
@@ -85,10 +82,7 @@ impl List<'_> {
     }
 
     fn downwards(&self, keys: impl Iterator<Item = Key>, limit: usize, previous: bool) -> Value {
-        let mut found: Vec<Key> = keys
-            .filter(|&(_, row)| (self.matches)(row))
-            .take(limit + 1)
-            .collect();
+        let mut found: Vec<Key> = keys.filter(|&(_, row)| (self.matches)(row)).take(limit + 1).collect();
         let more = found.len() > limit;
         found.truncate(limit);
         self.body(&found, more, previous)
@@ -96,10 +90,7 @@ impl List<'_> {
 
     fn upwards(&self, key: Key, limit: usize) -> Value {
         let keys = self.keys.range((Excluded(key), Unbounded)).copied();
-        let mut found: Vec<Key> = keys
-            .filter(|&(_, row)| (self.matches)(row))
-            .take(limit + 1)
-            .collect();
+        let mut found: Vec<Key> = keys.filter(|&(_, row)| (self.matches)(row)).take(limit + 1).collect();
         let more = found.len() > limit;
         found.truncate(limit);
         found.reverse();
@@ -109,10 +100,7 @@ impl List<'_> {
     fn body(&self, keys: &[Key], next: bool, previous: bool) -> Value {
         let before = keys.first().map(|&key| encode(self.name, key));
         let after = keys.last().map(|&key| encode(self.name, key));
-        let (next, previous) = (
-            after.clone().filter(|_| next),
-            before.clone().filter(|_| previous),
-        );
+        let (next, previous) = (after.clone().filter(|_| next), before.clone().filter(|_| previous));
         json!({
             "data": keys.iter().map(|&(_, row)| (self.render)(row)).collect::<Vec<_>>(),
             "paging": {"cursors": {"before": before, "after": after}, "next": next, "previous": previous},
@@ -120,13 +108,8 @@ impl List<'_> {
     }
 
     fn numbered(&self, page: usize, size: usize) -> Value {
-        let all: Vec<Row> = self
-            .keys
-            .iter()
-            .rev()
-            .map(|&(_, row)| row)
-            .filter(|&row| (self.matches)(row))
-            .collect();
+        let all: Vec<Row> =
+            self.keys.iter().rev().map(|&(_, row)| row).filter(|&row| (self.matches)(row)).collect();
         let shown = all.iter().skip((page - 1).saturating_mul(size)).take(size);
         json!({
             "data": shown.map(|&row| (self.render)(row)).collect::<Vec<_>>(),

@@ -28,10 +28,7 @@ pub fn conversations(world: &World, params: &Params) -> Outcome {
     let status = params.one_of("status", &["active", "ended"])?;
     let created = params.range("created_after", "created_before")?;
     let active = params.range("last_active_after", "last_active_before")?;
-    let (number, line) = (
-        params.get("phone_number").map(digits),
-        params.get("phone_number_id"),
-    );
+    let (number, line) = (params.get("phone_number").map(digits), params.get("phone_number_id"));
     let matches = |row: Row| {
         let conversation = &world.conversations[row];
         let phone = || digits(&world.people[conversation.person].phone);
@@ -43,15 +40,7 @@ pub fn conversations(world: &World, params: &Params) -> Outcome {
     };
     let keys = &world.side(Api::Platform).by_activity;
     let render = |row| world.conversation_item(row);
-    Ok(Answer::ok(
-        List {
-            name: "conversations",
-            keys,
-            matches: &matches,
-            render: &render,
-        }
-        .page(window),
-    ))
+    Ok(Answer::ok(List { name: "conversations", keys, matches: &matches, render: &render }.page(window)))
 }
 
 fn digits(number: &str) -> String {
@@ -60,9 +49,7 @@ fn digits(number: &str) -> String {
 
 /// `GET /whatsapp/conversations/{id}/flow_executions`
 pub fn flow_executions(world: &World, edits: &Edits, params: &Params, id: &str) -> Outcome {
-    let row = world
-        .conversation_row(Api::Platform, id)
-        .ok_or_else(|| not_found("Conversation not found"))?;
+    let row = world.conversation_row(Api::Platform, id).ok_or_else(|| not_found("Conversation not found"))?;
     let window = cursor_window("flow_executions", params)?;
     let status = params.one_of("status", &EXECUTION_STATUSES)?;
     let matches = |row: Row| {
@@ -70,15 +57,7 @@ pub fn flow_executions(world: &World, edits: &Edits, params: &Params, id: &str) 
     };
     let keys = &world.conversations[row].executions;
     let render = |row| edits.apply(row, world.execution_item(row));
-    Ok(Answer::ok(
-        List {
-            name: "flow_executions",
-            keys,
-            matches: &matches,
-            render: &render,
-        }
-        .page(window),
-    ))
+    Ok(Answer::ok(List { name: "flow_executions", keys, matches: &matches, render: &render }.page(window)))
 }
 
 /// `GET /workflows`
@@ -96,23 +75,14 @@ pub fn workflows(world: &World, params: &Params) -> Outcome {
 
 /// `GET /workflows/{id}/executions`
 pub fn workflow_executions(world: &World, edits: &Edits, params: &Params, id: &str) -> Outcome {
-    let row = world
-        .workflow_row(Api::Platform, id)
-        .ok_or_else(|| not_found("Workflow not found"))?;
+    let row = world.workflow_row(Api::Platform, id).ok_or_else(|| not_found("Workflow not found"))?;
     let window = cursor_window("executions", params)?;
     let status = params.one_of("status", &EXECUTION_STATUSES)?;
     let created = params.range("created_after", "created_before")?;
-    let (reason, conversation) = (
-        params.get("waiting_reason"),
-        params.get("whatsapp_conversation_id"),
-    );
+    let (reason, conversation) = (params.get("waiting_reason"), params.get("whatsapp_conversation_id"));
     let matches = |row: Row| {
         let execution = &world.executions[row];
-        let its_conversation = || {
-            execution
-                .conversation
-                .map(|row| world.conversations[row].id.as_str())
-        };
+        let its_conversation = || execution.conversation.map(|row| world.conversations[row].id.as_str());
         !world.is_gone(row)
             && created.contains(execution.started_at)
             && status.is_none_or(|status| status == execution.status())
@@ -121,27 +91,15 @@ pub fn workflow_executions(world: &World, edits: &Edits, params: &Params, id: &s
     };
     let keys = &world.workflows[row].executions;
     let render = |row| edits.apply(row, world.execution_item(row));
-    Ok(Answer::ok(
-        List {
-            name: "executions",
-            keys,
-            matches: &matches,
-            render: &render,
-        }
-        .page(window),
-    ))
+    Ok(Answer::ok(List { name: "executions", keys, matches: &matches, render: &render }.page(window)))
 }
 
 /// `GET /workflow_executions/{id}`
 pub fn execution(world: &World, id: &str, now: Timestamp) -> Outcome {
-    let row = world
-        .execution_row(id)
-        .filter(|&row| world.executions[row].api == Api::Platform);
+    let row = world.execution_row(id).filter(|&row| world.executions[row].api == Api::Platform);
     let late = hash(&[id, "late"]).is_multiple_of(4);
     let readable = |row: &Row| !late || now.duration_since(world.executions[*row].started_at) >= FRESH;
-    let row = row
-        .filter(readable)
-        .ok_or_else(|| not_found("Workflow execution not found"))?;
+    let row = row.filter(readable).ok_or_else(|| not_found("Workflow execution not found"))?;
     Ok(Answer::ok(json!({"data": world.execution_detail(row)})))
 }
 
@@ -150,16 +108,10 @@ pub fn phone_numbers(params: &Params) -> Outcome {
     let Window::Numbered { page, size } = numbered_window(params)? else {
         return Err(not_found("Not found"));
     };
-    let shown = PHONE_NUMBER_IDS
-        .iter()
-        .skip((page - 1).saturating_mul(size))
-        .take(size);
-    let data: Vec<Value> = shown
-        .map(|id| json!({"id": id, "phone_number_id": id, "status": "CONNECTED"}))
-        .collect();
-    Ok(Answer::ok(
-        json!({"data": data, "meta": meta(page, size, PHONE_NUMBER_IDS.len())}),
-    ))
+    let shown = PHONE_NUMBER_IDS.iter().skip((page - 1).saturating_mul(size)).take(size);
+    let data: Vec<Value> =
+        shown.map(|id| json!({"id": id, "phone_number_id": id, "status": "CONNECTED"})).collect();
+    Ok(Answer::ok(json!({"data": data, "meta": meta(page, size, PHONE_NUMBER_IDS.len())})))
 }
 
 fn not_found(message: &str) -> Answer {
@@ -184,9 +136,7 @@ mod tests {
         let conversation = simulator.conversation_ids(Api::Platform).remove(0);
         for hour in 1..=count {
             let at = noon() - SignedDuration::from_hours(hour);
-            simulator
-                .start_at(Api::Platform, "flow_1", Some(&conversation), at)
-                .unwrap();
+            simulator.start_at(Api::Platform, "flow_1", Some(&conversation), at).unwrap();
         }
         (simulator, conversation)
     }
@@ -204,9 +154,7 @@ mod tests {
             loop {
                 let page = get(&simulator, &format!("{path}&after={after}")).await;
                 seen.extend(page.ids());
-                simulator
-                    .start(Api::Platform, "flow_1", Some(&conversation))
-                    .unwrap();
+                simulator.start(Api::Platform, "flow_1", Some(&conversation)).unwrap();
                 let Some(next) = page.next() else { break };
                 after = next;
             }
@@ -221,10 +169,7 @@ mod tests {
         let (simulator, _) = busy(30);
         let path = "/platform/v1/workflows/flow_1/executions?limit=20";
         let first = get(&simulator, path).await;
-        assert_eq!(
-            first.body["paging"]["next"],
-            first.body["paging"]["cursors"]["after"]
-        );
+        assert_eq!(first.body["paging"]["next"], first.body["paging"]["cursors"]["after"]);
         assert_eq!(first.body["paging"]["previous"], Value::Null);
         let last = get(&simulator, &format!("{path}&after={}", first.next().unwrap())).await;
         assert_eq!((last.ids().len(), last.next()), (10, None));
@@ -257,35 +202,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_invalid_cursor_answers_400() {
         let simulator = simulator(Scenario::quiet(1));
-        for query in [
-            "limit=10&after=nonsense",
-            "limit=10&before=MTIz",
-            "limit=0",
-            "status=started&limit=10",
-        ] {
-            let page = get(
-                &simulator,
-                &format!("/platform/v1/workflows/flow_1/executions?{query}"),
-            )
-            .await;
+        for query in ["limit=10&after=nonsense", "limit=10&before=MTIz", "limit=0", "status=started&limit=10"]
+        {
+            let page = get(&simulator, &format!("/platform/v1/workflows/flow_1/executions?{query}")).await;
             assert_eq!(page.status, 400, "{query}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_conversation_that_was_active_last_comes_first_even_between_pages() {
-        let simulator = simulator(Scenario {
-            conversations: 5,
-            ..Scenario::quiet(1)
-        });
+        let simulator = simulator(Scenario { conversations: 5, ..Scenario::quiet(1) });
         let order = get(&simulator, &format!("{CONVERSATIONS}?limit=100")).await.ids();
         let first = get(&simulator, &format!("{CONVERSATIONS}?limit=3")).await;
         simulator.message(Api::Platform, &order[3]).unwrap();
-        let second = get(
-            &simulator,
-            &format!("{CONVERSATIONS}?limit=3&after={}", first.next().unwrap()),
-        )
-        .await;
+        let second =
+            get(&simulator, &format!("{CONVERSATIONS}?limit=3&after={}", first.next().unwrap())).await;
         assert_eq!(second.ids(), order[4..]);
         let order_now = get(&simulator, &format!("{CONVERSATIONS}?limit=100")).await.ids();
         assert_eq!(order_now[0], order[3]);
@@ -301,16 +232,10 @@ mod tests {
         for (path, expected) in [
             (format!("{workflow}&status=failed"), 1),
             (format!("{workflow}&created_after=2026-11-02T10:00:00Z"), 2),
-            (
-                format!("{workflow}&created_before=2026-11-02T09:00:00Z&status=running"),
-                1,
-            ),
+            (format!("{workflow}&created_before=2026-11-02T09:00:00Z&status=running"), 1),
             (format!("{workflow}&whatsapp_conversation_id={conversation}"), 4),
             (format!("{CONVERSATIONS}?limit=100&status=ended"), 2),
-            (
-                format!("{CONVERSATIONS}?limit=100&last_active_after=2026-11-02T11:00:00Z"),
-                1,
-            ),
+            (format!("{CONVERSATIONS}?limit=100&last_active_after=2026-11-02T11:00:00Z"), 1),
             (format!("{CONVERSATIONS}?limit=100&phone_number=15550000001"), 1),
             ("/platform/v1/workflows?name_contains=order".to_owned(), 1),
             ("/platform/v1/whatsapp/phone_numbers?per_page=1".to_owned(), 1),
@@ -323,19 +248,11 @@ mod tests {
     async fn what_is_deleted_answers_404_and_leaves_the_lists() {
         let (simulator, conversation) = busy(4);
         let workflow = "/platform/v1/workflows/flow_1/executions?limit=100";
-        simulator
-            .delete_conversation(Api::Platform, &conversation)
-            .unwrap();
+        simulator.delete_conversation(Api::Platform, &conversation).unwrap();
         assert_eq!(get(&simulator, workflow).await.ids().len(), 0);
-        let gone = get(
-            &simulator,
-            &format!("{CONVERSATIONS}/{conversation}/flow_executions?limit=100"),
-        )
-        .await;
-        assert_eq!(
-            (gone.status, gone.body),
-            (404, json!({"error": "Conversation not found"}))
-        );
+        let gone =
+            get(&simulator, &format!("{CONVERSATIONS}/{conversation}/flow_executions?limit=100")).await;
+        assert_eq!((gone.status, gone.body), (404, json!({"error": "Conversation not found"})));
         simulator.delete_workflow("flow_1").unwrap();
         assert_eq!(get(&simulator, workflow).await.status, 404);
         assert_eq!(get(&simulator, "/platform/v1/workflows").await.ids(), ["flow_2"]);
@@ -345,9 +262,7 @@ mod tests {
     async fn an_edit_alters_the_item_as_listed() {
         let (simulator, _) = busy(1);
         let id = simulator.execution_ids(Api::Platform).remove(0);
-        simulator
-            .edit(&id, |item| item["workflow"] = Value::Null)
-            .unwrap();
+        simulator.edit(&id, |item| item["workflow"] = Value::Null).unwrap();
         let page = get(&simulator, "/platform/v1/workflows/flow_1/executions?limit=100").await;
         assert_eq!(page.body["data"][0]["workflow"], Value::Null);
         assert_eq!(page.ids(), [id]);
@@ -360,10 +275,7 @@ mod tests {
         let detail = get(&simulator, &format!("/platform/v1/workflow_executions/{id}")).await;
         let text = detail.body.to_string();
         assert!(text.contains("+1555") && text.contains("Zebulon") && text.contains("marzipan"));
-        let list = get(&simulator, &format!("{CONVERSATIONS}?limit=100"))
-            .await
-            .body
-            .to_string();
+        let list = get(&simulator, &format!("{CONVERSATIONS}?limit=100")).await.body.to_string();
         assert!(list.contains("+1555") && list.contains("Zebulon"));
     }
 }

@@ -74,9 +74,7 @@ pub fn whole_millis(at: Timestamp) -> Timestamp {
 
 /// Whole milliseconds, bounded to ten years so that sums stay within the calendar.
 fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis())
-        .unwrap_or(u64::MAX)
-        .min(315_576_000_000)
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(315_576_000_000)
 }
 
 #[cfg(test)]
@@ -100,10 +98,7 @@ mod tests {
             let drawn = within(&mut rng, &(Duration::from_millis(5)..Duration::from_millis(9)));
             assert!((5..=9).contains(&drawn.as_millis()));
         }
-        assert_eq!(
-            within(&mut rng, &(Duration::ZERO..Duration::ZERO)),
-            Duration::from_millis(1)
-        );
+        assert_eq!(within(&mut rng, &(Duration::ZERO..Duration::ZERO)), Duration::from_millis(1));
         assert!(gap(&mut rng, 1e6) >= Duration::from_millis(1));
         assert!(gap(&mut rng, 1e-300) <= Duration::from_hours(87_660));
     }

@@ -66,17 +66,10 @@ impl Record {
     pub fn counts(&self) -> Vec<RequestCount> {
         let mut counts = BTreeMap::new();
         for request in &self.0 {
-            *counts
-                .entry((request.api, request.endpoint, request.status, request.fault))
-                .or_default() += 1;
+            *counts.entry((request.api, request.endpoint, request.status, request.fault)).or_default() += 1;
         }
-        let count = |((api, endpoint, status, fault), count)| RequestCount {
-            api,
-            endpoint,
-            status,
-            fault,
-            count,
-        };
+        let count =
+            |((api, endpoint, status, fault), count)| RequestCount { api, endpoint, status, fault, count };
         counts.into_iter().map(count).collect()
     }
 

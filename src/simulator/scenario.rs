@@ -172,10 +172,7 @@ impl Traffic {
         ];
         let rates = [
             ("starts_per_minute", self.starts_per_minute),
-            (
-                "conversation_changes_per_minute",
-                self.conversation_changes_per_minute,
-            ),
+            ("conversation_changes_per_minute", self.conversation_changes_per_minute),
         ];
         let ranges = [
             ("reply_delay", &self.reply_delay),

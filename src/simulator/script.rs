@@ -83,13 +83,7 @@ impl Simulator {
         at: Timestamp,
     ) -> Scripted<String> {
         self.with(|state, now| {
-            start(
-                &mut state.world,
-                api,
-                workflow_id,
-                conversation_id,
-                not_after(at, now)?,
-            )
+            start(&mut state.world, api, workflow_id, conversation_id, not_after(at, now)?)
         })
     }
 
@@ -185,9 +179,7 @@ fn start(
     at: Timestamp,
 ) -> Scripted<String> {
     let workflow = workflow(world, api, workflow_id)?;
-    let conversation = conversation_id
-        .map(|id| conversation(world, api, id))
-        .transpose()?;
+    let conversation = conversation_id.map(|id| conversation(world, api, id)).transpose()?;
     match conversation {
         Some(row) => world.message(row, at),
         None if api == Api::Legacy => return Err(ScriptError::NeedsConversation),
@@ -216,27 +208,17 @@ fn taken_over(world: &mut World, id: &str, at: Timestamp) -> Scripted<Row> {
 
 fn not_after(at: Timestamp, now: Timestamp) -> Scripted<Timestamp> {
     let at = whole_millis(at);
-    if at > now {
-        Err(ScriptError::InTheFuture(at))
-    } else {
-        Ok(at)
-    }
+    if at > now { Err(ScriptError::InTheFuture(at)) } else { Ok(at) }
 }
 
 fn workflow(world: &World, api: Api, id: &str) -> Scripted<Row> {
-    world
-        .workflow_row(api, id)
-        .ok_or_else(|| ScriptError::UnknownWorkflow(id.to_owned()))
+    world.workflow_row(api, id).ok_or_else(|| ScriptError::UnknownWorkflow(id.to_owned()))
 }
 
 fn conversation(world: &World, api: Api, id: &str) -> Scripted<Row> {
-    world
-        .conversation_row(api, id)
-        .ok_or_else(|| ScriptError::UnknownConversation(id.to_owned()))
+    world.conversation_row(api, id).ok_or_else(|| ScriptError::UnknownConversation(id.to_owned()))
 }
 
 fn execution(world: &World, id: &str) -> Scripted<Row> {
-    world
-        .execution_row(id)
-        .ok_or_else(|| ScriptError::UnknownExecution(id.to_owned()))
+    world.execution_row(id).ok_or_else(|| ScriptError::UnknownExecution(id.to_owned()))
 }

@@ -180,39 +180,21 @@ mod tests {
         let simulator = simulator(Scenario::quiet(1));
         for path in [WORKFLOWS, LEGACY] {
             assert_eq!(request(&simulator, "GET", path, None, "").await.status, 401);
-            assert_eq!(
-                request(&simulator, "GET", path, Some("other"), "").await.status,
-                401
-            );
+            assert_eq!(request(&simulator, "GET", path, Some("other"), "").await.status, 401);
             assert_eq!(get(&simulator, path).await.status, 200);
         }
         simulator.set_key("other");
         assert_eq!(get(&simulator, WORKFLOWS).await.status, 401);
-        assert_eq!(
-            request(&simulator, "GET", WORKFLOWS, Some("other"), "")
-                .await
-                .status,
-            200
-        );
+        assert_eq!(request(&simulator, "GET", WORKFLOWS, Some("other"), "").await.status, 200);
     }
 
     #[tokio::test(start_paused = true)]
     async fn unknown_paths_and_the_absent_legacy_api_answer_404() {
         let simulator = simulator(Scenario::quiet(1));
-        for path in [
-            "/platform/v1/executions",
-            "/platform/v1/workflows/",
-            "/api/v2/workflows",
-            "/",
-        ] {
+        for path in ["/platform/v1/executions", "/platform/v1/workflows/", "/api/v2/workflows", "/"] {
             assert_eq!(get(&simulator, path).await.status, 404, "{path}");
         }
-        assert_eq!(
-            request(&simulator, "DELETE", WORKFLOWS, Some(DEFAULT_KEY), "")
-                .await
-                .status,
-            404
-        );
+        assert_eq!(request(&simulator, "DELETE", WORKFLOWS, Some(DEFAULT_KEY), "").await.status, 404);
         simulator.set_legacy(false);
         assert_eq!(get(&simulator, LEGACY).await.status, 404);
         assert_eq!(request(&simulator, "GET", LEGACY, None, "").await.status, 404);
@@ -220,10 +202,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_rate_limit_holds_for_a_minute_of_the_clock_and_for_both_apis() {
-        let simulator = simulator(Scenario {
-            rate_limit: Some(3),
-            ..Scenario::quiet(1)
-        });
+        let simulator = simulator(Scenario { rate_limit: Some(3), ..Scenario::quiet(1) });
         tokio::time::sleep(Duration::from_secs(50)).await;
         for (path, remaining) in [(WORKFLOWS, "2"), (LEGACY, "1"), (WORKFLOWS, "0")] {
             let reply = get(&simulator, path).await;
@@ -242,18 +221,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn exactly_one_request_in_so_many_fails_and_the_world_stays_the_same() {
-        let kinds: Vec<Fault> = Fault::ALL
-            .into_iter()
-            .filter(|&fault| fault != Fault::Hang)
-            .collect();
-        let scenario = Scenario {
-            history: 50,
-            ..Scenario::quiet(1)
-        };
-        let spoilt = simulator(Scenario {
-            faults: Faults { one_in: 3, kinds },
-            ..scenario.clone()
-        });
+        let kinds: Vec<Fault> = Fault::ALL.into_iter().filter(|&fault| fault != Fault::Hang).collect();
+        let scenario = Scenario { history: 50, ..Scenario::quiet(1) };
+        let spoilt = simulator(Scenario { faults: Faults { one_in: 3, kinds }, ..scenario.clone() });
         let whole = simulator(scenario);
         let path = "/platform/v1/workflows/flow_1/executions?limit=10";
         let expected = get(&whole, path).await.body;
@@ -262,39 +232,19 @@ mod tests {
             failed += usize::from(get(&spoilt, path).await.body != expected);
         }
         assert_eq!(failed, 14);
-        assert_eq!(
-            spoilt
-                .requests()
-                .iter()
-                .filter(|request| request.fault.is_some())
-                .count(),
-            14
-        );
+        assert_eq!(spoilt.requests().iter().filter(|request| request.fault.is_some()).count(), 14);
         let day = Duration::from_hours(24);
         assert_eq!(spoilt.tally(noon(), day), whole.tally(noon(), day));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_hanging_request_is_recorded_and_never_answered() {
-        let faults = Faults {
-            one_in: 1,
-            kinds: vec![Fault::Hang],
-        };
-        let simulator = simulator(Scenario {
-            faults,
-            ..Scenario::quiet(1)
-        });
+        let faults = Faults { one_in: 1, kinds: vec![Fault::Hang] };
+        let simulator = simulator(Scenario { faults, ..Scenario::quiet(1) });
         let hour = Duration::from_hours(1);
-        assert!(
-            tokio::time::timeout(hour, get(&simulator, WORKFLOWS))
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(hour, get(&simulator, WORKFLOWS)).await.is_err());
         let record = simulator.requests().remove(0);
-        assert_eq!(
-            (record.status, record.fault, record.endpoint),
-            (0, Some("hang"), "workflows")
-        );
+        assert_eq!((record.status, record.fault, record.endpoint), (0, Some("hang"), "workflows"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -308,9 +258,6 @@ mod tests {
         }
         assert_eq!(simulator.busiest_minute(), 5);
         let last = simulator.requests().pop().unwrap();
-        assert_eq!(
-            (last.path.as_str(), last.query.as_str(), last.status),
-            (WORKFLOWS, "status=active", 200)
-        );
+        assert_eq!((last.path.as_str(), last.query.as_str(), last.status), (WORKFLOWS, "status=active", 200));
     }
 }

@@ -93,13 +93,8 @@ impl World {
         let rows = 0..self.workflows.len();
         let visible = rows.filter(|&row| apis.contains(&self.workflows[row].api));
         Tally {
-            workflows: visible
-                .map(|row| self.workflow_tally(row, since, kept_after))
-                .collect(),
-            conversations: apis
-                .iter()
-                .flat_map(|&api| self.conversation_tally(api))
-                .collect(),
+            workflows: visible.map(|row| self.workflow_tally(row, since, kept_after)).collect(),
+            conversations: apis.iter().flat_map(|&api| self.conversation_tally(api)).collect(),
         }
     }
 
@@ -119,16 +114,10 @@ impl World {
     fn conversation_tally(&self, api: Api) -> Vec<ConversationTally> {
         let present = &self.side(api).present;
         let count = |status: &str| -> u64 {
-            let same = present
-                .iter()
-                .filter(|&&row| self.conversations[row].status() == status);
+            let same = present.iter().filter(|&&row| self.conversations[row].status() == status);
             same.map(|_| 1).sum()
         };
-        let one = |status: &str| ConversationTally {
-            api,
-            status: status.to_owned(),
-            count: count(status),
-        };
+        let one = |status: &str| ConversationTally { api, status: status.to_owned(), count: count(status) };
         vec![one("active"), one("ended")]
     }
 }
@@ -158,11 +147,7 @@ impl WorkflowTally {
         self.execution_count += 1;
         self.newest_event = self.newest_event.max(Some(execution.last_event_at));
         self.started += u64::from(execution.started_at >= since);
-        self.handoffs += execution
-            .handoffs()
-            .filter(|&at| at >= since)
-            .map(|_| 1)
-            .sum::<u64>();
+        self.handoffs += execution.handoffs().filter(|&at| at >= since).map(|_| 1).sum::<u64>();
         if let Some(first) = execution.handoffs().next().filter(|&at| at >= since) {
             self.time_to_handoff.add(execution.started_at, first);
         }
@@ -215,9 +200,7 @@ mod tests {
 
     fn of(simulator: &Simulator, id: &str) -> WorkflowTally {
         let all = simulator.tally(noon(), DAY).workflows;
-        all.into_iter()
-            .find(|workflow| workflow.workflow_id == id)
-            .unwrap()
+        all.into_iter().find(|workflow| workflow.workflow_id == id).unwrap()
     }
 
     fn statuses(tally: &WorkflowTally) -> Vec<(&str, u64)> {
@@ -237,9 +220,7 @@ mod tests {
     async fn a_scripted_life_is_counted_exactly() {
         let simulator = simulator(Scenario::quiet(1));
         let conversation = simulator.conversation_ids(Api::Platform).remove(0);
-        let id = simulator
-            .start(Api::Platform, "flow_1", Some(&conversation))
-            .unwrap();
+        let id = simulator.start(Api::Platform, "flow_1", Some(&conversation)).unwrap();
         for status in ["handoff", "running", "handoff", "handoff", "failed"] {
             after(10).await;
             simulator.transition(&id, status).unwrap();
@@ -248,20 +229,9 @@ mod tests {
         let mut expected = WorkflowTally::new(Api::Platform, "flow_1", "Order Support");
         expected.executions.insert("failed".to_owned(), 1);
         expected.newest_event = Some(at(50));
-        (
-            expected.started,
-            expected.failed,
-            expected.handoffs,
-            expected.execution_count,
-        ) = (1, 1, 2, 1);
-        expected.failed_duration = Sum {
-            count: 1,
-            seconds: 50.0,
-        };
-        expected.time_to_handoff = Sum {
-            count: 1,
-            seconds: 10.0,
-        };
+        (expected.started, expected.failed, expected.handoffs, expected.execution_count) = (1, 1, 2, 1);
+        expected.failed_duration = Sum { count: 1, seconds: 50.0 };
+        expected.time_to_handoff = Sum { count: 1, seconds: 10.0 };
         assert_eq!(of(&simulator, "flow_1"), expected);
         after(24 * 3600 - 1).await;
         assert_eq!(statuses(&of(&simulator, "flow_1")), [("failed", 1)]);
@@ -280,17 +250,11 @@ mod tests {
         let tally = of(&simulator, "flow_1");
         assert_eq!(statuses(&tally), [("waiting", 1)]);
         assert_eq!(tally.oldest_start, BTreeMap::from([("waiting".to_owned(), old)]));
-        assert_eq!(
-            tally.oldest_event,
-            BTreeMap::from([("waiting".to_owned(), event)])
-        );
+        assert_eq!(tally.oldest_event, BTreeMap::from([("waiting".to_owned(), event)]));
         assert_eq!((tally.started, tally.execution_count), (0, 1));
         after(5).await;
         simulator.touch(&id).unwrap();
-        assert_eq!(
-            of(&simulator, "flow_1").oldest_event["waiting"],
-            noon() + SignedDuration::from_secs(5)
-        );
+        assert_eq!(of(&simulator, "flow_1").oldest_event["waiting"], noon() + SignedDuration::from_secs(5));
         simulator.transition(&id, "hibernating").unwrap();
         assert_eq!(statuses(&of(&simulator, "flow_1")), [("unknown", 1)]);
     }
@@ -299,9 +263,7 @@ mod tests {
     async fn legacy_statuses_count_under_the_common_ones() {
         let simulator = simulator(Scenario::quiet(1));
         let conversation = simulator.conversation_ids(Api::Legacy).remove(0);
-        let id = simulator
-            .start(Api::Legacy, "agent-sales", Some(&conversation))
-            .unwrap();
+        let id = simulator.start(Api::Legacy, "agent-sales", Some(&conversation)).unwrap();
         assert_eq!(statuses(&of(&simulator, "agent-sales")), [("running", 1)]);
         for (status, common) in [("paused", "waiting"), ("handoff", "handoff")] {
             after(7).await;
@@ -313,20 +275,8 @@ mod tests {
         let tally = of(&simulator, "agent-sales");
         assert_eq!(statuses(&tally), [("ended", 1)]);
         assert_eq!((tally.started, tally.ended, tally.handoffs), (1, 1, 1));
-        assert_eq!(
-            tally.ended_duration,
-            Sum {
-                count: 1,
-                seconds: 21.0
-            }
-        );
-        assert_eq!(
-            tally.time_to_handoff,
-            Sum {
-                count: 1,
-                seconds: 14.0
-            }
-        );
+        assert_eq!(tally.ended_duration, Sum { count: 1, seconds: 21.0 });
+        assert_eq!(tally.time_to_handoff, Sum { count: 1, seconds: 14.0 });
         assert!(tally.oldest_start.is_empty());
     }
 
@@ -334,12 +284,8 @@ mod tests {
     async fn a_deleted_conversation_leaves_the_state_but_not_the_events() {
         let simulator = simulator(Scenario::quiet(1));
         let conversation = simulator.conversation_ids(Api::Platform).remove(0);
-        simulator
-            .start(Api::Platform, "flow_1", Some(&conversation))
-            .unwrap();
-        simulator
-            .delete_conversation(Api::Platform, &conversation)
-            .unwrap();
+        simulator.start(Api::Platform, "flow_1", Some(&conversation)).unwrap();
+        simulator.delete_conversation(Api::Platform, &conversation).unwrap();
         let tally = of(&simulator, "flow_1");
         assert_eq!(statuses(&tally), []);
         assert!(tally.oldest_start.is_empty() && tally.oldest_event.is_empty());
@@ -351,17 +297,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_absent_legacy_api_is_not_in_the_tally() {
-        let simulator = simulator(Scenario {
-            legacy: false,
-            ..Scenario::quiet(1)
-        });
+        let simulator = simulator(Scenario { legacy: false, ..Scenario::quiet(1) });
         let tally = simulator.tally(noon(), DAY);
-        assert!(
-            tally
-                .workflows
-                .iter()
-                .all(|workflow| workflow.api == Api::Platform)
-        );
+        assert!(tally.workflows.iter().all(|workflow| workflow.api == Api::Platform));
         assert!(tally.conversations.iter().all(|count| count.api == Api::Platform));
     }
 }

@@ -71,12 +71,6 @@ pub async fn request(
     let request = builder.body(Body::from(body.to_owned())).unwrap();
     let response = simulator.router().oneshot(request).await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let bytes = to_bytes(response.into_body(), usize::MAX)
-        .await
-        .unwrap_or_default();
-    Reply {
-        status,
-        headers,
-        body: serde_json::from_slice(&bytes).unwrap_or_default(),
-    }
+    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap_or_default();
+    Reply { status, headers, body: serde_json::from_slice(&bytes).unwrap_or_default() }
 }

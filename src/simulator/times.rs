@@ -12,12 +12,7 @@ pub fn wire(id: &str, field: &str, at: Timestamp) -> String {
     let hours = *random::choose(&OFFSETS, &[id, field, "offset"]);
     let civil = tz::offset(hours).to_datetime(at);
     let digits = *random::choose(&[0_u8, 3, 6], &[id, field, "digits"]);
-    format!(
-        "{}{}{}",
-        civil_seconds(civil),
-        fraction(civil, digits),
-        suffix(hours)
-    )
+    format!("{}{}{}", civil_seconds(civil), fraction(civil, digits), suffix(hours))
 }
 
 fn civil_seconds(civil: DateTime) -> String {
@@ -43,20 +38,15 @@ fn fraction(civil: DateTime, digits: u8) -> String {
 fn suffix(hours: i8) -> String {
     match hours {
         0 => "Z".to_owned(),
-        _ => format!(
-            "{}{:02}:00",
-            if hours < 0 { '-' } else { '+' },
-            hours.unsigned_abs()
-        ),
+        _ => format!("{}{:02}:00", if hours < 0 { '-' } else { '+' }, hours.unsigned_abs()),
     }
 }
 
 /// `at` as an IMF-fixdate, the form of the `Date` header.
 pub fn http_date(at: Timestamp) -> String {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let civil = tz::Offset::UTC.to_datetime(at);
     let day = usize::try_from(civil.weekday().to_monday_zero_offset()).unwrap_or(0);
     let month = usize::try_from(civil.month() - 1).unwrap_or(0);
@@ -95,9 +85,7 @@ mod tests {
     fn all_documented_forms_occur() {
         let shape = |millis: i64| -> BTreeSet<String> {
             let at = Timestamp::from_millisecond(millis).unwrap();
-            (0..200)
-                .map(|i: i32| wire(&i.to_string(), "started_at", at)[19..].to_owned())
-                .collect()
+            (0..200).map(|i: i32| wire(&i.to_string(), "started_at", at)[19..].to_owned()).collect()
         };
         let whole = shape(1_700_000_000_000);
         for suffix in ["Z", ".000Z", ".000000Z", "+02:00", ".000-03:00"] {

@@ -54,13 +54,7 @@ impl World {
             None if api == Api::Legacy => {}
             Some(row) if !silent => {
                 self.message(row, at);
-                self.schedule(
-                    later(at, delay),
-                    Event::Start {
-                        workflow,
-                        conversation,
-                    },
-                );
+                self.schedule(later(at, delay), Event::Start { workflow, conversation });
             }
             _ => self.start_planned(workflow, conversation, at),
         }
@@ -90,18 +84,12 @@ impl World {
     /// The conversation of the next execution, if it is to have one.
     pub fn conversation_for_start(&mut self, api: Api) -> Option<Row> {
         let without = api == Api::Platform && self.rng.f64() < self.traffic.without_conversation;
-        if without {
-            None
-        } else {
-            self.some_conversation(api)
-        }
+        if without { None } else { self.some_conversation(api) }
     }
 
     fn some_conversation(&mut self, api: Api) -> Option<Row> {
         let count = self.side(api).present.len();
-        (count > 0)
-            .then(|| self.rng.usize(..count))
-            .map(|position| self.side(api).present[position])
+        (count > 0).then(|| self.rng.usize(..count)).map(|position| self.side(api).present[position])
     }
 
     /// One conversation ends, or comes back, or somebody new writes (on both APIs).
@@ -165,22 +153,10 @@ mod tests {
         let scenario = Scenario::demo(3);
         let mut world = World::new(&scenario, noon());
         let started = world.executions.len();
-        assert!(
-            world
-                .executions
-                .iter()
-                .all(|execution| execution.last_event_at <= noon())
-        );
-        let open = world
-            .executions
-            .iter()
-            .filter(|execution| execution.ended_at().is_none())
-            .count();
+        assert!(world.executions.iter().all(|execution| execution.last_event_at <= noon()));
+        let open = world.executions.iter().filter(|execution| execution.ended_at().is_none()).count();
         assert_eq!(open, 2 * scenario.open_history);
-        assert_eq!(
-            started,
-            2 * (scenario.history + scenario.open_history + scenario.busy_conversation)
-        );
+        assert_eq!(started, 2 * (scenario.history + scenario.open_history + scenario.busy_conversation));
         world.advance(noon() + HOUR);
         let rate = (world.executions.len() - started) / 2;
         assert!((600..850).contains(&rate), "{rate} starts an hour");
@@ -189,11 +165,7 @@ mod tests {
     #[test]
     fn ten_thousand_conversations_and_a_hundred_thousand_executions_are_no_burden() {
         let began = Instant::now();
-        let scenario = Scenario {
-            conversations: 10_000,
-            history: 50_000,
-            ..Scenario::quiet(1)
-        };
+        let scenario = Scenario { conversations: 10_000, history: 50_000, ..Scenario::quiet(1) };
         let world = World::new(&scenario, noon());
         world.tally(&Api::ALL, noon(), Duration::from_hours(24), noon());
         assert_eq!(world.executions.len(), 100_000);
@@ -220,14 +192,7 @@ mod tests {
         let simulator = simulator(Scenario::demo(1));
         tokio::time::sleep(Duration::from_mins(1)).await;
         let tally = simulator.tally(noon(), Duration::from_hours(24));
-        assert!(
-            tally
-                .workflows
-                .iter()
-                .map(|workflow| workflow.started)
-                .sum::<u64>()
-                > 10
-        );
+        assert!(tally.workflows.iter().map(|workflow| workflow.started).sum::<u64>() > 10);
         assert!(tally.workflows.iter().map(|workflow| workflow.ended).sum::<u64>() > 0);
     }
 
@@ -239,13 +204,6 @@ mod tests {
         simulator.transition(&id, "hibernating").unwrap();
         tokio::time::sleep(Duration::from_hours(1)).await;
         let tally = simulator.tally(noon(), Duration::from_hours(24));
-        assert_eq!(
-            tally
-                .workflows
-                .iter()
-                .map(|workflow| workflow.executions["unknown"])
-                .sum::<u64>(),
-            1
-        );
+        assert_eq!(tally.workflows.iter().map(|workflow| workflow.executions["unknown"]).sum::<u64>(), 1);
     }
 }

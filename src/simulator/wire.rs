@@ -38,11 +38,8 @@ impl World {
         let id = conversation.id.as_str();
         let person = &self.people[conversation.person];
         let phone = (!hash(&[id, "phone"]).is_multiple_of(20)).then_some(&person.phone);
-        let metadata = choose(
-            &[Value::Null, json!({}), json!({"note": "marzipan for tea"})],
-            &[id, "metadata"],
-        )
-        .clone();
+        let metadata =
+            choose(&[Value::Null, json!({}), json!({"note": "marzipan for tea"})], &[id, "metadata"]).clone();
         let mut item = json!({
             "id": id,
             "status": conversation.status(),
@@ -54,12 +51,7 @@ impl World {
             "metadata": metadata,
         });
         let known = !hash(&[id, "kapso"]).is_multiple_of(10);
-        set_optional(
-            &mut item,
-            id,
-            "kapso",
-            known.then(|| kapso(conversation, &person.name)),
-        );
+        set_optional(&mut item, id, "kapso", known.then(|| kapso(conversation, &person.name)));
         item
     }
 
@@ -67,10 +59,7 @@ impl World {
     pub fn workflow_item(&self, row: Row) -> Value {
         let workflow = &self.workflows[row];
         let id = workflow.id.as_str();
-        let last = workflow
-            .executions
-            .last()
-            .map(|&(at, _)| Value::from(wire(id, "last_executed_at", at)));
+        let last = workflow.executions.last().map(|&(at, _)| Value::from(wire(id, "last_executed_at", at)));
         let mut item = json!({
             "id": id,
             "name": workflow.name,
@@ -97,20 +86,11 @@ impl World {
             "last_event_at": wire(id, "last_event_at", execution.last_event_at),
             "workflow": {"id": workflow.id, "name": workflow.name, "status": "active"},
         });
-        let ended_at = execution
-            .ended_at()
-            .map(|at| Value::from(wire(id, "ended_at", at)));
+        let ended_at = execution.ended_at().map(|at| Value::from(wire(id, "ended_at", at)));
         set_optional(&mut item, id, "ended_at", ended_at);
         let tracked = hash(&[id, "tracked"]).is_multiple_of(3);
-        set_optional(
-            &mut item,
-            id,
-            "tracking_id",
-            tracked.then(|| Value::from(tracking)),
-        );
-        let conversation = execution
-            .conversation
-            .map(|row| Value::from(self.conversations[row].id.as_str()));
+        set_optional(&mut item, id, "tracking_id", tracked.then(|| Value::from(tracking)));
+        let conversation = execution.conversation.map(|row| Value::from(self.conversations[row].id.as_str()));
         set_optional(&mut item, id, "whatsapp_conversation_id", conversation);
         set_optional(&mut item, id, "current_step", current_step(execution));
         item
@@ -150,12 +130,7 @@ fn kapso(conversation: &Conversation, name: &str) -> Value {
 /// The reason why a waiting execution waits, for the list's filter alone: no list item shows it.
 pub fn waiting_reason(execution: &Execution) -> Option<&'static str> {
     let waits = execution.status() == "waiting";
-    waits.then(|| {
-        *choose(
-            &WAITING_REASONS,
-            &[&execution.id, &execution.history.len().to_string(), "reason"],
-        )
-    })
+    waits.then(|| *choose(&WAITING_REASONS, &[&execution.id, &execution.history.len().to_string(), "reason"]))
 }
 
 fn current_step(execution: &Execution) -> Option<Value> {
@@ -171,12 +146,7 @@ fn current_step(execution: &Execution) -> Option<Value> {
     };
     let mut step = json!({"identifier": identifier, "stepable_type": kind, "position": {"x": 120, "y": 40}});
     let known = hash(&[id, "step id"]).is_multiple_of(2);
-    set_optional(
-        &mut step,
-        id,
-        "id",
-        known.then(|| Value::from(uuid(0, identifier, execution.workflow))),
-    );
+    set_optional(&mut step, id, "id", known.then(|| Value::from(uuid(0, identifier, execution.workflow))));
     Some(step)
 }
 

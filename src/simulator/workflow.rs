@@ -27,15 +27,7 @@ impl World {
     pub fn add_workflow(&mut self, api: Api, id: String, name: String, created_at: Timestamp) {
         let executions = BTreeSet::new();
         let updated_at = created_at;
-        self.workflows.push(Workflow {
-            id,
-            api,
-            name,
-            created_at,
-            updated_at,
-            deleted: false,
-            executions,
-        });
+        self.workflows.push(Workflow { id, api, name, created_at, updated_at, deleted: false, executions });
     }
 
     /// The workflow of `api` with this id, unless it was deleted.
@@ -48,8 +40,6 @@ impl World {
     /// The workflows of `api` that are not deleted.
     pub fn present_workflows(&self, api: Api) -> Vec<Row> {
         let all = self.workflows.iter().enumerate();
-        all.filter(|(_, workflow)| workflow.api == api && !workflow.deleted)
-            .map(|(row, _)| row)
-            .collect()
+        all.filter(|(_, workflow)| workflow.api == api && !workflow.deleted).map(|(row, _)| row).collect()
     }
 }

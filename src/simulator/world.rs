@@ -40,10 +40,7 @@ pub enum Event {
     /// Somebody or something asks for an execution; void once the traffic was replaced.
     Arrival { api: Api, generation: u32 },
     /// An execution starts.
-    Start {
-        workflow: Row,
-        conversation: Option<Row>,
-    },
+    Start { workflow: Row, conversation: Option<Row> },
     /// The next step of an execution's plan is due.
     Step { execution: Row },
     /// A conversation ends, comes back or appears; void once the traffic was replaced.
@@ -115,10 +112,7 @@ impl World {
             Event::Arrival { api, generation } if generation == self.generation => self.arrive(api, at),
             Event::Change { generation } if generation == self.generation => self.change_conversation(at),
             Event::Arrival { .. } | Event::Change { .. } => {}
-            Event::Start {
-                workflow,
-                conversation,
-            } => self.start_planned(workflow, conversation, at),
+            Event::Start { workflow, conversation } => self.start_planned(workflow, conversation, at),
             Event::Step { execution } => self.step(execution, at),
         }
     }
@@ -150,11 +144,7 @@ impl World {
             self.conversations[conversation].executions.insert((at, row));
         }
         self.execution_rows.insert(id.clone(), row);
-        let first = Transition {
-            at,
-            status: Cow::Borrowed(first_status(api)),
-            ends: false,
-        };
+        let first = Transition { at, status: Cow::Borrowed(first_status(api)), ends: false };
         self.executions.push(Execution {
             id,
             api,
@@ -171,10 +161,7 @@ impl World {
 
     /// The execution with this id, unless it went with its conversation or workflow.
     pub fn execution_row(&self, id: &str) -> Option<Row> {
-        self.execution_rows
-            .get(id)
-            .copied()
-            .filter(|&row| !self.is_gone(row))
+        self.execution_rows.get(id).copied().filter(|&row| !self.is_gone(row))
     }
 
     /// Whether the execution's conversation or workflow was deleted: then no list has it any more.
@@ -206,10 +193,7 @@ impl World {
             Move::EndHandoff => execution.end_as_it_is(at),
         }
         // Most waits end because the customer writes, the others by a timer.
-        if let Some(conversation) = execution
-            .conversation
-            .filter(|_| resumes && self.rng.u8(0..5) > 0)
-        {
+        if let Some(conversation) = execution.conversation.filter(|_| resumes && self.rng.u8(0..5) > 0) {
             self.message(conversation, at);
         }
         self.schedule_next_step(row);

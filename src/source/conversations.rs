@@ -43,21 +43,13 @@ impl Conversations {
     /// A walk that began to watch at `started`, in our clock.
     #[must_use]
     pub fn new(client: Arc<Client>, ledger: Arc<Mutex<Ledger>>, scope: Scope, started: Timestamp) -> Self {
-        Self {
-            client,
-            ledger,
-            scope,
-            started,
-            discovery: plan::Discovery::default(),
-            probed: false,
-        }
+        Self { client, ledger, scope, started, discovery: plan::Discovery::default(), probed: false }
     }
 
     /// Asks for everything that may have changed; `per_minute` is the budget.
     pub async fn sweep(&mut self, per_minute: u32) -> Progress {
         let mut progress = Progress::default();
-        self.walk(plan::background(self.per_sweep(per_minute)), &mut progress)
-            .await;
+        self.walk(plan::background(self.per_sweep(per_minute)), &mut progress).await;
         let now = self.client.kapso_now();
         let mut ledger = self.ledger();
         ledger.prune(now);
@@ -84,11 +76,7 @@ impl Conversations {
         self.list_all(due, progress).await;
     }
 
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "saturates"
-    )]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     fn per_sweep(&self, per_minute: u32) -> u32 {
         (f64::from(per_minute) * self.scope.minutes_per_sweep) as u32
     }
@@ -107,9 +95,7 @@ impl Conversations {
         if !self.scope.only.is_empty() {
             return self.probe().await;
         }
-        let reach = self
-            .discovery
-            .next(self.client.kapso_now(), self.scope.max_age, background);
+        let reach = self.discovery.next(self.client.kapso_now(), self.scope.max_age, background);
         let mut pager = self.client.conversations(Some(reach.active_since));
         let (mut asked, mut read, mut clean) = (None, 0, true);
         while let Some(page) = pager.next().await? {
@@ -128,10 +114,7 @@ impl Conversations {
     /// that are.
     async fn probe(&mut self) -> Result<(), Error> {
         if self.client.api() == Api::Legacy && !self.probed {
-            self.client
-                .conversations(Some(self.client.kapso_now()))
-                .next()
-                .await?;
+            self.client.conversations(Some(self.client.kapso_now())).next().await?;
             self.probed = true;
         }
         Ok(())
@@ -143,20 +126,12 @@ impl Conversations {
         }
         let now = self.client.kapso_now();
         let ledger = self.ledger();
-        plan::due(
-            ledger.records(),
-            self.discovery.full(),
-            now,
-            self.scope.max_age,
-            background,
-        )
+        plan::due(ledger.records(), self.discovery.full(), now, self.scope.max_age, background)
     }
 
     async fn list_all(&self, due: Vec<ConversationId>, progress: &mut Progress) {
         progress.due = due.len();
-        let mut answers = stream::iter(due)
-            .map(|id| self.list(id).boxed())
-            .buffer_unordered(CONCURRENCY);
+        let mut answers = stream::iter(due).map(|id| self.list(id).boxed()).buffer_unordered(CONCURRENCY);
         let mut failed_in_a_row = 0;
         while let Some(answer) = answers.next().await {
             let Err(error) = answer else {

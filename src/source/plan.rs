@@ -44,17 +44,12 @@ pub fn due(
     must.sort_by_key(|record| (!record.has_open_executions(), Reverse(record.last_active_at)));
     rest.retain(|record| record.listed.is_none_or(|at| now.duration_since(at) >= RECHECK));
     rest.sort_by_key(|record| record.listed);
-    must.into_iter()
-        .chain(rest.into_iter().take(background))
-        .map(|record| record.id.clone())
-        .collect()
+    must.into_iter().chain(rest.into_iter().take(background)).map(|record| record.id.clone()).collect()
 }
 
 fn must_be_listed(record: &Record, full_discovery: Option<Timestamp>) -> bool {
     let Some(listed) = record.listed else { return true };
-    let moved = record
-        .last_active_at
-        .is_some_and(|at| listed.duration_since(at) < SETTLING);
+    let moved = record.last_active_at.is_some_and(|at| listed.duration_since(at) < SETTLING);
     // A full discovery did not show it: its list tells whether it was deleted.
     let missed = full_discovery.is_some_and(|full| record.discovered < Some(full) && listed < full);
     record.has_open_executions() || !record.clean || moved || missed
@@ -90,15 +85,9 @@ impl Discovery {
         match self.last {
             Some(last) if (self.since_full + 1) * background < self.full_pages => {
                 let since = last.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN);
-                Reach {
-                    active_since: since.max(oldest),
-                    full: false,
-                }
+                Reach { active_since: since.max(oldest), full: false }
             }
-            _ => Reach {
-                active_since: oldest,
-                full: true,
-            },
+            _ => Reach { active_since: oldest, full: true },
         }
     }
 
@@ -171,28 +160,10 @@ mod tests {
     fn a_short_discovery_overlaps_the_last_one_and_never_reaches_beyond_the_maximum_age() {
         let mut discovery = Discovery::default();
         let first = discovery.next(at(0), DAY, 1);
-        assert_eq!(
-            first,
-            Reach {
-                active_since: at(-86400),
-                full: true
-            }
-        );
+        assert_eq!(first, Reach { active_since: at(-86400), full: true });
         discovery.done(first, at(0), 100, true);
-        assert_eq!(
-            discovery.next(at(60), DAY, 1),
-            Reach {
-                active_since: at(-120),
-                full: false
-            }
-        );
+        assert_eq!(discovery.next(at(60), DAY, 1), Reach { active_since: at(-120), full: false });
         let hour = SignedDuration::from_secs(30);
-        assert_eq!(
-            discovery.next(at(60), hour, 1),
-            Reach {
-                active_since: at(30),
-                full: false
-            }
-        );
+        assert_eq!(discovery.next(at(60), hour, 1), Reach { active_since: at(30), full: false });
     }
 }

@@ -80,12 +80,7 @@ impl Sweeper {
     pub async fn run(mut self, mut done: impl FnMut(&Report)) {
         let mut complained_of = None;
         let mut next = Instant::now();
-        while self
-            .shutdown
-            .run_until_cancelled(sleep_until(next))
-            .await
-            .is_some()
-        {
+        while self.shutdown.run_until_cancelled(sleep_until(next)).await.is_some() {
             let begun = Instant::now();
             let report = self.sweep().await;
             if self.shutdown.is_cancelled() {
@@ -95,11 +90,7 @@ impl Sweeper {
             complain(&report, &mut complained_of);
             done(&report);
             let absent = report.outcome == Outcome::Absent;
-            let interval = if absent {
-                self.interval.max(ABSENT_RECHECK)
-            } else {
-                self.interval
-            };
+            let interval = if absent { self.interval.max(ABSENT_RECHECK) } else { self.interval };
             next = (begun + interval).max(Instant::now());
         }
     }
@@ -123,15 +114,7 @@ impl Sweeper {
 }
 
 fn log(report: &Report) {
-    let Progress {
-        watched,
-        open,
-        due,
-        listed,
-        failed,
-        error,
-        ..
-    } = &report.progress;
+    let Progress { watched, open, due, listed, failed, error, .. } = &report.progress;
     tracing::info!(
         source = %report.source,
         result = report.outcome.as_str(),
@@ -148,11 +131,7 @@ fn log(report: &Report) {
 
 /// Says once what an operator can do something about, and says it again only after it was mended.
 fn complain(report: &Report, complained_of: &mut Option<Reason>) {
-    let reason = report
-        .progress
-        .error
-        .as_ref()
-        .and_then(crate::kapso::Error::reason);
+    let reason = report.progress.error.as_ref().and_then(crate::kapso::Error::reason);
     if *complained_of == reason {
         return;
     }

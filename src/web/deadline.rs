@@ -24,12 +24,7 @@ pub(super) struct WriteDeadline<S> {
 
 impl<S> WriteDeadline<S> {
     pub fn new(inner: S, limit: Duration) -> Self {
-        Self {
-            inner,
-            limit,
-            sleep: Box::pin(sleep(limit)),
-            running: false,
-        }
+        Self { inner, limit, sleep: Box::pin(sleep(limit)), running: false }
     }
 
     fn check<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {

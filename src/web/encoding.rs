@@ -5,11 +5,7 @@ use http::{HeaderMap, header::ACCEPT_ENCODING};
 /// Whether the client takes gzip, and takes it at least as gladly as no encoding at all.
 pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
-    for value in headers
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-    {
+    for value in headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()) {
         for coding in value.split(',') {
             let (name, quality) = quality(coding);
             match name.as_str() {

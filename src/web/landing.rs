@@ -20,22 +20,13 @@ pub(super) fn page(app: &App) -> String {
     let mut rows = String::new();
     for ((project, source), last) in app.status.sources().iter() {
         let name = escape(project);
-        let cells = last
-            .as_ref()
-            .map_or_else(waiting, |last| figures(last, app.clock.now()));
+        let cells = last.as_ref().map_or_else(waiting, |last| figures(last, app.clock.now()));
         let api = source.api();
-        let _ = write!(
-            rows,
-            "<tr><td>{name}</td><td>{source} <small>({api})</small></td>{cells}</tr>"
-        );
+        let _ = write!(rows, "<tr><td>{name}</td><td>{source} <small>({api})</small></td>{cells}</tr>");
     }
     let version = env!("CARGO_PKG_VERSION");
     let path = escape(&app.telemetry_path);
-    let ready = if app.status.is_ready() {
-        "ready"
-    } else {
-        "not ready: no complete sweep yet"
-    };
+    let ready = if app.status.is_ready() { "ready" } else { "not ready: no complete sweep yet" };
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>kapso-exporter</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><meta http-equiv=\"refresh\" content=\"5\">\
@@ -60,13 +51,8 @@ fn figures(last: &LastSweep, now: Timestamp) -> String {
     };
     let ago = seconds_between(last.finished, now);
     let took = last.duration.as_secs_f64();
-    let error = last
-        .error
-        .as_deref()
-        .filter(|_| last.outcome == Outcome::Incomplete);
-    let error = error
-        .map(|error| format!("<br><small>{}</small>", escape(error)))
-        .unwrap_or_default();
+    let error = last.error.as_deref().filter(|_| last.outcome == Outcome::Incomplete);
+    let error = error.map(|error| format!("<br><small>{}</small>", escape(error))).unwrap_or_default();
     format!(
         "<td><span class=\"{class}\">{word}</span>, {ago:.0} s ago{error}</td><td class=\"n\">{took:.1} s</td>\
          <td class=\"n\">{}</td><td class=\"n\">{}</td>",
@@ -75,8 +61,5 @@ fn figures(last: &LastSweep, now: Timestamp) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

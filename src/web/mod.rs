@@ -46,10 +46,7 @@ pub struct App {
 /// All routes: another path answers 404, another method 405.
 pub fn router(app: App) -> Router {
     Router::new()
-        .route(
-            "/",
-            get(|State(app): State<App>| async move { Html(landing::page(&app)) }),
-        )
+        .route("/", get(|State(app): State<App>| async move { Html(landing::page(&app)) }))
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))
         .route(&app.telemetry_path, get(metrics))
@@ -60,10 +57,7 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
     if app.status.is_ready() {
         (StatusCode::OK, "ready\n")
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not ready: no complete sweep yet\n",
-        )
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready: no complete sweep yet\n")
     }
 }
 

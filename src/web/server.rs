@@ -52,15 +52,8 @@ pub async fn bind(address: &str) -> io::Result<TcpListener> {
 pub async fn serve(listeners: Vec<TcpListener>, router: Router, shutdown: CancellationToken) {
     let connections = TaskTracker::new();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let accept = |listener| {
-        accept(
-            listener,
-            router.clone(),
-            slots.clone(),
-            connections.clone(),
-            shutdown.clone(),
-        )
-    };
+    let accept =
+        |listener| accept(listener, router.clone(), slots.clone(), connections.clone(), shutdown.clone());
     futures_util::future::join_all(listeners.into_iter().map(accept)).await;
     connections.close();
     if timeout(GRACE, connections.wait()).await.is_err() {

@@ -22,11 +22,7 @@ async fn a_refused_key_is_said_once_and_the_loop_goes_on() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
     let exporter = kapso.watched_with_key("wrong-key", &[EVERY_SECOND]).await;
     wait_for("three sweeps", async || {
-        exporter
-            .scrape()
-            .await
-            .sum("kapso_exporter_sweeps_total", &[("result", "incomplete")])
-            >= 3.0
+        exporter.scrape().await.sum("kapso_exporter_sweeps_total", &[("result", "incomplete")]) >= 3.0
     })
     .await;
     let scrape = exporter.scrape().await;
@@ -48,20 +44,13 @@ async fn a_refused_key_costs_one_request_a_sweep() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
     let exporter = kapso.watched_with_key("wrong-key", &[EVERY_SECOND]).await;
     wait_for("three sweeps", async || {
-        exporter
-            .scrape()
-            .await
-            .sum("kapso_exporter_sweeps_total", &[("result", "incomplete")])
-            >= 3.0
+        exporter.scrape().await.sum("kapso_exporter_sweeps_total", &[("result", "incomplete")]) >= 3.0
     })
     .await;
     let scrape = exporter.scrape().await;
     let sweeps = scrape.sum("kapso_exporter_sweeps_total", &[]);
     let requests = scrape.sum("kapso_exporter_api_requests_total", &[]);
-    assert!(
-        (sweeps..=sweeps + 1.0).contains(&requests),
-        "{requests} requests in {sweeps} sweeps"
-    );
+    assert!((sweeps..=sweeps + 1.0).contains(&requests), "{requests} requests in {sweeps} sweeps");
 }
 
 #[tokio::test]
@@ -72,21 +61,14 @@ async fn an_api_that_is_down_at_the_start_is_found_when_it_comes() {
     let exporter = watch(port, DEFAULT_KEY, &[EVERY_SECOND]).await;
     assert_eq!(exporter.get("/-/healthy").await, (200, "healthy\n".into()));
     wait_for("a failed sweep", async || {
-        exporter
-            .scrape()
-            .await
-            .sum("kapso_exporter_sweeps_total", &[("result", "incomplete")])
-            >= 1.0
+        exporter.scrape().await.sum("kapso_exporter_sweeps_total", &[("result", "incomplete")]) >= 1.0
     })
     .await;
     let scrape = exporter.scrape().await;
     assert_eq!(scrape.value("kapso_up", &[("api", "platform")]), Some(0.0));
     assert!(scrape.sum("kapso_exporter_errors_total", &[("reason", "connection")]) >= 1.0);
 
-    let kapso = Kapso::start_on(
-        TcpListener::bind(("127.0.0.1", port)).await.unwrap(),
-        Scenario::quiet(1),
-    );
+    let kapso = Kapso::start_on(TcpListener::bind(("127.0.0.1", port)).await.unwrap(), Scenario::quiet(1));
     wait_for("the API that came", async || {
         differences(&kapso.simulator, &exporter.scrape().await, &[Api::Platform]).is_empty()
     })
@@ -95,26 +77,12 @@ async fn an_api_that_is_down_at_the_start_is_found_when_it_comes() {
 
 #[tokio::test]
 async fn an_absent_legacy_api_is_a_notice_and_no_failure() {
-    let kapso = Kapso::start(Scenario {
-        legacy: false,
-        ..Scenario::quiet(1)
-    })
-    .await;
-    let exporter = kapso
-        .watched(&[EVERY_SECOND, "--scrape.source=agents,conversations"])
-        .await
-        .ready()
-        .await;
+    let kapso = Kapso::start(Scenario { legacy: false, ..Scenario::quiet(1) }).await;
+    let exporter = kapso.watched(&[EVERY_SECOND, "--scrape.source=agents,conversations"]).await.ready().await;
     let scrape = exporter.scrape().await;
     assert_eq!(scrape.value("kapso_up", &[("api", "legacy")]), None);
     assert_eq!(scrape.value("kapso_up", &[("api", "platform")]), Some(1.0));
-    assert_eq!(
-        scrape.sum(
-            "kapso_exporter_sweeps_total",
-            &[("api", "legacy"), ("result", "absent")]
-        ),
-        1.0
-    );
+    assert_eq!(scrape.sum("kapso_exporter_sweeps_total", &[("api", "legacy"), ("result", "absent")]), 1.0);
     assert_eq!(exporter.log().matches("the legacy API is not there").count(), 1);
 }
 
@@ -122,24 +90,12 @@ async fn an_absent_legacy_api_is_a_notice_and_no_failure() {
 async fn a_wrong_url_is_said_once() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
     let base = format!("{}/nowhere", kapso.platform_url());
-    let exporter = kapso
-        .watched(&[EVERY_SECOND, "--kapso.platform-url", &base])
-        .await;
+    let exporter = kapso.watched(&[EVERY_SECOND, "--kapso.platform-url", &base]).await;
     wait_for("two sweeps", async || {
-        exporter
-            .scrape()
-            .await
-            .sum("kapso_exporter_sweeps_total", &[("result", "incomplete")])
-            >= 2.0
+        exporter.scrape().await.sum("kapso_exporter_sweeps_total", &[("result", "incomplete")]) >= 2.0
     })
     .await;
-    assert_eq!(
-        exporter
-            .log()
-            .matches("there is no such API: check --kapso.platform-url")
-            .count(),
-        1
-    );
+    assert_eq!(exporter.log().matches("there is no such API: check --kapso.platform-url").count(), 1);
 }
 
 /// Runs one execution whose list item is altered, and returns the exposition once it was swept.
@@ -147,10 +103,7 @@ async fn swept_with(edit: impl Fn(&mut Value) + Send + Sync + 'static) -> crate:
     let kapso = Kapso::start(Scenario::quiet(1)).await;
     let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
     let (workflow, conversation) = kapso.first(Api::Platform);
-    let id = kapso
-        .simulator
-        .start(Api::Platform, &workflow, Some(&conversation))
-        .unwrap();
+    let id = kapso.simulator.start(Api::Platform, &workflow, Some(&conversation)).unwrap();
     kapso.simulator.edit(&id, edit).unwrap();
     kapso.swept_twice(&exporter).await;
     exporter.scrape().await
@@ -176,20 +129,13 @@ async fn an_execution_without_workflow_counts_under_unknown() {
 async fn an_id_and_nothing_else_is_an_open_execution() {
     let scrape = swept_with(|item| *item = json!({ "id": item["id"] })).await;
     assert_eq!(scrape.sum("kapso_executions", &[("status", "unknown")]), 1.0);
-    assert_eq!(
-        scrape.sum("kapso_executions_started_total", &[]),
-        1.0,
-        "it was not there before"
-    );
+    assert_eq!(scrape.sum("kapso_executions_started_total", &[]), 1.0, "it was not there before");
 }
 
 #[tokio::test]
 async fn a_finished_execution_without_times_counts_without_a_duration() {
     let scrape = swept_with(|item| *item = json!({ "id": item["id"], "status": "failed" })).await;
-    assert_eq!(
-        scrape.sum("kapso_executions_finished_total", &[("status", "failed")]),
-        1.0
-    );
+    assert_eq!(scrape.sum("kapso_executions_finished_total", &[("status", "failed")]), 1.0);
     assert_eq!(scrape.sum("kapso_execution_duration_seconds_count", &[]), 0.0);
 }
 
@@ -211,14 +157,8 @@ async fn an_item_that_cannot_be_read_is_counted_and_the_others_are_kept() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
     let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
     let (workflow, conversation) = kapso.first(Api::Platform);
-    let odd = kapso
-        .simulator
-        .start(Api::Platform, &workflow, Some(&conversation))
-        .unwrap();
-    kapso
-        .simulator
-        .start(Api::Platform, &workflow, Some(&conversation))
-        .unwrap();
+    let odd = kapso.simulator.start(Api::Platform, &workflow, Some(&conversation)).unwrap();
+    kapso.simulator.start(Api::Platform, &workflow, Some(&conversation)).unwrap();
     let spoilt = Arc::new(AtomicBool::new(true));
     let still = spoilt.clone();
     let edit = move |item: &mut Value| {
@@ -244,63 +184,31 @@ async fn a_deleted_conversation_leaves_the_gauges_and_not_the_counters() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
     let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
     let (workflow, conversation) = kapso.first(Api::Platform);
-    kapso
-        .simulator
-        .start(Api::Platform, &workflow, Some(&conversation))
-        .unwrap();
-    wait_for("the execution", async || {
-        exporter.scrape().await.sum("kapso_executions", &[]) == 1.0
-    })
-    .await;
-    kapso
-        .simulator
-        .delete_conversation(Api::Platform, &conversation)
-        .unwrap();
-    wait_for("its end", async || {
-        exporter.scrape().await.sum("kapso_executions", &[]) == 0.0
-    })
-    .await;
+    kapso.simulator.start(Api::Platform, &workflow, Some(&conversation)).unwrap();
+    wait_for("the execution", async || exporter.scrape().await.sum("kapso_executions", &[]) == 1.0).await;
+    kapso.simulator.delete_conversation(Api::Platform, &conversation).unwrap();
+    wait_for("its end", async || exporter.scrape().await.sum("kapso_executions", &[]) == 0.0).await;
     let scrape = exporter.scrape().await;
     assert_eq!(scrape.sum("kapso_executions_started_total", &[]), 1.0);
     assert_eq!(scrape.value("kapso_up", &[("api", "platform")]), Some(1.0));
-    assert_eq!(
-        differences(&kapso.simulator, &scrape, &[Api::Platform]),
-        Vec::<String>::new()
-    );
+    assert_eq!(differences(&kapso.simulator, &scrape, &[Api::Platform]), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_conversation_that_was_asked_for_and_is_not_there_is_said_once() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
-    let exporter = kapso
-        .watched(&[EVERY_SECOND, "--scrape.conversation=no-such-one"])
-        .await
-        .ready()
-        .await;
+    let exporter = kapso.watched(&[EVERY_SECOND, "--scrape.conversation=no-such-one"]).await.ready().await;
     kapso.swept_twice(&exporter).await;
     let log = exporter.log();
-    assert_eq!(
-        log.matches("there is no such conversation: check --scrape.conversation")
-            .count(),
-        1,
-        "{log}"
-    );
+    assert_eq!(log.matches("there is no such conversation: check --scrape.conversation").count(), 1, "{log}");
 }
 
 #[tokio::test]
 async fn it_stops_within_five_seconds_in_the_middle_of_a_backoff() {
-    let kapso = Kapso::start(Scenario {
-        rate_limit: Some(1),
-        ..Scenario::quiet(1)
-    })
-    .await;
+    let kapso = Kapso::start(Scenario { rate_limit: Some(1), ..Scenario::quiet(1) }).await;
     let exporter = kapso.watched(&[]).await;
     wait_for("a 429", async || {
-        exporter
-            .scrape()
-            .await
-            .sum("kapso_exporter_api_requests_total", &[("code", "429")])
-            >= 1.0
+        exporter.scrape().await.sum("kapso_exporter_api_requests_total", &[("code", "429")]) >= 1.0
     })
     .await;
     let asked = Instant::now();

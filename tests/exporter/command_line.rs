@@ -30,10 +30,7 @@ async fn an_empty_key_is_no_key() {
 #[tokio::test]
 async fn a_key_that_cannot_stand_in_a_header_is_refused_without_showing_it() {
     let error = refused(&[], &[("KAPSO_API_KEY", "sec\nret")]).await;
-    assert_eq!(
-        error,
-        "error: the API key must be one line of visible ASCII characters: KAPSO_API_KEY\n"
-    );
+    assert_eq!(error, "error: the API key must be one line of visible ASCII characters: KAPSO_API_KEY\n");
 }
 
 #[tokio::test]
@@ -48,55 +45,24 @@ async fn an_empty_key_file_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
     let error = refused(&["--kapso.api-key-file", path], &[KEY]).await;
-    assert_eq!(
-        error,
-        format!("error: the API key is empty: --kapso.api-key-file {path}\n")
-    );
+    assert_eq!(error, format!("error: the API key is empty: --kapso.api-key-file {path}\n"));
 }
 
 #[tokio::test]
 async fn a_wrong_value_is_answered_with_the_flag_and_what_is_allowed() {
     for (flag, value, allowed) in [
-        (
-            "--kapso.platform-url",
-            "api.kapso.ai",
-            "an http or https URL without credentials",
-        ),
-        (
-            "--kapso.legacy-url",
-            "ftp://app.kapso.ai",
-            "an http or https URL without credentials",
-        ),
+        ("--kapso.platform-url", "api.kapso.ai", "an http or https URL without credentials"),
+        ("--kapso.legacy-url", "ftp://app.kapso.ai", "an http or https URL without credentials"),
         ("--scrape.source", "orders", "none of: conversations, agents"),
         ("--scrape.conversation", "a/b", "the id of a conversation"),
-        (
-            "--scrape.interval",
-            "soon",
-            "a duration from 1s to 24h, such as 30s, 5m or 7d",
-        ),
+        ("--scrape.interval", "soon", "a duration from 1s to 24h, such as 30s, 5m or 7d"),
         ("--scrape.interval", "0s", "a duration from 1s to 24h"),
         ("--scrape.lookback", "-1h", "a duration from 1m to 365d"),
-        (
-            "--scrape.conversation-max-age",
-            "1s",
-            "a duration from 1h to 3650d",
-        ),
-        (
-            "--scrape.requests-per-minute",
-            "0",
-            "a whole number from 1 to 100000",
-        ),
-        (
-            "--scrape.requests-per-minute",
-            "many",
-            "a whole number from 1 to 100000",
-        ),
+        ("--scrape.conversation-max-age", "1s", "a duration from 1h to 3650d"),
+        ("--scrape.requests-per-minute", "0", "a whole number from 1 to 100000"),
+        ("--scrape.requests-per-minute", "many", "a whole number from 1 to 100000"),
         ("--scrape.timeout", "1h", "a duration from 100ms to 5m"),
-        (
-            "--metrics.max-series",
-            "10",
-            "a whole number from 1000 to 10000000",
-        ),
+        ("--metrics.max-series", "10", "a whole number from 1000 to 10000000"),
         ("--web.listen-address", "10110", "[HOST]:PORT, such as :10110"),
         ("--web.telemetry-path", "/-/ready", "a path such as /metrics"),
         ("--log.level", "loud", "debug, info, warn, error"),
@@ -118,9 +84,7 @@ async fn environment_variables_are_checked_like_flags() {
 #[tokio::test]
 async fn an_unknown_flag_is_refused() {
     assert!(
-        refused(&["--scrape.intervall=5s"], &[KEY])
-            .await
-            .contains("--scrape.interval"),
+        refused(&["--scrape.intervall=5s"], &[KEY]).await.contains("--scrape.interval"),
         "and the near one offered"
     );
 }
@@ -144,10 +108,7 @@ async fn a_port_that_is_taken_is_named() {
 
 #[tokio::test]
 async fn flags_can_come_from_the_environment() {
-    let env = [
-        ("KAPSO_EXPORTER_DEMO", "true"),
-        ("KAPSO_EXPORTER_WEB_TELEMETRY_PATH", "/kapso"),
-    ];
+    let env = [("KAPSO_EXPORTER_DEMO", "true"), ("KAPSO_EXPORTER_WEB_TELEMETRY_PATH", "/kapso")];
     let exporter = Exporter::start(&[], &env).await.ready().await;
     assert_eq!(exporter.get("/kapso").await.0, 200);
     assert_eq!(exporter.get("/metrics").await.0, 404);
@@ -177,10 +138,7 @@ async fn help_names_every_flag_and_its_variable() {
         "demo",
     ] {
         let variable = format!("KAPSO_EXPORTER_{}", flag.to_uppercase().replace(['.', '-'], "_"));
-        assert!(
-            stdout.contains(&format!("--{flag}")) && stdout.contains(&variable),
-            "{flag}"
-        );
+        assert!(stdout.contains(&format!("--{flag}")) && stdout.contains(&variable), "{flag}");
     }
     assert!(!stdout.contains("marked-secret"));
 }

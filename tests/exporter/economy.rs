@@ -13,20 +13,12 @@ async fn lists_of_two_sweeps(kapso: &Kapso, exporter: &Exporter) -> Vec<RequestR
     let before = kapso.simulator.requests().len();
     kapso.swept_twice(exporter).await;
     let requests = kapso.simulator.requests().split_off(before);
-    requests
-        .into_iter()
-        .filter(|request| request.endpoint == "flow_executions")
-        .collect()
+    requests.into_iter().filter(|request| request.endpoint == "flow_executions").collect()
 }
 
 #[tokio::test]
 async fn conversations_at_rest_cost_nothing() {
-    let kapso = Kapso::start(Scenario {
-        conversations: 50,
-        history: 100,
-        ..Scenario::quiet(1)
-    })
-    .await;
+    let kapso = Kapso::start(Scenario { conversations: 50, history: 100, ..Scenario::quiet(1) }).await;
     let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
     // Their last activity may be so recent that an execution could still follow it.
     let recent = lists_of_two_sweeps(&kapso, &exporter).await.len();
@@ -35,66 +27,32 @@ async fn conversations_at_rest_cost_nothing() {
 
 #[tokio::test]
 async fn a_long_list_is_read_to_the_end_once_and_then_only_its_first_page() {
-    let scenario = Scenario {
-        busy_conversation: 350,
-        conversations: 1,
-        ..Scenario::quiet(1)
-    };
+    let scenario = Scenario { busy_conversation: 350, conversations: 1, ..Scenario::quiet(1) };
     let kapso = Kapso::start(scenario).await;
     let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
-    let first = kapso
-        .simulator
-        .requests()
-        .iter()
-        .filter(|r| r.endpoint == "flow_executions")
-        .count();
+    let first = kapso.simulator.requests().iter().filter(|r| r.endpoint == "flow_executions").count();
     assert_eq!(first, 4, "350 executions are four pages");
 
     let (workflow, conversation) = kapso.first(Api::Platform);
-    kapso
-        .simulator
-        .start(Api::Platform, &workflow, Some(&conversation))
-        .unwrap();
-    wait_for("the start", async || {
-        exporter.scrape().await.sum("kapso_executions_started_total", &[]) == 1.0
-    })
-    .await;
+    kapso.simulator.start(Api::Platform, &workflow, Some(&conversation)).unwrap();
+    wait_for("the start", async || exporter.scrape().await.sum("kapso_executions_started_total", &[]) == 1.0)
+        .await;
     let lists = lists_of_two_sweeps(&kapso, &exporter).await;
-    assert!(
-        !lists.is_empty() && lists.iter().all(|request| !request.query.contains("after")),
-        "{lists:?}"
-    );
+    assert!(!lists.is_empty() && lists.iter().all(|request| !request.query.contains("after")), "{lists:?}");
 }
 
 #[tokio::test]
 async fn an_old_open_execution_is_followed_to_its_page() {
-    let scenario = Scenario {
-        busy_conversation: 150,
-        conversations: 1,
-        ..Scenario::quiet(1)
-    };
+    let scenario = Scenario { busy_conversation: 150, conversations: 1, ..Scenario::quiet(1) };
     let kapso = Kapso::start(scenario).await;
     let (workflow, conversation) = kapso.first(Api::Platform);
     let long_ago = kapso.simulator.now() - Duration::from_hours(24 * 200);
-    let id = kapso
-        .simulator
-        .start_at(Api::Platform, &workflow, Some(&conversation), long_ago)
-        .unwrap();
+    let id = kapso.simulator.start_at(Api::Platform, &workflow, Some(&conversation), long_ago).unwrap();
     let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
-    assert_eq!(
-        exporter
-            .scrape()
-            .await
-            .sum("kapso_executions", &[("status", "running")]),
-        1.0
-    );
+    assert_eq!(exporter.scrape().await.sum("kapso_executions", &[("status", "running")]), 1.0);
     kapso.simulator.transition(&id, "failed").unwrap();
     wait_for("its failure", async || {
-        exporter
-            .scrape()
-            .await
-            .sum("kapso_executions_finished_total", &[("status", "failed")])
-            == 1.0
+        exporter.scrape().await.sum("kapso_executions_finished_total", &[("status", "failed")]) == 1.0
     })
     .await;
 }
@@ -103,38 +61,18 @@ async fn an_old_open_execution_is_followed_to_its_page() {
 async fn only_the_conversations_that_were_asked_for_are_asked_for() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
     let (workflow, conversation) = kapso.first(Api::Platform);
-    kapso
-        .simulator
-        .start(Api::Platform, &workflow, Some(&conversation))
-        .unwrap();
-    let exporter = kapso
-        .watched(&[EVERY_SECOND, "--scrape.conversation", &conversation])
-        .await
-        .ready()
-        .await;
-    assert_eq!(
-        exporter
-            .scrape()
-            .await
-            .sum("kapso_executions", &[("status", "running")]),
-        1.0
-    );
+    kapso.simulator.start(Api::Platform, &workflow, Some(&conversation)).unwrap();
+    let exporter = kapso.watched(&[EVERY_SECOND, "--scrape.conversation", &conversation]).await.ready().await;
+    assert_eq!(exporter.scrape().await.sum("kapso_executions", &[("status", "running")]), 1.0);
     let own = format!("/whatsapp/conversations/{conversation}/flow_executions");
     for request in kapso.simulator.requests() {
-        assert!(
-            request.path.ends_with("/workflows") || request.path.ends_with(&own),
-            "{request:?}"
-        );
+        assert!(request.path.ends_with("/workflows") || request.path.ends_with(&own), "{request:?}");
     }
 }
 
 #[tokio::test]
 async fn half_of_the_reported_limit_is_never_exceeded_and_no_request_is_refused() {
-    let scenario = Scenario {
-        conversations: 100,
-        rate_limit: Some(60),
-        ..Scenario::quiet(1)
-    };
+    let scenario = Scenario { conversations: 100, rate_limit: Some(60), ..Scenario::quiet(1) };
     let kapso = Kapso::start(scenario).await;
     let flags = [EVERY_SECOND, "--scrape.conversation-max-age=3650d"];
     let exporter = kapso.watched_within_default_budget(&flags).await;
@@ -143,28 +81,14 @@ async fn half_of_the_reported_limit_is_never_exceeded_and_no_request_is_refused(
     let scrape = exporter.scrape().await;
     assert_eq!(scrape.value("kapso_exporter_api_rate_limit", &[]), Some(60.0));
     assert_eq!(scrape.value("kapso_exporter_api_request_budget", &[]), Some(30.0));
-    assert_eq!(
-        scrape.sum("kapso_exporter_api_requests_total", &[("code", "429")]),
-        0.0
-    );
+    assert_eq!(scrape.sum("kapso_exporter_api_requests_total", &[("code", "429")]), 0.0);
 }
 
 #[tokio::test]
 async fn a_budget_above_the_limit_is_said() {
-    let kapso = Kapso::start(Scenario {
-        rate_limit: Some(60),
-        ..Scenario::quiet(1)
-    })
-    .await;
-    let exporter = kapso
-        .watched(&["--scrape.requests-per-minute=61"])
-        .await
-        .ready()
-        .await;
+    let kapso = Kapso::start(Scenario { rate_limit: Some(60), ..Scenario::quiet(1) }).await;
+    let exporter = kapso.watched(&["--scrape.requests-per-minute=61"]).await.ready().await;
     let log = exporter.log();
-    assert!(
-        log.contains("--scrape.requests-per-minute is above the limit"),
-        "{log}"
-    );
+    assert!(log.contains("--scrape.requests-per-minute is above the limit"), "{log}");
     assert!(log.contains("limit=60 budget=61"), "{log}");
 }

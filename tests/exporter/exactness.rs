@@ -15,9 +15,7 @@ fn busy(seed: u64) -> Scenario {
         history: 200,
         open_history: 20,
         busy_conversation: 130,
-        workflows: ["Order Support", "Booking", "Leads", "Returns", "FAQ"]
-            .map(Into::into)
-            .into(),
+        workflows: ["Order Support", "Booking", "Leads", "Returns", "FAQ"].map(Into::into).into(),
         agents: ["agent-sales", "agent-support"].map(Into::into).into(),
         traffic: Traffic {
             starts_per_minute: 120.0,
@@ -35,9 +33,7 @@ fn busy(seed: u64) -> Scenario {
 
 /// Seconds of traffic; more of it for a longer look.
 fn traffic_time() -> Duration {
-    let seconds = env::var("KAPSO_TEST_TRAFFIC_SECONDS")
-        .ok()
-        .and_then(|seconds| seconds.parse().ok());
+    let seconds = env::var("KAPSO_TEST_TRAFFIC_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     Duration::from_secs(seconds.unwrap_or(20))
 }
 
@@ -61,10 +57,7 @@ async fn every_number_equals_the_tally(scenario: Scenario, faults: Faults, flags
         "kapso_execution_handoffs_total",
     ] {
         for api in ["platform", "legacy"] {
-            assert!(
-                scrape.sum(name, &[("api", api)]) > 0.0,
-                "{name} of {api}: there was something to count"
-            );
+            assert!(scrape.sum(name, &[("api", api)]) > 0.0, "{name} of {api}: there was something to count");
         }
     }
 }
@@ -76,9 +69,6 @@ async fn both_apis_are_counted_to_the_last_execution() {
 
 #[tokio::test]
 async fn both_apis_are_counted_to_the_last_execution_while_one_request_in_seven_fails() {
-    let faults = Faults {
-        one_in: 7,
-        kinds: Fault::ALL.to_vec(),
-    };
+    let faults = Faults { one_in: 7, kinds: Fault::ALL.to_vec() };
     every_number_equals_the_tally(busy(2), faults, &["--scrape.timeout", "500ms"]).await;
 }

@@ -20,11 +20,8 @@ async fn the_demo_shows_every_family_within_five_seconds() {
     let exporter = Exporter::start(&["--demo"], &[]).await.ready().await;
     assert!(begun.elapsed() < Duration::from_secs(5));
     let families = exporter.scrape().await.families;
-    let missing: BTreeSet<_> = TABLE
-        .iter()
-        .map(|row| row.name)
-        .filter(|name| !families.contains(*name))
-        .collect();
+    let missing: BTreeSet<_> =
+        TABLE.iter().map(|row| row.name).filter(|name| !families.contains(*name)).collect();
     assert_eq!(missing, BTreeSet::new());
     for own in [
         "kapso_up",
@@ -49,34 +46,19 @@ async fn the_demo_shows_every_family_within_five_seconds() {
 
 #[tokio::test]
 async fn it_is_not_ready_before_the_first_complete_sweep() {
-    let kapso = Kapso::start(Scenario {
-        latency: Duration::from_millis(700),
-        ..Scenario::quiet(1)
-    })
-    .await;
+    let kapso = Kapso::start(Scenario { latency: Duration::from_millis(700), ..Scenario::quiet(1) }).await;
     let exporter = kapso.watched(&[]).await;
-    assert_eq!(
-        exporter.get("/-/ready").await,
-        (503, "not ready: no complete sweep yet\n".into())
-    );
+    assert_eq!(exporter.get("/-/ready").await, (503, "not ready: no complete sweep yet\n".into()));
     assert_eq!(exporter.get("/-/healthy").await, (200, "healthy\n".into()));
     let (status, text) = exporter.get("/metrics").await;
-    assert!(
-        status == 200 && text.contains("kapso_up{api=\"platform\",project=\"default\"} 0\n"),
-        "{text}"
-    );
-    assert_eq!(
-        exporter.ready().await.get("/-/ready").await,
-        (200, "ready\n".into())
-    );
+    assert!(status == 200 && text.contains("kapso_up{api=\"platform\",project=\"default\"} 0\n"), "{text}");
+    assert_eq!(exporter.ready().await.get("/-/ready").await, (200, "ready\n".into()));
 }
 
 #[tokio::test]
 async fn it_is_ready_after_one_interval_although_it_is_blind() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
-    let exporter = kapso
-        .watched_with_key("wrong-key", &["--scrape.interval=2s"])
-        .await;
+    let exporter = kapso.watched_with_key("wrong-key", &["--scrape.interval=2s"]).await;
     assert_eq!(exporter.get("/-/ready").await.0, 503);
     exporter.ready().await;
 }
@@ -90,16 +72,11 @@ async fn the_exposition_is_the_same_plain_and_compressed() {
         request.header("Accept-Encoding", encoding).send().await.unwrap()
     };
     let plain = ask("identity").await;
-    assert_eq!(
-        plain.headers()["content-type"],
-        "text/plain; version=0.0.4; charset=utf-8"
-    );
+    assert_eq!(plain.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     assert_eq!(plain.headers()["vary"], "Accept-Encoding");
     assert!(!plain.headers().contains_key("content-encoding"));
     let text = plain.text().await.unwrap();
-    let mut stream = TcpStream::connect(exporter.url.strip_prefix("http://").unwrap())
-        .await
-        .unwrap();
+    let mut stream = TcpStream::connect(exporter.url.strip_prefix("http://").unwrap()).await.unwrap();
     stream
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n")
         .await
@@ -109,9 +86,7 @@ async fn the_exposition_is_the_same_plain_and_compressed() {
     let body = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
     assert!(String::from_utf8_lossy(&answer[..body]).contains("content-encoding: gzip"));
     let mut unpacked = String::new();
-    flate2::read::GzDecoder::new(&answer[body..])
-        .read_to_string(&mut unpacked)
-        .unwrap();
+    flate2::read::GzDecoder::new(&answer[body..]).read_to_string(&mut unpacked).unwrap();
     assert_eq!(unpacked, text);
 }
 
@@ -119,17 +94,9 @@ async fn the_exposition_is_the_same_plain_and_compressed() {
 async fn other_paths_are_404_and_other_methods_405() {
     let exporter = Exporter::start(&["--demo"], &[]).await;
     assert_eq!(exporter.get("/metric").await.0, 404);
-    let post = reqwest::Client::new()
-        .post(format!("{}/metrics", exporter.url))
-        .send()
-        .await
-        .unwrap();
+    let post = reqwest::Client::new().post(format!("{}/metrics", exporter.url)).send().await.unwrap();
     assert_eq!(post.status(), 405);
-    let head = reqwest::Client::new()
-        .head(format!("{}/metrics", exporter.url))
-        .send()
-        .await
-        .unwrap();
+    let head = reqwest::Client::new().head(format!("{}/metrics", exporter.url)).send().await.unwrap();
     assert_eq!(head.status(), 200);
 }
 
@@ -139,12 +106,8 @@ async fn the_landing_page_tells_how_each_source_is_doing() {
     let exporter = kapso.watched(&["--scrape.interval=1s"]).await.ready().await;
     let (status, page) = exporter.get("/").await;
     assert_eq!(status, 200);
-    for part in [
-        "href=\"/metrics\"",
-        "conversations <small>(platform)",
-        "complete",
-        "This exporter is ready",
-    ] {
+    for part in ["href=\"/metrics\"", "conversations <small>(platform)", "complete", "This exporter is ready"]
+    {
         assert!(page.contains(part), "{part}: {page}");
     }
     kapso.simulator.set_key("another");
@@ -160,17 +123,11 @@ async fn an_oversized_head_is_refused_and_the_server_goes_on() {
     let exporter = Exporter::start(&["--demo"], &[]).await;
     let address = exporter.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n",
-        "x".repeat(64 << 10)
-    );
+    let head = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(64 << 10));
     let _ = stream.write_all(head.as_bytes()).await;
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer).await;
-    assert!(
-        answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
-        "{answer}"
-    );
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
     assert_eq!(exporter.get("/-/healthy").await.0, 200);
 }
 
@@ -179,9 +136,7 @@ async fn it_ends_with_success_on_sigterm_and_on_sigint() {
     for signal in ["TERM", "INT"] {
         let exporter = Exporter::start(&["--demo"], &[]).await.ready().await;
         // A connection that stays open must not hold the end up.
-        let _idle = TcpStream::connect(exporter.url.strip_prefix("http://").unwrap())
-            .await
-            .unwrap();
+        let _idle = TcpStream::connect(exporter.url.strip_prefix("http://").unwrap()).await.unwrap();
         exporter.signal(signal).await;
         assert_eq!(exporter.end(Duration::from_secs(5)).await, Some(0), "{signal}");
     }
@@ -189,20 +144,11 @@ async fn it_ends_with_success_on_sigterm_and_on_sigint() {
 
 #[tokio::test]
 async fn json_logs_are_one_object_a_line() {
-    let exporter = Exporter::start(&["--demo", "--log.format=json"], &[])
-        .await
-        .ready()
-        .await;
+    let exporter = Exporter::start(&["--demo", "--log.format=json"], &[]).await.ready().await;
     let log = exporter.log();
-    let lines: Vec<serde_json::Value> = log
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let sweep = lines.iter().find(|line| line["message"] == "sweep").unwrap();
-    assert_eq!(
-        (&sweep["level"], &sweep["result"]),
-        (&"INFO".into(), &"complete".into())
-    );
+    assert_eq!((&sweep["level"], &sweep["result"]), (&"INFO".into(), &"complete".into()));
 }
 
 #[tokio::test]
@@ -211,9 +157,18 @@ async fn the_simulator_can_be_served_on_its_own() {
     let (status, tally) = simulator.get("/_simulator/tally").await;
     assert_eq!(status, 200);
     let tally: serde_json::Value = serde_json::from_str(&tally).unwrap();
-    assert!(
-        tally["workflows"]
-            .as_array()
-            .is_some_and(|workflows| !workflows.is_empty())
-    );
+    assert!(tally["workflows"].as_array().is_some_and(|workflows| !workflows.is_empty()));
+}
+
+#[test]
+fn the_readme_names_every_metric_and_every_flag() {
+    use clap::CommandFactory;
+    let readme = include_str!("../../README.md");
+    for row in TABLE {
+        assert!(readme.contains(&format!("`{}`", row.name)), "{}", row.name);
+    }
+    for flag in kapso_exporter::cli::Cli::command().get_arguments().filter_map(clap::Arg::get_long) {
+        let known = ["help", "version"].contains(&flag) || readme.contains(&format!("| `--{flag}` |"));
+        assert!(known, "--{flag}");
+    }
 }

@@ -24,23 +24,12 @@ impl Exposition {
                 assert!(!help.is_empty() && helped.insert(name.to_owned()), "{line}");
             } else if let Some(kind) = line.strip_prefix("# TYPE ") {
                 kind.split_once(' ').unwrap().0.clone_into(&mut family);
-                assert!(
-                    helped.contains(&family) && exposition.families.insert(family.clone()),
-                    "{line}"
-                );
+                assert!(helped.contains(&family) && exposition.families.insert(family.clone()), "{line}");
             } else {
                 let (name, labels, value) = sample(line);
-                let suffix = name
-                    .strip_prefix(&family)
-                    .unwrap_or_else(|| panic!("{line} within {family}"));
-                assert!(
-                    ["", "_bucket", "_sum", "_count"].contains(&suffix),
-                    "{line} within {family}"
-                );
-                assert!(
-                    exposition.series.insert((name, labels), value).is_none(),
-                    "twice: {line}"
-                );
+                let suffix = name.strip_prefix(&family).unwrap_or_else(|| panic!("{line} within {family}"));
+                assert!(["", "_bucket", "_sum", "_count"].contains(&suffix), "{line} within {family}");
+                assert!(exposition.series.insert((name, labels), value).is_none(), "twice: {line}");
             }
         }
         exposition
@@ -66,10 +55,7 @@ impl Exposition {
     /// All values of a label in the series of this name.
     pub fn values_of(&self, name: &str, label: &str) -> BTreeSet<&str> {
         let named = self.series.keys().filter(|(n, _)| n == name);
-        named
-            .filter_map(|(_, labels)| labels.get(label))
-            .map(String::as_str)
-            .collect()
+        named.filter_map(|(_, labels)| labels.get(label)).map(String::as_str).collect()
     }
 
     fn matching<'a>(
@@ -77,15 +63,10 @@ impl Exposition {
         name: &'a str,
         labels: &'a [(&str, &str)],
     ) -> impl Iterator<Item = (&'a Labels, f64)> {
-        let fits = |own: &Labels| {
-            labels
-                .iter()
-                .all(|(key, value)| own.get(*key).is_some_and(|own| own == value))
-        };
+        let fits =
+            |own: &Labels| labels.iter().all(|(key, value)| own.get(*key).is_some_and(|own| own == value));
         let named = self.series.iter().filter(move |((n, _), _)| n == name);
-        named
-            .filter(move |((_, own), _)| fits(own))
-            .map(|((_, own), value)| (own, *value))
+        named.filter(move |((_, own), _)| fits(own)).map(|((_, own), value)| (own, *value))
     }
 }
 
@@ -102,11 +83,7 @@ fn sample(line: &str) -> (String, Labels, f64) {
         }
         rest = &inner[1..];
     }
-    let value = rest
-        .strip_prefix(' ')
-        .unwrap()
-        .parse()
-        .unwrap_or_else(|_| panic!("{line}"));
+    let value = rest.strip_prefix(' ').unwrap().parse().unwrap_or_else(|_| panic!("{line}"));
     (name.to_owned(), labels, value)
 }
 

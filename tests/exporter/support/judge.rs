@@ -18,12 +18,7 @@ pub async fn wait_until_equal(simulator: &Simulator, exporter: &Exporter, apis: 
         if differences.is_empty() {
             break;
         }
-        assert!(
-            begun.elapsed() < Duration::from_secs(90),
-            "{}\n{}",
-            differences.join("\n"),
-            exporter.log()
-        );
+        assert!(begun.elapsed() < Duration::from_secs(90), "{}\n{}", differences.join("\n"), exporter.log());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     tokio::time::sleep(Duration::from_millis(2500)).await;
@@ -33,25 +28,18 @@ pub async fn wait_until_equal(simulator: &Simulator, exporter: &Exporter, apis: 
 
 /// Every number in which the exposition differs from the tally, as a line of text.
 pub fn differences(simulator: &Simulator, exposition: &Exposition, apis: &[Api]) -> Vec<String> {
-    apis.iter()
-        .flat_map(|&api| in_api(simulator, exposition, api))
-        .collect()
+    apis.iter().flat_map(|&api| in_api(simulator, exposition, api)).collect()
 }
 
 fn in_api(simulator: &Simulator, exposition: &Exposition, api: Api) -> Vec<String> {
-    let Some(since) = exposition.value(
-        "kapso_exporter_watch_start_timestamp_seconds",
-        &[("api", api.name())],
-    ) else {
+    let Some(since) =
+        exposition.value("kapso_exporter_watch_start_timestamp_seconds", &[("api", api.name())])
+    else {
         return vec![format!("{}: watching has not begun", api.name())];
     };
     let since = Timestamp::from_microsecond((since * 1e6).round() as i64).unwrap();
     let tally: Tally = simulator.tally(since, LOOKBACK);
-    let mut check = Check {
-        exposition,
-        differences: Vec::new(),
-        labels: Vec::new(),
-    };
+    let mut check = Check { exposition, differences: Vec::new(), labels: Vec::new() };
     for conversations in tally.conversations.iter().filter(|c| c.api == api) {
         check.labels = vec![("api", api.name()), ("status", &conversations.status)];
         check.equal("kapso_conversations", &[], conversations.count as f64);
@@ -79,42 +67,18 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn workflow(&mut self, tally: &'a WorkflowTally) {
         self.equal("kapso_executions_started_total", &[], tally.started as f64);
-        self.equal(
-            "kapso_executions_finished_total",
-            &[("status", "ended")],
-            tally.ended as f64,
-        );
-        self.equal(
-            "kapso_executions_finished_total",
-            &[("status", "failed")],
-            tally.failed as f64,
-        );
+        self.equal("kapso_executions_finished_total", &[("status", "ended")], tally.ended as f64);
+        self.equal("kapso_executions_finished_total", &[("status", "failed")], tally.failed as f64);
         self.sum("kapso_execution_handoffs_total", tally.handoffs as f64);
-        self.histogram(
-            "kapso_execution_duration_seconds",
-            &[("status", "ended")],
-            tally.ended_duration,
-        );
-        self.histogram(
-            "kapso_execution_duration_seconds",
-            &[("status", "failed")],
-            tally.failed_duration,
-        );
-        self.histogram(
-            "kapso_execution_time_to_handoff_seconds",
-            &[],
-            tally.time_to_handoff,
-        );
+        self.histogram("kapso_execution_duration_seconds", &[("status", "ended")], tally.ended_duration);
+        self.histogram("kapso_execution_duration_seconds", &[("status", "failed")], tally.failed_duration);
+        self.histogram("kapso_execution_time_to_handoff_seconds", &[], tally.time_to_handoff);
         let outcomes = (tally.ended + tally.failed + tally.handoffs) as f64;
         self.equal("kapso_execution_detection_delay_seconds_count", &[], outcomes);
         let newest = tally.newest_event.map(seconds);
         self.maybe("kapso_execution_last_event_timestamp_seconds", &[], newest);
         if tally.api == Api::Platform {
-            self.equal(
-                "kapso_workflow_execution_count",
-                &[],
-                tally.execution_count as f64,
-            );
+            self.equal("kapso_workflow_execution_count", &[], tally.execution_count as f64);
         }
         for (status, count) in &tally.executions {
             self.equal("kapso_executions", &[("status", status)], *count as f64);
@@ -127,17 +91,9 @@ impl<'a> Check<'a> {
     fn open(&mut self, tally: &WorkflowTally, status: &str, count: f64) {
         let label = [("status", status)];
         let start = tally.oldest_start.get(status).copied().map(seconds);
-        self.maybe(
-            "kapso_open_executions_oldest_start_timestamp_seconds",
-            &label,
-            start,
-        );
+        self.maybe("kapso_open_executions_oldest_start_timestamp_seconds", &label, start);
         let event = tally.oldest_event.get(status).copied().map(seconds);
-        self.maybe(
-            "kapso_open_executions_oldest_event_timestamp_seconds",
-            &label,
-            event,
-        );
+        self.maybe("kapso_open_executions_oldest_event_timestamp_seconds", &label, event);
         self.equal("kapso_open_execution_idle_seconds_count", &label, count);
     }
 
@@ -158,18 +114,14 @@ impl<'a> Check<'a> {
             (expected, actual) => expected == actual,
         };
         if !equal {
-            self.differences
-                .push(format!("{name}{all:?}: expected {expected:?}, is {actual:?}"));
+            self.differences.push(format!("{name}{all:?}: expected {expected:?}, is {actual:?}"));
         }
     }
 
     fn sum(&mut self, name: &str, expected: f64) {
         let actual = self.exposition.sum(name, &self.labels);
         if actual != expected {
-            self.differences.push(format!(
-                "{name}{:?}: expected {expected}, sums to {actual}",
-                self.labels
-            ));
+            self.differences.push(format!("{name}{:?}: expected {expected}, sums to {actual}", self.labels));
         }
     }
 }

@@ -28,11 +28,7 @@ impl Kapso {
         let shutdown = CancellationToken::new();
         let simulator = Simulator::new(scenario, Clock::system());
         tokio::spawn(simulator.clone().serve(listener, shutdown.clone()));
-        Self {
-            simulator,
-            port,
-            _running: shutdown.drop_guard(),
-        }
+        Self { simulator, port, _running: shutdown.drop_guard() }
     }
 
     /// Starts an exporter that watches it, with these flags on top. Its budget is ample unless they say
@@ -44,12 +40,7 @@ impl Kapso {
     /// The same, within the budget that it finds by itself.
     pub async fn watched_within_default_budget(&self, args: &[&str]) -> Exporter {
         let legacy = format!("http://127.0.0.1:{}/api/v1", self.port);
-        let urls = [
-            "--kapso.platform-url",
-            &self.platform_url(),
-            "--kapso.legacy-url",
-            &legacy,
-        ];
+        let urls = ["--kapso.platform-url", &self.platform_url(), "--kapso.legacy-url", &legacy];
         Exporter::start(&[&urls, args].concat(), &[("KAPSO_API_KEY", DEFAULT_KEY)]).await
     }
 
@@ -60,20 +51,13 @@ impl Kapso {
 
     /// Ids of its first workflow (or agent) and first conversation.
     pub fn first(&self, api: Api) -> (String, String) {
-        (
-            self.simulator.workflow_ids(api).remove(0),
-            self.simulator.conversation_ids(api).remove(0),
-        )
+        (self.simulator.workflow_ids(api).remove(0), self.simulator.conversation_ids(api).remove(0))
     }
 
     /// Waits until two more sweeps are complete, of which the second one began after the call.
     pub async fn swept_twice(&self, exporter: &Exporter) {
-        let sweeps = async || {
-            exporter
-                .scrape()
-                .await
-                .sum("kapso_exporter_sweeps_total", &[("result", "complete")])
-        };
+        let sweeps =
+            async || exporter.scrape().await.sum("kapso_exporter_sweeps_total", &[("result", "complete")]);
         let before = sweeps().await;
         wait_for("two sweeps", async || sweeps().await >= before + 2.0).await;
     }

@@ -19,10 +19,7 @@ use std::time::{Duration, Instant};
 pub async fn wait_for(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !condition().await {
-        assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "waited in vain for: {what}"
-        );
+        assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain for: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

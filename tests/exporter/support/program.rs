@@ -33,11 +33,7 @@ pub struct Finished {
 fn command(args: &[&str], env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kapso-exporter"));
     command.args(args).env_clear().envs(env.iter().copied());
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
 
@@ -75,16 +71,9 @@ impl Exporter {
                 to.lock().unwrap().extend([line.as_str(), "\n"]);
             }
         });
-        let mut exporter = Self {
-            child,
-            log,
-            url: String::new(),
-        };
+        let mut exporter = Self { child, log, url: String::new() };
         wait_for("a log line that tells the address", async || {
-            exporter.url = exporter
-                .address()
-                .map(|address| format!("http://{address}"))
-                .unwrap_or_default();
+            exporter.url = exporter.address().map(|address| format!("http://{address}")).unwrap_or_default();
             !exporter.url.is_empty()
         })
         .await;
@@ -94,9 +83,7 @@ impl Exporter {
     fn address(&self) -> Option<String> {
         let log = self.log();
         let line = log.lines().find(|line| line.contains("listening"))?;
-        let (_, rest) = line
-            .split_once("address=")
-            .or_else(|| line.split_once("\"address\":\""))?;
+        let (_, rest) = line.split_once("address=").or_else(|| line.split_once("\"address\":\""))?;
         Some(rest.split([' ', '"']).next()?.to_owned())
     }
 
@@ -127,30 +114,14 @@ impl Exporter {
     /// Sends a signal, such as `TERM`.
     pub async fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &pid])
-                .status()
-                .await
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().await.unwrap().success());
     }
 
     /// Waits until it ends by itself, `at_most`; returns its exit code.
     pub async fn end(mut self, at_most: Duration) -> Option<i32> {
-        let status = timeout(at_most, self.child.wait())
-            .await
-            .expect("it ends in time")
-            .unwrap();
+        let status = timeout(at_most, self.child.wait()).await.expect("it ends in time").unwrap();
         let mut rest = String::new();
-        self.child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut rest)
-            .await
-            .unwrap();
+        self.child.stdout.take().unwrap().read_to_string(&mut rest).await.unwrap();
         assert_eq!(rest, "", "nothing is written to stdout");
         status.code()
     }

@@ -1,0 +1,150 @@
+//! What a page, a rendering and a scrape cost: `cargo bench`.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::{
+    hint::black_box,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use futures_util::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use kapso_exporter::{
+    clock::Clock,
+    execution::{Api, Execution, Page, Status, Workflow},
+    kapso::{self, Answer, Budget, Client, Transport},
+    ledger::{Buckets, Ledger, Settings},
+    metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
+};
+use prometheus::Registry;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+fn at(seconds: usize) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + i64::try_from(seconds).unwrap()).unwrap()
+}
+
+fn execution(number: usize, workflows: usize) -> Execution {
+    let workflow = number % workflows;
+    Execution {
+        id: format!("00000000-0000-4000-8000-{number:012}").as_str().into(),
+        workflow: Some(Workflow {
+            id: format!("flow_{workflow}").as_str().into(),
+            name: Some(format!("Workflow {workflow}").into()),
+        }),
+        status: Status::Waiting,
+        started_at: Some(at(number)),
+        last_event_at: Some(at(number + 5)),
+        ended_at: None,
+        handoff: None,
+        step: None,
+    }
+}
+
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::new(Settings {
+        lookback: SignedDuration::from_hours(24),
+        conversation_max_age: SignedDuration::from_hours(24 * 7),
+        buckets: Buckets::default(),
+    });
+    ledger.watch_from(at(0));
+    ledger
+}
+
+/// A ledger with so many open executions, ten in each conversation.
+fn filled(executions: usize, workflows: usize) -> Ledger {
+    let mut ledger = ledger();
+    for conversation in 0..executions / 10 {
+        let items = (0..10).rev().map(|n| execution(conversation * 10 + n, workflows)).collect();
+        let page = Page { items, bad_items: 0, as_of: at(executions), last: true };
+        let mut listing = ledger.open(&format!("c{conversation}").as_str().into(), true);
+        ledger.read(&mut listing, &page, at(executions));
+        ledger.close(&listing, at(executions));
+    }
+    ledger
+}
+
+struct Nowhere;
+
+impl Transport for Nowhere {
+    fn get<'a>(&'a self, _: &'a Url) -> BoxFuture<'a, Result<Answer, String>> {
+        Box::pin(async { Err("nowhere".into()) })
+    }
+}
+
+fn exposition(ledger: Ledger) -> Exposition {
+    let registry = Registry::new();
+    let exporter = Arc::new(Exporter::register(&registry).unwrap());
+    let budget = Arc::new(Budget::new(None));
+    let settings = kapso::Settings {
+        api: Api::Platform,
+        base: Url::parse("http://127.0.0.1").unwrap(),
+        timeout: Duration::from_secs(1),
+        budget: budget.clone(),
+        clock: Clock::system(),
+        observer: Arc::new(RequestObserver {
+            exporter: exporter.clone(),
+            project: "default".into(),
+            changed: Arc::default(),
+        }),
+        shutdown: CancellationToken::new(),
+    };
+    let book = Book {
+        project: "default".into(),
+        ledger: Arc::new(Mutex::new(ledger)),
+        client: Arc::new(Client::new(settings, Nowhere)),
+        budget,
+        limits: Limits::within(10_000_000, 0),
+    };
+    Exposition::new(registry, exporter, vec![book]).unwrap()
+}
+
+fn fold(c: &mut Criterion) {
+    let mut group = c.benchmark_group("page of 100 executions");
+    group.throughput(Throughput::Elements(100));
+    let items: Vec<_> = (0..100).rev().map(|n| execution(n, 5)).collect();
+    let page = Page { items, bad_items: 0, as_of: at(200), last: true };
+    group.bench_function("all known", |b| {
+        let mut ledger = ledger();
+        b.iter(|| {
+            let mut listing = ledger.open(&"c".into(), true);
+            ledger.read(&mut listing, black_box(&page), at(200));
+            ledger.close(&listing, at(200));
+        });
+    });
+    group.bench_function("all new", |b| {
+        b.iter_with_setup(ledger, |mut ledger| {
+            let mut listing = ledger.open(&"c".into(), true);
+            ledger.read(&mut listing, black_box(&page), at(200));
+            ledger.close(&listing, at(200));
+            ledger
+        });
+    });
+}
+
+fn render(c: &mut Criterion) {
+    let mut group = c.benchmark_group("rendering");
+    group.sample_size(20);
+    for (executions, workflows) in [(1_000, 6), (10_000, 60), (100_000, 600)] {
+        let exposition = exposition(filled(executions, workflows));
+        exposition.render().unwrap();
+        let size = exposition.newest().plain.len() / 1000;
+        let name = format!("{executions} open executions, {workflows} workflows, {size} kB");
+        group.bench_function(BenchmarkId::from_parameter(name), |b| {
+            b.iter(|| exposition.render().unwrap());
+        });
+    }
+    group.finish();
+}
+
+fn scrape(c: &mut Criterion) {
+    let exposition = exposition(filled(100_000, 600));
+    exposition.render().unwrap();
+    c.bench_function("what a scrape does", |b| {
+        b.iter(|| black_box(exposition.newest().gzip.clone()));
+    });
+}
+
+criterion_group!(benches, fold, render, scrape);
+criterion_main!(benches);
