@@ -26,7 +26,7 @@ use crate::{
     metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
     simulator::{Scenario, Simulator},
     source::{Conversations, Scope, Source},
-    sweep::{Report, Sweeper},
+    sweep::{self, Sweeper},
     web::{self, App, Status},
 };
 
@@ -134,9 +134,9 @@ impl Wiring {
 
     fn spawn(&self, tasks: &mut JoinSet<()>) {
         for (source, book) in &self.books {
-            let done = self.done();
+            let tell = self.tell();
             let sweeper = self.sweeper(*source, book);
-            tasks.spawn(sweeper.run(done));
+            tasks.spawn(sweeper.run(tell));
         }
         let (exposition, status) = (self.exposition.clone(), self.status.clone());
         tasks.spawn(render_loop(exposition, status, self.news.clone(), self.shutdown.clone()));
@@ -147,26 +147,34 @@ impl Wiring {
         let scope = Scope {
             only: self.config.conversations.clone(),
             max_age: self.config.ledger.conversation_max_age,
-            minutes_per_sweep: self.config.interval.as_secs_f64() / 60.0,
+            interval: self.config.interval,
         };
         Sweeper {
             source,
-            walk: Conversations::new(book.client.clone(), book.ledger.clone(), scope, self.started),
+            walk: Conversations::new(
+                book.client.clone(),
+                book.ledger.clone(),
+                self.budget.clone(),
+                scope,
+                self.started,
+            ),
             interval: self.config.interval,
-            budget: self.budget.clone(),
             clock: self.clock.clone(),
             shutdown: self.shutdown.clone(),
         }
     }
 
-    /// What is done with a sweep's report.
-    fn done(&self) -> impl FnMut(&Report) + Send + 'static {
+    /// What is done with a loop's news.
+    fn tell(&self) -> impl FnMut(Source, sweep::News<'_>) + Send + 'static {
         let (exporter, status, news) = (self.exporter.clone(), self.status.clone(), self.news.swept.clone());
         let project = self.config.project.clone();
-        move |report| {
-            exporter.swept(&project, report);
-            status.swept(&project, report);
-            news.notify_one();
+        move |source, told| match told {
+            sweep::News::Load(load) => exporter.load(&project, source, load),
+            sweep::News::Swept(report) => {
+                exporter.swept(&project, report);
+                status.swept(&project, report);
+                news.notify_one();
+            }
         }
     }
 }

@@ -180,7 +180,7 @@ impl Client {
         let mut retry_after = retry_after(&answer.headers, self.settings.clock.now());
         if status == StatusCode::TOO_MANY_REQUESTS {
             let wait = *retry_after.get_or_insert(Duration::from_mins(1));
-            self.settings.budget.pause(wait);
+            self.settings.budget.refused(wait);
         }
         Err(Error::Status { endpoint, status, retry_after })
     }

@@ -22,7 +22,7 @@ pub use self::{
     budget::{ASSUMED_LIMIT, Budget, BudgetStatus},
     client::{Client, Observer, Settings},
     error::{Error, Reason},
-    paging::Pager,
+    paging::{Pager, Place},
     transport::{Answer, Http, Transport},
 };
 use crate::execution::{Api, Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow};

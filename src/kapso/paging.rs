@@ -52,11 +52,14 @@ pub(super) enum Style {
     Number,
 }
 
-/// Where the next page is.
+/// Where a page of a list is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Place {
+pub enum Place {
+    /// The first page.
     Start,
+    /// The page behind this cursor.
     After(String),
+    /// The page with this number, from 1.
     Page(u64),
 }
 
@@ -71,6 +74,19 @@ pub struct Pager<'a, T> {
 impl<'a, T: Send> Pager<'a, T> {
     pub(super) fn new(client: &'a Client, list: List<T>) -> Self {
         Self { client, list, next: Some(Place::Start), visited: HashSet::new() }
+    }
+
+    /// Walks on from a place that [`Pager::place`] told.
+    #[must_use]
+    pub fn from(mut self, place: Place) -> Self {
+        self.next = Some(place);
+        self
+    }
+
+    /// Where the next page is; `None` after the last one.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        self.next.clone()
     }
 
     /// The next page, or `None` after the last one.

@@ -21,6 +21,8 @@ pub struct Record {
     pub clean: bool,
     /// The API no longer has it.
     pub gone: bool,
+    /// The newest `last_event_at` of its executions.
+    pub last_event_at: Option<Timestamp>,
     /// Its executions that are remembered.
     pub(super) executions: Vec<ExecutionId>,
     /// How many of them are open.
@@ -39,6 +41,7 @@ impl Record {
             listed: None,
             clean: false,
             gone: false,
+            last_event_at: None,
             executions: Vec::new(),
             open: 0,
             settled: None,

@@ -230,8 +230,9 @@ impl Ledger {
         entry.workflow = account;
         let was_open = entry.is_open();
         let events = entry.observe(seen, as_of, judge);
-        let open = &mut self.records[entry.conversation].open;
-        *open = *open + usize::from(entry.is_open()) - usize::from(was_open);
+        let record = &mut self.records[entry.conversation];
+        record.open = record.open + usize::from(entry.is_open()) - usize::from(was_open);
+        record.last_event_at = record.last_event_at.max(seen.last_event_at);
         let account = &mut self.accounts[account];
         account.last_event_at = account.last_event_at.max(seen.last_event_at);
         for event in &events {

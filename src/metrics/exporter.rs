@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use crate::{
     execution::{Api, unix_seconds},
     kapso::{BudgetStatus, Endpoint, Observer, Reason},
-    source::Source,
+    source::{Load, Source},
     sweep::{Outcome, Report},
 };
 
@@ -28,6 +28,10 @@ pub struct Exporter {
     sweep_last_success: GaugeVec,
     sweep_interval: GaugeVec,
     sweeps: IntCounterVec,
+    due: GaugeVec,
+    lateness: GaugeVec,
+    round: GaugeVec,
+    oldest_list: GaugeVec,
     errors: IntCounterVec,
     requests: IntCounterVec,
     request_duration: HistogramVec,
@@ -68,6 +72,26 @@ impl Exporter {
                 "kapso_exporter_sweeps_total",
                 "Sweeps, by result: complete, incomplete (something failed), absent (no such API).",
                 &["project", "api", "source", "result"],
+            )?,
+            due: own.gauges(
+                "kapso_exporter_conversations_due",
+                "Conversations that were due to be listed, when that was last looked at.",
+                &["project", "api", "source"],
+            )?,
+            lateness: own.gauges(
+                "kapso_exporter_lateness_seconds",
+                "By how much the most overdue conversation was late, when that was last looked at. Above the interval, the budget does not cover what is due.",
+                &["project", "api", "source"],
+            )?,
+            round: own.gauges(
+                "kapso_exporter_round_seconds",
+                "How long it takes at this pace to look once at every conversation that is at rest: an execution that moves no activity may stay unseen for so long.",
+                &["project", "api", "source"],
+            )?,
+            oldest_list: own.gauges(
+                "kapso_exporter_data_oldest_timestamp_seconds",
+                "When the stalest list of a conversation with open executions was asked for, in Kapso's clock.",
+                &["project", "api", "source"],
             )?,
             errors: own.counters(
                 "kapso_exporter_errors_total",
@@ -122,6 +146,19 @@ impl Exporter {
         }
         for reason in Reason::ALL {
             self.errors.with_label_values(&[project, api, reason.as_str()]);
+        }
+    }
+
+    /// Takes note of a source's load.
+    #[allow(clippy::cast_precision_loss, reason = "a count of conversations in memory")]
+    pub fn load(&self, project: &str, source: Source, load: &Load) {
+        let labels = [project, source.api().as_str(), source.as_str()];
+        self.due.with_label_values(&labels).set(load.due as f64);
+        self.lateness.with_label_values(&labels).set(load.lateness);
+        self.round.with_label_values(&labels).set(load.round);
+        match load.oldest_list {
+            Some(at) => self.oldest_list.with_label_values(&labels).set(unix_seconds(at)),
+            None => drop(self.oldest_list.remove_label_values(&labels)),
         }
     }
 

@@ -4,11 +4,15 @@
 //! platform API and `agents` on the legacy one: they differ in the [`Client`](crate::kapso::Client) they ask.
 
 mod conversations;
+mod discovery;
 pub mod plan;
 
 use std::{fmt, str::FromStr};
 
-pub use self::conversations::{Conversations, Scope};
+pub use self::{
+    conversations::{Conversations, Scope},
+    plan::Load,
+};
 use crate::{execution::Api, kapso::Error};
 
 /// The name of a source, as in `--scrape.source`; the `source` label of a sweep's metrics.
@@ -65,11 +69,11 @@ pub struct Progress {
     pub watched: usize,
     /// Executions that are open.
     pub open: usize,
-    /// Conversations that were due.
+    /// Conversations that were due at the beginning.
     pub due: usize,
-    /// Of those, how many were listed.
+    /// Conversations that were listed, those that became due meanwhile included.
     pub listed: usize,
-    /// Of those, how many could not be.
+    /// Conversations that could not be.
     pub failed: usize,
     /// What went wrong, the first of it.
     pub error: Option<Error>,

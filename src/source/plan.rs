@@ -1,169 +1,336 @@
 //! What to ask next: pure decisions over what is known.
 //!
-//! A conversation costs a request when its executions may have changed: it has open ones, its activity moved
-//! since it was listed, or its last list was incomplete. The rest is listed again slowly, stalest first, since
-//! an execution that was started through the API moves no conversation. Discovery reads only what was active
-//! since the last one; a full discovery, which also sees conversations end, is repeated as often as a share of
-//! the budget pays for it.
+//! A conversation costs a request when its executions may have changed. Those are **urgent**: they have open
+//! executions, their activity moved since they were listed, or their last list was in doubt. They are asked in
+//! the order of their urgency, the time that they wait measured by how soon news is to be expected: moved
+//! activity first, then open executions with recent events, then those that have been quiet for hours. So under
+//! a budget that cannot cover everything each is asked in its turn, the promising ones more often.
+//!
+//! The rest is the **inventory**: conversations that were never listed and have been quiet since before the
+//! watch began, newest activity first, and a few per beat of those at rest, stalest first, since an execution
+//! that was started through the API moves no conversation. One request in five is theirs while both wait.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{execution::ConversationId, ledger::Record};
+use crate::{
+    execution::{ConversationId, seconds_between},
+    ledger::Record,
+};
 
 /// An execution starts a little after the message that starts it: a list that was read this soon after the
 /// last activity may have missed it.
 const SETTLING: SignedDuration = SignedDuration::from_mins(2);
-/// Activity may become visible late and out of order by this much.
-const OVERLAP: SignedDuration = SignedDuration::from_mins(2);
-/// A conversation at rest is listed again after this time.
+/// A conversation at rest is listed again after this time, or later if there are many.
 const RECHECK: SignedDuration = SignedDuration::from_hours(1);
-/// The part of a sweep's requests that each kind of background work may take.
-const BACKGROUND_SHARE: u32 = 10;
+/// Conversations at rest that are listed again in a beat.
+const AT_REST_PER_BEAT: usize = 2;
+/// While both wait, one request in so many is for the inventory.
+const INVENTORY_TURN: usize = 5;
+/// Moved activity is this much more urgent than an open execution with recent events.
+const MOVED_WEIGHT: f64 = 4.0;
+/// An open execution is less urgent by its idle hours, down to this.
+const QUIETEST_WEIGHT: f64 = 0.1;
 
-/// How many requests of each kind of background work a sweep may spend, out of `per_sweep`.
-#[must_use]
-pub fn background(per_sweep: u32) -> usize {
-    (per_sweep / BACKGROUND_SHARE).max(1) as usize
+/// What the plan goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// From one beat to the next: an open execution is to be looked at this often.
+    pub interval: SignedDuration,
+    /// How long a conversation without activity and without open executions is watched.
+    pub max_age: SignedDuration,
+    /// When the watch began.
+    pub watch_start: Timestamp,
+    /// When the last complete round over the list of conversations began.
+    pub last_round: Option<Timestamp>,
 }
 
-/// The conversations to list at `now`, most urgent first: those that must be listed, and at most `background`
-/// of those at rest.
-#[must_use]
-pub fn due(
-    records: &[Record],
-    full_discovery: Option<Timestamp>,
-    now: Timestamp,
-    max_age: SignedDuration,
-    background: usize,
-) -> Vec<ConversationId> {
-    let watched = records.iter().filter(|record| record.is_watched(now, max_age));
-    let (mut must, mut rest): (Vec<_>, Vec<_>) =
-        watched.partition(|record| must_be_listed(record, full_discovery));
-    must.sort_by_key(|record| (!record.has_open_executions(), Reverse(record.last_active_at)));
-    rest.retain(|record| record.listed.is_none_or(|at| now.duration_since(at) >= RECHECK));
-    rest.sort_by_key(|record| record.listed);
-    must.into_iter().chain(rest.into_iter().take(background)).map(|record| record.id.clone()).collect()
-}
-
-fn must_be_listed(record: &Record, full_discovery: Option<Timestamp>) -> bool {
-    let Some(listed) = record.listed else { return true };
-    let moved = record.last_active_at.is_some_and(|at| listed.duration_since(at) < SETTLING);
-    // A full discovery did not show it: its list tells whether it was deleted.
-    let missed = full_discovery.is_some_and(|full| record.discovered < Some(full) && listed < full);
-    record.has_open_executions() || !record.clean || moved || missed
-}
-
-/// When and how far the list of conversations is read.
+/// Who is to be asked, most urgent first.
 #[derive(Debug, Default)]
-pub struct Discovery {
-    /// When the last complete discovery was asked for.
-    last: Option<Timestamp>,
-    /// When the last complete full one was asked for.
-    full: Option<Timestamp>,
-    full_pages: usize,
-    since_full: usize,
-    /// The last one had items that could not be read, and was to be repeated.
-    doubtful: bool,
+pub struct Queue {
+    urgent: VecDeque<ConversationId>,
+    inventory: VecDeque<ConversationId>,
+    turn: usize,
 }
 
-/// One discovery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reach {
-    /// Conversations that were active from then on.
-    pub active_since: Timestamp,
-    /// Whether that is all that are watched.
-    pub full: bool,
+/// How much there is to do, and how late it is.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Load {
+    /// Conversations that are due.
+    pub due: usize,
+    /// By how much the most overdue of them is late, in seconds.
+    pub lateness: f64,
+    /// When the stalest list of a conversation with open executions was asked for.
+    pub oldest_list: Option<Timestamp>,
+    /// How long it takes at this pace to look at every conversation at rest once, in seconds.
+    pub round: f64,
 }
 
-impl Discovery {
-    /// How far to read at `now`, where `background` pages a sweep are to spare.
-    #[must_use]
-    pub fn next(&self, now: Timestamp, max_age: SignedDuration, background: usize) -> Reach {
-        let oldest = now.saturating_sub(max_age).unwrap_or(Timestamp::MIN);
-        match self.last {
-            Some(last) if (self.since_full + 1) * background < self.full_pages => {
-                let since = last.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN);
-                Reach { active_since: since.max(oldest), full: false }
+/// Why a conversation is due.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Need {
+    /// Since then, and with this weight.
+    Urgent { since: Timestamp, weight: f64 },
+    /// Never listed, quiet since before the watch.
+    Unlisted,
+    /// Listed long ago, nothing to be expected.
+    AtRest { listed: Timestamp },
+}
+
+/// The plan at `now`.
+#[must_use]
+pub fn queue(records: &[Record], rules: &Rules, now: Timestamp) -> (Queue, Load) {
+    let (mut urgent, mut unlisted, mut at_rest) = (Vec::new(), Vec::new(), Vec::new());
+    let mut load = Load::default();
+    let mut resting: u32 = 0;
+    for record in records.iter().filter(|record| record.is_watched(now, rules.max_age)) {
+        if record.has_open_executions() {
+            load.oldest_list = load.oldest_list.into_iter().chain(record.listed).min();
+        }
+        match need(record, rules, now) {
+            Need::Urgent { since, weight } if since <= now => {
+                load.lateness = load.lateness.max(seconds_between(since, now));
+                urgent.push((weight * seconds_between(since, now), record));
             }
-            _ => Reach { active_since: oldest, full: true },
+            Need::Urgent { .. } => {}
+            Need::Unlisted => unlisted.push(record),
+            Need::AtRest { listed } => {
+                resting += 1;
+                if now.duration_since(listed) >= RECHECK {
+                    at_rest.push(record);
+                }
+            }
         }
     }
+    urgent.sort_by(|(a, one), (b, other)| b.total_cmp(a).then(other.last_active_at.cmp(&one.last_active_at)));
+    unlisted.sort_by_key(|record| Reverse(record.last_active_at));
+    at_rest.sort_by_key(|record| record.listed);
+    let inventory: VecDeque<_> = unlisted
+        .iter()
+        .chain(at_rest.iter().take(AT_REST_PER_BEAT))
+        .map(|record| record.id.clone())
+        .collect();
+    let urgent: VecDeque<_> = urgent.into_iter().map(|(_, record)| record.id.clone()).collect();
+    load.due = urgent.len() + inventory.len();
+    load.round = round(resting, rules.interval);
+    (Queue { urgent, inventory, turn: 0 }, load)
+}
 
-    /// Takes note of a discovery that was read to its end. One that was not `clean`, with an item that could
-    /// not be read, is repeated once: the item may have been spoilt on its way.
-    pub fn done(&mut self, reach: Reach, asked: Timestamp, pages: usize, clean: bool) {
-        let repeat = !clean && !self.doubtful;
-        self.doubtful = !clean;
-        if repeat {
-            return;
-        }
-        self.last = Some(asked);
-        if reach.full {
-            (self.full, self.full_pages, self.since_full) = (Some(asked), pages, 0);
-        } else {
-            self.since_full += 1;
-        }
+/// Every `RECHECK`, or at so many per beat if that takes longer.
+fn round(resting: u32, interval: SignedDuration) -> f64 {
+    let beats = resting.div_ceil(u32::try_from(AT_REST_PER_BEAT).unwrap_or(1));
+    (f64::from(beats) * interval.as_secs_f64()).max(RECHECK.as_secs_f64())
+}
+
+fn need(record: &Record, rules: &Rules, now: Timestamp) -> Need {
+    let active = record.last_active_at.map(|at| at.min(now));
+    let Some(listed) = record.listed else {
+        // News if the activity is, or if nothing is known of it.
+        let news = active.is_none_or(|at| at >= rules.watch_start);
+        let since = active.unwrap_or(rules.watch_start);
+        return if news { Need::Urgent { since, weight: MOVED_WEIGHT } } else { Need::Unlisted };
+    };
+    let next = listed.saturating_add(rules.interval).unwrap_or(listed);
+    if let Some(active) = active.filter(|&at| listed.duration_since(at) < SETTLING) {
+        let since = if active > listed { active } else { next };
+        return Need::Urgent { since, weight: MOVED_WEIGHT };
     }
+    let missed = rules.last_round.is_some_and(|round| record.discovered < Some(round) && listed < round);
+    if missed || !record.clean {
+        return Need::Urgent { since: next, weight: 1.0 };
+    }
+    if record.has_open_executions() {
+        return Need::Urgent { since: next, weight: weight(record.last_event_at, now) };
+    }
+    Need::AtRest { listed }
+}
 
-    /// When the last complete full discovery was asked for.
+/// Of open executions: 1 while the last event is less than an hour old, then less by the hour.
+fn weight(last_event: Option<Timestamp>, now: Timestamp) -> f64 {
+    let hours = last_event.map_or(0.0, |at| seconds_between(at, now) / 3600.0);
+    (1.0 / hours.max(1.0)).max(QUIETEST_WEIGHT)
+}
+
+impl Queue {
+    /// These, in this order.
     #[must_use]
-    pub fn full(&self) -> Option<Timestamp> {
-        self.full
+    pub fn of(urgent: impl IntoIterator<Item = ConversationId>) -> Self {
+        Self { urgent: urgent.into_iter().collect(), ..Self::default() }
+    }
+
+    /// The next one to ask.
+    pub fn pop(&mut self) -> Option<ConversationId> {
+        self.turn += 1;
+        let (first, second) = if self.turn.is_multiple_of(INVENTORY_TURN) {
+            (&mut self.inventory, &mut self.urgent)
+        } else {
+            (&mut self.urgent, &mut self.inventory)
+        };
+        first.pop_front().or_else(|| second.pop_front())
+    }
+
+    /// Everyone in it.
+    pub fn iter(&self) -> impl Iterator<Item = &ConversationId> {
+        self.urgent.iter().chain(&self.inventory)
+    }
+
+    /// How many are in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.urgent.len() + self.inventory.len()
+    }
+
+    /// Whether nobody is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        execution::{Conversation, ConversationStatus, Execution, Page, Status},
+        ledger::{Buckets, Ledger, Settings},
+    };
 
-    const DAY: SignedDuration = SignedDuration::from_hours(24);
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 3600;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + seconds).unwrap()
     }
 
-    fn full_ones(pages: usize, background: usize, sweeps: i64) -> usize {
-        let mut discovery = Discovery::default();
-        let mut full = 0;
-        for sweep in 0..sweeps {
-            let reach = discovery.next(at(60 * sweep), DAY, background);
-            full += usize::from(reach.full);
-            discovery.done(reach, at(60 * sweep), if reach.full { pages } else { 1 }, true);
+    fn rules() -> Rules {
+        Rules {
+            interval: SignedDuration::from_mins(1),
+            max_age: SignedDuration::from_hours(24 * 7),
+            watch_start: at(0),
+            last_round: None,
         }
-        full
+    }
+
+    /// A ledger of conversations (id, last activity, listed, last event of an open execution), in seconds.
+    fn ledger(conversations: &[(&str, i64, Option<i64>, Option<i64>)]) -> Ledger {
+        let mut ledger = Ledger::new(Settings {
+            lookback: SignedDuration::from_hours(24),
+            conversation_max_age: rules().max_age,
+            buckets: Buckets::default(),
+        });
+        for &(id, active, listed, event) in conversations {
+            let status = ConversationStatus::Active;
+            let items = vec![Conversation { id: id.into(), status, last_active_at: Some(at(active)) }];
+            ledger.learn_conversations(&Page { items, bad_items: 0, as_of: at(active), last: true });
+            let Some(listed) = listed else { continue };
+            let items = event.into_iter().map(|event| open(id, event)).collect();
+            let mut listing = ledger.open(&id.into(), true);
+            ledger.read(
+                &mut listing,
+                &Page { items, bad_items: 0, as_of: at(listed), last: true },
+                at(listed),
+            );
+            ledger.close(&listing, at(listed));
+        }
+        ledger
+    }
+
+    fn open(id: &str, event: i64) -> Execution {
+        Execution {
+            id: id.into(),
+            workflow: None,
+            status: Status::Waiting,
+            started_at: Some(at(event)),
+            last_event_at: Some(at(event)),
+            ended_at: None,
+            handoff: None,
+            step: None,
+        }
+    }
+
+    fn order(ledger: &Ledger, now: i64) -> Vec<String> {
+        let (mut queue, _) = queue(ledger.records(), &rules(), at(now));
+        std::iter::from_fn(|| queue.pop()).map(|id| id.to_string()).collect()
     }
 
     #[test]
-    fn full_discoveries_come_as_often_as_their_share_pays_for() {
-        assert_eq!(full_ones(2, 5, 100), 100);
-        assert_eq!(full_ones(5, 5, 100), 100);
-        assert_eq!(full_ones(50, 5, 100), 10);
-        assert_eq!(full_ones(1000, 5, 100), 1);
+    fn moved_activity_comes_before_open_executions_and_recent_events_before_quiet_ones() {
+        let now = 20 * HOUR;
+        let listed = Some(now - 5 * MINUTE);
+        let ledger = ledger(&[
+            ("quiet", -HOUR, listed, Some(HOUR)),
+            ("recent", -HOUR, listed, Some(now - 10 * MINUTE)),
+            ("moved", now - 2 * MINUTE, listed, None),
+            ("at rest", -HOUR, listed, None),
+        ]);
+        assert_eq!(order(&ledger, now), ["moved", "recent", "quiet"]);
     }
 
     #[test]
-    fn a_discovery_with_an_unreadable_item_is_repeated_once() {
-        let mut discovery = Discovery::default();
-        let reaches: Vec<_> = (0..4)
-            .map(|sweep| {
-                let reach = discovery.next(at(60 * sweep), DAY, 1);
-                discovery.done(reach, at(60 * sweep), 100, false);
-                reach.active_since
-            })
+    fn a_quiet_one_gets_its_turn_when_it_has_waited_long_enough() {
+        let now = 20 * HOUR;
+        let ledger = ledger(&[
+            ("quiet", -HOUR, Some(now - 30 * MINUTE), Some(HOUR)),
+            ("recent", -HOUR, Some(now - 2 * MINUTE), Some(now - 10 * MINUTE)),
+        ]);
+        assert_eq!(order(&ledger, now), ["quiet", "recent"]);
+    }
+
+    #[test]
+    fn nobody_is_asked_again_within_an_interval() {
+        let ledger = ledger(&[("a", 0, Some(10), Some(5)), ("b", 9, Some(10), None)]);
+        assert_eq!(order(&ledger, 60), Vec::<String>::new());
+        assert_eq!(order(&ledger, 70), ["b", "a"]);
+    }
+
+    #[test]
+    fn an_execution_may_follow_its_message_so_the_list_is_read_until_it_has_settled() {
+        let ledger = ledger(&[("early", 0, Some(119), None), ("late", 0, Some(120), None)]);
+        assert_eq!(order(&ledger, 10 * MINUTE), ["early"]);
+    }
+
+    #[test]
+    fn the_inventory_has_one_turn_in_five_newest_activity_first() {
+        let now = 10 * MINUTE;
+        let mut all = vec![("old", -9 * HOUR, None, None), ("older", -10 * HOUR, None, None)];
+        let urgent = ["1", "2", "3", "4", "5", "6"];
+        all.extend(urgent.map(|id| (id, -HOUR, Some(0), Some(-MINUTE))));
+        let order = order(&ledger(&all), now);
+        assert_eq!((order[4].as_str(), order[7].as_str(), order.len()), ("old", "older", 8));
+    }
+
+    #[test]
+    fn a_few_at_rest_are_listed_again_each_beat_stalest_first() {
+        let all: Vec<_> = ["a", "b", "c", "d"]
+            .iter()
+            .zip(0..)
+            .map(|(id, n)| (*id, -HOUR, Some(10 * HOUR - n), None))
             .collect();
-        assert_eq!(reaches, [at(-86400), at(60 - 86400), at(60 - 120), at(60 - 120)]);
+        let ledger = ledger(&all);
+        assert_eq!(order(&ledger, 11 * HOUR - 4), Vec::<String>::new());
+        assert_eq!(order(&ledger, 11 * HOUR + 1), ["d", "c"]);
     }
 
     #[test]
-    fn a_short_discovery_overlaps_the_last_one_and_never_reaches_beyond_the_maximum_age() {
-        let mut discovery = Discovery::default();
-        let first = discovery.next(at(0), DAY, 1);
-        assert_eq!(first, Reach { active_since: at(-86400), full: true });
-        discovery.done(first, at(0), 100, true);
-        assert_eq!(discovery.next(at(60), DAY, 1), Reach { active_since: at(-120), full: false });
-        let hour = SignedDuration::from_secs(30);
-        assert_eq!(discovery.next(at(60), hour, 1), Reach { active_since: at(30), full: false });
+    fn a_conversation_that_a_whole_round_did_not_show_is_asked_whether_it_is_still_there() {
+        let ledger = ledger(&[("a", 0, Some(10 * MINUTE), None)]);
+        let rules = Rules { last_round: Some(at(20 * MINUTE)), ..rules() };
+        let (queue, _) = queue(ledger.records(), &rules, at(21 * MINUTE));
+        assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn the_load_tells_how_much_is_due_and_how_late_it_is() {
+        let now = 10 * MINUTE;
+        let ledger = ledger(&[
+            ("a", -HOUR, Some(4 * MINUTE), Some(0)),
+            ("b", -HOUR, Some(7 * MINUTE), Some(0)),
+            ("c", -HOUR, Some(9 * MINUTE + 30), Some(0)),
+            ("rest", -HOUR, Some(9 * MINUTE), None),
+        ]);
+        let (_, load) = queue(ledger.records(), &rules(), at(now));
+        let expected = Load { due: 2, lateness: 300.0, oldest_list: Some(at(4 * MINUTE)), round: 3600.0 };
+        assert_eq!(load, expected);
     }
 }

@@ -1,9 +1,9 @@
 //! The loop: one for each source, from one sweep's start to the next, until it is stopped.
 //!
-//! A source that fails disturbs no other. A sweep that takes longer than the interval is followed by the next
-//! one at once.
+//! A source that fails disturbs no other. A sweep that takes longer than the interval goes on until it is done,
+//! and is followed by the next one at once.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    kapso::{Budget, Reason},
-    source::{Conversations, Progress, Source},
+    kapso::Reason,
+    source::{Conversations, Load, Progress, Source},
 };
 
 /// An API that is absent is asked again after this time.
@@ -59,6 +59,15 @@ pub struct Report {
     pub progress: Progress,
 }
 
+/// What a loop tells.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// How much there is to do, at the beginning and at the end of each beat.
+    Load(&'a Load),
+    /// A sweep was done.
+    Swept(&'a Report),
+}
+
 /// The loop of one source.
 pub struct Sweeper {
     /// Which source it is.
@@ -67,8 +76,6 @@ pub struct Sweeper {
     pub walk: Conversations,
     /// From one sweep's start to the next.
     pub interval: Duration,
-    /// The budget of the source's key.
-    pub budget: Arc<Budget>,
     /// Our clock.
     pub clock: Clock,
     /// Ends the loop.
@@ -76,40 +83,36 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Sweeps until it is stopped, and hands each report to `done`.
-    pub async fn run(mut self, mut done: impl FnMut(&Report)) {
+    /// Sweeps until it is stopped, and tells the news.
+    pub async fn run(mut self, mut tell: impl FnMut(Source, News<'_>) + Send) {
         let mut complained_of = None;
         let mut next = Instant::now();
         while self.shutdown.run_until_cancelled(sleep_until(next)).await.is_some() {
             let begun = Instant::now();
-            let report = self.sweep().await;
+            let report = self.sweep(&mut tell).await;
             if self.shutdown.is_cancelled() {
                 return;
             }
             log(&report);
             complain(&report, &mut complained_of);
-            done(&report);
+            tell(self.source, News::Swept(&report));
             let absent = report.outcome == Outcome::Absent;
             let interval = if absent { self.interval.max(ABSENT_RECHECK) } else { self.interval };
             next = (begun + interval).max(Instant::now());
         }
     }
 
-    async fn sweep(&mut self) -> Report {
+    /// One sweep.
+    pub async fn sweep(&mut self, tell: &mut (impl FnMut(Source, News<'_>) + Send)) -> Report {
         let begun = Instant::now();
-        let progress = self.walk.sweep(self.budget.status().per_minute).await;
+        let source = self.source;
+        let progress = self.walk.sweep(|load| tell(source, News::Load(load))).await;
         let outcome = match &progress {
             progress if progress.absent => Outcome::Absent,
             progress if progress.is_complete() => Outcome::Complete,
             _ => Outcome::Incomplete,
         };
-        Report {
-            source: self.source,
-            outcome,
-            finished: self.clock.now(),
-            duration: begun.elapsed(),
-            progress,
-        }
+        Report { source, outcome, finished: self.clock.now(), duration: begun.elapsed(), progress }
     }
 }
 

@@ -205,7 +205,8 @@ async fn a_conversation_that_was_asked_for_and_is_not_there_is_said_once() {
 
 #[tokio::test]
 async fn it_stops_within_five_seconds_in_the_middle_of_a_backoff() {
-    let kapso = Kapso::start(Scenario { rate_limit: Some(1), ..Scenario::quiet(1) }).await;
+    let kapso =
+        Kapso::start(Scenario { rate_limit: Some(1), rate_limit_headers: false, ..Scenario::quiet(1) }).await;
     let exporter = kapso.watched(&[]).await;
     wait_for("a 429", async || {
         exporter.scrape().await.sum("kapso_exporter_api_requests_total", &[("code", "429")]) >= 1.0
