@@ -121,7 +121,11 @@ impl Budget {
             state.learn_remaining(remaining, limit, now);
         }
         let news = limit.filter(|_| limit != state.limit)?;
+        let before = self.per_minute(&state, now);
         state.limit = limit;
+        // What was sent counts in terms of the new pace.
+        let ahead = state.even.saturating_duration_since(now);
+        state.even = now + ahead * before / self.per_minute(&state, now);
         Some(news)
     }
 

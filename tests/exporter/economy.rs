@@ -76,8 +76,9 @@ async fn half_of_the_reported_limit_is_never_exceeded_and_no_request_is_refused(
     let kapso = Kapso::start(scenario).await;
     let flags = [EVERY_SECOND, "--scrape.conversation-max-age=3650d"];
     let exporter = kapso.watched_within_default_budget(&flags).await;
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(kapso.simulator.busiest_minute(), 30);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let busiest = kapso.simulator.busiest_minute();
+    assert!((25..=30).contains(&busiest), "{busiest} requests in the busiest minute");
     let scrape = exporter.scrape().await;
     assert_eq!(scrape.value("kapso_exporter_api_rate_limit", &[]), Some(60.0));
     assert_eq!(scrape.value("kapso_exporter_api_request_budget", &[]), Some(30.0));

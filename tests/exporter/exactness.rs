@@ -4,11 +4,13 @@ use std::{env, time::Duration};
 
 use kapso_exporter::simulator::{Api, Fault, Faults, Scenario, Traffic};
 
-use crate::support::{Kapso, wait_until_equal};
+use crate::support::{Exposition, Kapso, Setup, Simulated, differences, wait_until_equal};
 
-/// Two conversations a second on each API; every state lasts longer than a few sweeps, so that polling can see
-/// it.
-fn busy(seed: u64) -> Scenario {
+const BOTH: [Api; 2] = [Api::Platform, Api::Legacy];
+
+/// So many starts a minute on each API. Every state lasts at least `dwell`, so that polling can see it.
+fn busy(seed: u64, starts_per_minute: f64, dwell: u64) -> Scenario {
+    let seconds = |from, to| Duration::from_secs(from)..Duration::from_secs(to);
     Scenario {
         seed,
         conversations: 150,
@@ -18,10 +20,10 @@ fn busy(seed: u64) -> Scenario {
         workflows: ["Order Support", "Booking", "Leads", "Returns", "FAQ"].map(Into::into).into(),
         agents: ["agent-sales", "agent-support"].map(Into::into).into(),
         traffic: Traffic {
-            starts_per_minute: 120.0,
+            starts_per_minute,
             reply_delay: Duration::from_millis(50)..Duration::from_millis(500),
-            dwell: Duration::from_secs(4)..Duration::from_secs(9),
-            handoff_dwell: Duration::from_secs(5)..Duration::from_secs(9),
+            dwell: seconds(dwell, 2 * dwell),
+            handoff_dwell: seconds(dwell, 2 * dwell),
             failure_ratio: 0.2,
             handoff_ratio: 0.4,
             conversation_changes_per_minute: 60.0,
@@ -31,44 +33,78 @@ fn busy(seed: u64) -> Scenario {
     }
 }
 
-/// Seconds of traffic; more of it for a longer look.
-fn traffic_time() -> Duration {
-    let seconds = env::var("KAPSO_TEST_TRAFFIC_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(20))
+fn every_fault() -> Faults {
+    Faults { one_in: 7, kinds: Fault::ALL.to_vec() }
 }
 
-async fn every_number_equals_the_tally(scenario: Scenario, faults: Faults, flags: &[&str]) {
-    let kapso = Kapso::start(scenario).await;
-    let common = [
-        "--scrape.interval=1s",
-        "--scrape.source=conversations,agents",
-        "--scrape.conversation-max-age=3650d",
-    ];
-    let flags = [&common, flags].concat();
-    let exporter = kapso.watched(&flags).await.ready().await;
-    kapso.simulator.set_faults(faults);
-    tokio::time::sleep(traffic_time()).await;
-    kapso.simulator.stop_traffic();
-    wait_until_equal(&kapso.simulator, &exporter, &[Api::Platform, Api::Legacy]).await;
-    let scrape = exporter.scrape().await;
+fn assert_something_was_counted(scrape: &Exposition) {
     for name in [
         "kapso_executions_started_total",
         "kapso_executions_finished_total",
         "kapso_execution_handoffs_total",
     ] {
-        for api in ["platform", "legacy"] {
-            assert!(scrape.sum(name, &[("api", api)]) > 0.0, "{name} of {api}: there was something to count");
+        for api in BOTH {
+            assert!(scrape.sum(name, &[("api", api.name())]) > 0.0, "{name} of {}", api.name());
         }
     }
 }
 
-#[tokio::test]
-async fn both_apis_are_counted_to_the_last_execution() {
-    every_number_equals_the_tally(busy(1), Faults::default(), &[]).await;
+/// Five minutes of traffic and the time to read the last of it, simulated.
+async fn five_minutes_equal_the_tally(scenario: Scenario, faults: Faults) {
+    let seed = scenario.seed;
+    let simulated = Simulated::start(scenario, &Setup::default()).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    simulated.simulator.set_faults(faults);
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    simulated.simulator.stop_traffic();
+    tokio::time::sleep(Duration::from_mins(3)).await;
+    let scrape = simulated.scrape();
+    assert_something_was_counted(&scrape);
+    assert_eq!(differences(&simulated.simulator, &scrape, &BOTH), Vec::<String>::new(), "seed {seed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_minutes_of_traffic_on_both_apis_are_counted_to_the_last_execution() {
+    for seed in 1..=3 {
+        five_minutes_equal_the_tally(busy(seed, 60.0, 20), Faults::default()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn and_so_they_are_while_one_request_in_seven_fails() {
+    for seed in 4..=6 {
+        five_minutes_equal_the_tally(busy(seed, 60.0, 40), every_fault()).await;
+    }
+}
+
+/// Seconds of traffic for the program itself; more of it for a longer look.
+fn traffic_time() -> Duration {
+    let seconds = env::var("KAPSO_TEST_TRAFFIC_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(35))
+}
+
+async fn the_program_equals_the_tally(scenario: Scenario, faults: Faults, timeout: &str) {
+    let kapso = Kapso::start(scenario).await;
+    let flags = [
+        "--scrape.interval=1s",
+        "--scrape.source=conversations,agents",
+        "--scrape.conversation-max-age=3650d",
+        timeout,
+    ];
+    let exporter = kapso.watched(&flags).await.ready().await;
+    kapso.simulator.set_faults(faults);
+    tokio::time::sleep(traffic_time()).await;
+    kapso.simulator.stop_traffic();
+    wait_until_equal(&kapso.simulator, &exporter, &BOTH).await;
+    assert_something_was_counted(&exporter.scrape().await);
 }
 
 #[tokio::test]
-async fn both_apis_are_counted_to_the_last_execution_while_one_request_in_seven_fails() {
-    let faults = Faults { one_in: 7, kinds: Fault::ALL.to_vec() };
-    every_number_equals_the_tally(busy(2), faults, &["--scrape.timeout", "500ms"]).await;
+async fn the_program_counts_both_apis_to_the_last_execution() {
+    the_program_equals_the_tally(busy(1, 120.0, 5), Faults::default(), "--scrape.timeout=10s").await;
+}
+
+#[tokio::test]
+async fn the_program_counts_to_the_last_execution_while_one_request_in_seven_fails() {
+    the_program_equals_the_tally(busy(2, 120.0, 7), every_fault(), "--scrape.timeout=500ms").await;
 }

@@ -5,12 +5,14 @@ mod exposition;
 mod judge;
 mod kapso;
 mod program;
+mod simulated;
 
 pub use self::{
     exposition::Exposition,
     judge::{differences, wait_until_equal},
     kapso::{Kapso, watch},
     program::{Exporter, Finished, run_to_end},
+    simulated::{Setup, Simulated},
 };
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,177 @@
+//! The exporter without its process: sources, ledgers and metrics against the simulated Kapso in the same
+//! process, in simulated time. A test that pauses tokio's clock runs an hour of it in a second.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use futures_util::future::BoxFuture;
+use http::Request;
+use http_body_util::BodyExt;
+use jiff::{SignedDuration, Timestamp};
+use kapso_exporter::{
+    clock::Clock,
+    kapso::{self, Answer, Budget, Client, Transport},
+    ledger::{Buckets, Ledger, Settings},
+    metrics::{Book, Exporter, Exposition as Metrics, Limits, RequestObserver},
+    simulator::{DEFAULT_KEY, Scenario, Simulator},
+    source::{Conversations, Scope, Source},
+    sweep::{News, Sweeper},
+};
+use prometheus::Registry;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::ServiceExt;
+use url::Url;
+
+use super::Exposition;
+
+/// A simulated Kapso and an exporter that watches it.
+pub struct Simulated {
+    pub simulator: Simulator,
+    metrics: Metrics,
+    _running: DropGuard,
+}
+
+/// How the exporter is set up.
+#[derive(Clone)]
+pub struct Setup {
+    pub sources: Vec<Source>,
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub requests_per_minute: Option<u32>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            sources: Source::ALL.into(),
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(1),
+            requests_per_minute: Some(100_000),
+        }
+    }
+}
+
+/// Hands requests to the simulator without a socket.
+struct InProcess(Router);
+
+impl Transport for InProcess {
+    fn get<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Answer, String>> {
+        Box::pin(async move {
+            let request =
+                Request::get(url.as_str()).header("X-API-Key", DEFAULT_KEY).body(Body::empty()).unwrap();
+            let (head, body) = self.0.clone().oneshot(request).await.unwrap().into_parts();
+            let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+            Ok(Answer { status: head.status, headers: head.headers, body })
+        })
+    }
+}
+
+impl Simulated {
+    /// Starts both, the exporter a second later. Tokio's clock has to be paused.
+    pub async fn start(scenario: Scenario, setup: &Setup) -> Self {
+        let clock = Clock::following_tokio("2026-11-22T10:00:00.5Z".parse().unwrap());
+        let simulator = Simulator::new(scenario, clock.clone());
+        // What happened before the watch is over by then: nothing lies on its very edge.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let shutdown = CancellationToken::new();
+        let registry = Registry::new();
+        let exporter = Arc::new(Exporter::register(&registry).unwrap());
+        let budget = Arc::new(Budget::new(setup.requests_per_minute));
+        let mut books = Vec::new();
+        for &source in &setup.sources {
+            exporter.announce("default", source, setup.interval);
+            let client = client(source, &simulator, setup, &clock, &exporter, &budget, &shutdown);
+            let book = book(client, &budget);
+            let started = clock.now();
+            tokio::spawn(
+                sweeper(source, &book, setup, started, &clock, &shutdown).run(tell(exporter.clone())),
+            );
+            books.push(book);
+        }
+        let metrics = Metrics::new(registry, exporter, books).unwrap();
+        Self { simulator, metrics, _running: shutdown.drop_guard() }
+    }
+
+    /// What it would publish now.
+    pub fn scrape(&self) -> Exposition {
+        self.metrics.render().unwrap();
+        Exposition::parse(std::str::from_utf8(&self.metrics.newest().plain).unwrap())
+    }
+}
+
+fn client(
+    source: Source,
+    simulator: &Simulator,
+    setup: &Setup,
+    clock: &Clock,
+    exporter: &Arc<Exporter>,
+    budget: &Arc<Budget>,
+    shutdown: &CancellationToken,
+) -> Arc<Client> {
+    let path = match source.api() {
+        kapso_exporter::execution::Api::Platform => "platform/v1",
+        kapso_exporter::execution::Api::Legacy => "api/v1",
+    };
+    let observer =
+        RequestObserver { exporter: exporter.clone(), project: "default".into(), changed: Arc::default() };
+    let settings = kapso::Settings {
+        api: source.api(),
+        base: Url::parse(&format!("http://kapso.invalid/{path}")).unwrap(),
+        timeout: setup.timeout,
+        budget: budget.clone(),
+        clock: clock.clone(),
+        observer: Arc::new(observer),
+        shutdown: shutdown.clone(),
+    };
+    Arc::new(Client::new(settings, InProcess(simulator.router())))
+}
+
+fn book(client: Arc<Client>, budget: &Arc<Budget>) -> Book {
+    let ledger = Ledger::new(Settings {
+        lookback: SignedDuration::from_hours(24),
+        conversation_max_age: SignedDuration::from_hours(24 * 3650),
+        buckets: Buckets::default(),
+    });
+    Book {
+        project: "default".into(),
+        ledger: Arc::new(Mutex::new(ledger)),
+        client,
+        budget: budget.clone(),
+        limits: Limits::within(1_000_000, 0),
+    }
+}
+
+fn sweeper(
+    source: Source,
+    book: &Book,
+    setup: &Setup,
+    started: Timestamp,
+    clock: &Clock,
+    shutdown: &CancellationToken,
+) -> Sweeper {
+    let scope =
+        Scope { only: Vec::new(), max_age: SignedDuration::from_hours(24 * 3650), interval: setup.interval };
+    Sweeper {
+        source,
+        walk: Conversations::new(
+            book.client.clone(),
+            book.ledger.clone(),
+            book.budget.clone(),
+            scope,
+            started,
+        ),
+        interval: setup.interval,
+        clock: clock.clone(),
+        shutdown: shutdown.clone(),
+    }
+}
+
+fn tell(exporter: Arc<Exporter>) -> impl FnMut(Source, News<'_>) + Send + 'static {
+    move |source, news| match news {
+        News::Load(load) => exporter.load("default", source, load),
+        News::Swept(report) => exporter.swept("default", report),
+    }
+}
