@@ -31,15 +31,32 @@ pub struct Cli {
 /// What to do instead of serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Sweep every source once and write the metrics to stdout
+    ///
+    /// Reads everything that a first sweep reads, within the same budget of requests. In a large project that
+    /// takes long: about as many minutes as there are conversations, divided by the requests per minute. On a
+    /// terminal stderr shows how far it is. Exit codes: 0 complete; 1 something could not be read (the metrics are written all
+    /// the same, kapso_up is 0, and stderr says what and why) or it was interrupted (nothing is written); 2 usage
+    /// or configuration error.
+    Once(Watch),
     /// Serve the simulated Kapso on its own, to point an exporter or a test at
     Simulate(Simulate),
 }
 
-/// Flags of the exporter.
+/// Flags of serving.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Serve against the embedded simulated Kapso: lifelike traffic, no key needed. Watches both APIs every 5s
-    /// unless told otherwise
+    #[command(flatten)]
+    pub watch: Watch,
+    #[command(flatten)]
+    pub web: Web,
+}
+
+/// What is watched, and how: the flags that serving and `once` share.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Watch the embedded simulated Kapso: lifelike traffic, no key needed. Both APIs, every 5s unless told
+    /// otherwise
     #[arg(long, env = "KAPSO_EXPORTER_DEMO", value_parser = BoolishValueParser::new(),
         conflicts_with_all = ["platform_url", "legacy_url", "api_key_file"])]
     pub demo: bool,
@@ -49,8 +66,6 @@ pub struct Serve {
     pub scrape: Scrape,
     #[command(flatten)]
     pub metrics: Metrics,
-    #[command(flatten)]
-    pub web: Web,
 }
 
 /// Where Kapso is.

@@ -95,6 +95,13 @@ impl Sweeper {
         }
     }
 
+    /// Sweeps one time.
+    pub async fn once(mut self) -> Report {
+        let report = self.sweep().await;
+        log(&report);
+        report
+    }
+
     async fn sweep(&mut self) -> Report {
         let begun = Instant::now();
         let progress = self.walk.sweep(self.budget.status().per_minute).await;

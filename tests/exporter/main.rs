@@ -13,5 +13,6 @@ mod bad_input;
 mod command_line;
 mod economy;
 mod exactness;
+mod once;
 mod serving;
 mod support;

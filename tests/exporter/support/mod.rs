@@ -9,8 +9,8 @@ mod program;
 pub use self::{
     exposition::Exposition,
     judge::{differences, wait_until_equal},
-    kapso::{Kapso, watch},
-    program::{Exporter, Finished, run_to_end},
+    kapso::{Kapso, run_against, watch},
+    program::{Exporter, Finished, interrupt, run_to_end},
 };
 
 use std::time::{Duration, Instant};
