@@ -39,6 +39,12 @@ pub enum Command {
     /// the same, kapso_up is 0, and stderr says what and why) or it was interrupted (nothing is written); 2 usage
     /// or configuration error.
     Once(Watch),
+    /// Verify configuration, key and reachability, and say what the exporter would do
+    ///
+    /// Sends at most 12 requests, however large the project is, and says how many it sent. Exit codes: 0 all is
+    /// well; 1 something does not work, such as a key that is refused or an API that cannot be reached; 2 usage or
+    /// configuration error.
+    Check(Check),
     /// Serve the simulated Kapso on its own, to point an exporter or a test at
     Simulate(Simulate),
 }
@@ -52,7 +58,27 @@ pub struct Serve {
     pub web: Web,
 }
 
-/// What is watched, and how: the flags that serving and `once` share.
+/// Flags of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Verify the configuration alone and send no request
+    #[arg(long, env = "KAPSO_EXPORTER_OFFLINE", value_parser = BoolishValueParser::new())]
+    pub offline: bool,
+    /// How the report is written
+    #[arg(long, env = "KAPSO_EXPORTER_OUTPUT", value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+    #[command(flatten)]
+    pub watch: Watch,
+}
+
+/// Formats of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
+}
+
+/// What is watched, and how: the flags that serving, `once` and `check` share.
 #[derive(Debug, Args)]
 pub struct Watch {
     /// Watch the embedded simulated Kapso: lifelike traffic, no key needed. Both APIs, every 5s unless told

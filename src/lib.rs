@@ -1,5 +1,6 @@
 //! The library behind the `kapso-exporter` program: everything but `main`.
 
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -71,6 +72,14 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Some(Command::Once(flags)) => {
             once::once(project(flags, clock, shutdown).await?).await.map_err(Failure::Run)
+        }
+        Some(Command::Check(flags)) if flags.offline => {
+            let config = Config::load(flags.watch).map_err(Failure::Usage)?;
+            check::offline(&config, flags.output).map_err(Failure::Run)
+        }
+        Some(Command::Check(flags)) => {
+            let project = project(flags.watch, clock, shutdown).await?;
+            check::check(&project, flags.output).await.map_err(Failure::Run)
         }
         Some(Command::Simulate(flags)) => {
             simulate::simulate(flags, clock, shutdown).await.map_err(Failure::Run)
