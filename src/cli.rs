@@ -31,15 +31,58 @@ pub struct Cli {
 /// What to do instead of serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Sweep every source once and write the metrics to stdout
+    ///
+    /// Reads everything that a first sweep reads, within the same budget of requests. In a large project that
+    /// takes long: about as many minutes as there are conversations, divided by the requests per minute. On a
+    /// terminal stderr shows how far it is. Exit codes: 0 complete; 1 something could not be read (the metrics are written all
+    /// the same, kapso_up is 0, and stderr says what and why) or it was interrupted (nothing is written); 2 usage
+    /// or configuration error.
+    Once(Watch),
+    /// Verify configuration, key and reachability, and say what the exporter would do
+    ///
+    /// Sends at most 12 requests, however large the project is, and says how many it sent. Exit codes: 0 all is
+    /// well; 1 something does not work, such as a key that is refused or an API that cannot be reached; 2 usage or
+    /// configuration error.
+    Check(Check),
     /// Serve the simulated Kapso on its own, to point an exporter or a test at
     Simulate(Simulate),
 }
 
-/// Flags of the exporter.
+/// Flags of serving.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Serve against the embedded simulated Kapso: lifelike traffic, no key needed. Watches both APIs every 5s
-    /// unless told otherwise
+    #[command(flatten)]
+    pub watch: Watch,
+    #[command(flatten)]
+    pub web: Web,
+}
+
+/// Flags of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Verify the configuration alone and send no request
+    #[arg(long, env = "KAPSO_EXPORTER_OFFLINE", value_parser = BoolishValueParser::new())]
+    pub offline: bool,
+    /// How the report is written
+    #[arg(long, env = "KAPSO_EXPORTER_OUTPUT", value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+    #[command(flatten)]
+    pub watch: Watch,
+}
+
+/// Formats of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
+}
+
+/// What is watched, and how: the flags that serving, `once` and `check` share.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Watch the embedded simulated Kapso: lifelike traffic, no key needed. Both APIs, every 5s unless told
+    /// otherwise
     #[arg(long, env = "KAPSO_EXPORTER_DEMO", value_parser = BoolishValueParser::new(),
         conflicts_with_all = ["platform_url", "legacy_url", "api_key_file"])]
     pub demo: bool,
@@ -49,8 +92,6 @@ pub struct Serve {
     pub scrape: Scrape,
     #[command(flatten)]
     pub metrics: Metrics,
-    #[command(flatten)]
-    pub web: Web,
 }
 
 /// Where Kapso is.

@@ -1,5 +1,6 @@
 //! The library behind the `kapso-exporter` program: everything but `main`.
 
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -8,12 +9,14 @@ pub mod kapso;
 pub mod ledger;
 pub mod logging;
 pub mod metrics;
+pub mod once;
 pub mod serve;
 pub mod simulate;
 pub mod simulator;
 pub mod source;
 pub mod sweep;
 pub mod web;
+pub mod wiring;
 
 use std::{fmt, process::ExitCode};
 
@@ -21,9 +24,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, Watch},
     clock::Clock,
     config::Config,
+    wiring::Project,
 };
 
 /// Why the program failed; its text says what, where and what is allowed.
@@ -61,15 +65,36 @@ impl fmt::Display for Failure {
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     let (clock, shutdown) = (Clock::system(), CancellationToken::new());
     stop_on_signal(shutdown.clone()).map_err(|error| Failure::Run(error.into()))?;
-    if let Some(Command::Simulate(flags)) = cli.command {
-        return simulate::simulate(flags, clock, shutdown).await.map_err(Failure::Run);
+    match cli.command {
+        None => {
+            let project = project(cli.serve.watch, clock, shutdown).await?;
+            serve::serve(project, cli.serve.web).await.map_err(Failure::Run)
+        }
+        Some(Command::Once(flags)) => {
+            once::once(project(flags, clock, shutdown).await?).await.map_err(Failure::Run)
+        }
+        Some(Command::Check(flags)) if flags.offline => {
+            let config = Config::load(flags.watch).map_err(Failure::Usage)?;
+            check::offline(&config, flags.output).map_err(Failure::Run)
+        }
+        Some(Command::Check(flags)) => {
+            let project = project(flags.watch, clock, shutdown).await?;
+            check::check(&project, flags.output).await.map_err(Failure::Run)
+        }
+        Some(Command::Simulate(flags)) => {
+            simulate::simulate(flags, clock, shutdown).await.map_err(Failure::Run)
+        }
     }
-    let demo = cli.serve.demo;
-    let mut config = Config::load(cli.serve).map_err(Failure::Usage)?;
+}
+
+/// The project that the flags name; for the demo that of the embedded simulated Kapso.
+async fn project(flags: Watch, clock: Clock, shutdown: CancellationToken) -> Result<Project, Failure> {
+    let demo = flags.demo;
+    let mut config = Config::load(flags).map_err(Failure::Usage)?;
     if demo {
-        serve::embed_simulator(&mut config, &clock, &shutdown).await.map_err(Failure::Run)?;
+        wiring::embed_simulator(&mut config, &clock, &shutdown).await.map_err(Failure::Run)?;
     }
-    serve::serve(config, clock, shutdown).await.map_err(Failure::Run)
+    Ok(Project::new(config, clock, shutdown))
 }
 
 fn stop_on_signal(shutdown: CancellationToken) -> std::io::Result<()> {

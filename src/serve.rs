@@ -1,33 +1,22 @@
-//! Serving: binds everything, wires sources, ledgers, metrics and pages together, and runs until it is stopped.
+//! Serving: binds everything, starts the loops, and runs until it is stopped.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use jiff::Timestamp;
-use prometheus::Registry;
 use tokio::{
-    net::TcpListener,
     sync::Notify,
     task::JoinSet,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use crate::{
-    clock::Clock,
-    config::Config,
-    execution::Api,
-    kapso::{self, Budget, Client, Http},
-    ledger::Ledger,
-    metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
-    simulator::{Scenario, Simulator},
-    source::{Conversations, Scope, Source},
-    sweep::{self, Sweeper},
+    cli::Web,
+    metrics::Exposition,
+    source::Source,
+    sweep,
     web::{self, App, Status},
+    wiring::{Project, Wiring},
 };
 
 /// The exposition is rendered anew at least this often: idle times grow by themselves.
@@ -37,41 +26,23 @@ const RENDER_PACE: Duration = Duration::from_secs(1);
 /// ... and takes no more than a twentieth of one core.
 const RENDER_SHARE: u32 = 20;
 
-/// Starts the simulated Kapso on a free loopback port and points the configuration at it.
-///
-/// # Errors
-/// If no port can be bound.
-pub async fn embed_simulator(
-    config: &mut Config,
-    clock: &Clock,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<()> {
-    let listener =
-        TcpListener::bind("127.0.0.1:0").await.context("cannot bind a port for the simulated Kapso")?;
-    let base = format!("http://{}", listener.local_addr()?);
-    config.platform_url = Url::parse(&format!("{base}/platform/v1"))?;
-    config.legacy_url = Url::parse(&format!("{base}/api/v1"))?;
-    let simulator = Simulator::new(Scenario::demo(1), clock.clone());
-    tokio::spawn(simulator.serve(listener, shutdown.clone()));
-    Ok(())
-}
-
-/// Serves until `shutdown`.
+/// Serves until it is told to stop.
 ///
 /// # Errors
 /// If an address cannot be bound, or a part of the program ends before it is told to.
-pub async fn serve(config: Config, clock: Clock, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(project: Project, web: Web) -> anyhow::Result<()> {
+    let shutdown = project.shutdown.clone();
     let mut listeners = Vec::new();
-    for address in &config.listen_addresses {
+    for address in &web.listen_address {
         let bound = web::bind(address).await;
         listeners.push(bound.with_context(|| format!("cannot listen on {address} (--web.listen-address)"))?);
     }
     for listener in &listeners {
-        tracing::info!(address = %listener.local_addr()?, path = config.telemetry_path, "listening");
+        tracing::info!(address = %listener.local_addr()?, path = web.telemetry_path, "listening");
     }
-    let exporter = Wiring::new(config, clock, shutdown.clone())?;
+    let exporter = Serving::new(project)?;
     let mut tasks = JoinSet::new();
-    let router = web::router(exporter.app());
+    let router = web::router(exporter.app(web.telemetry_path));
     tasks.spawn(web::serve(listeners, router, shutdown.clone()));
     exporter.spawn(&mut tasks);
     let mut unexpected = None;
@@ -84,90 +55,51 @@ pub async fn serve(config: Config, clock: Clock, shutdown: CancellationToken) ->
     unexpected.map_or(Ok(()), |why| Err(anyhow::anyhow!("a part of the exporter ended unexpectedly: {why}")))
 }
 
-/// Everything that runs, put together.
-struct Wiring {
-    config: Config,
-    clock: Clock,
-    shutdown: CancellationToken,
-    exporter: Arc<Exporter>,
-    exposition: Arc<Exposition>,
+/// Everything that runs.
+struct Serving {
+    wiring: Wiring,
     status: Arc<Status>,
     news: News,
-    budget: Arc<Budget>,
-    books: Vec<(Source, Book)>,
-    started: Timestamp,
 }
 
-impl Wiring {
-    fn new(config: Config, clock: Clock, shutdown: CancellationToken) -> anyhow::Result<Self> {
-        let registry = Registry::new();
-        let exporter = Arc::new(Exporter::register(&registry)?);
-        let budget = Arc::new(Budget::new(config.requests_per_minute));
-        let (status, news) = (Arc::new(Status::default()), News::default());
-        let mut books = Vec::new();
-        for &source in &config.sources {
-            exporter.announce(&config.project, source, config.interval);
-            status.announce(&config.project, source);
-            let observer = RequestObserver {
-                exporter: exporter.clone(),
-                project: config.project.clone(),
-                changed: news.requested.clone(),
-            };
-            let client = client(&config, source.api(), &clock, observer, &budget, &shutdown)?;
-            books.push((source, book(&config, client, &budget)));
+impl Serving {
+    fn new(project: Project) -> anyhow::Result<Self> {
+        let wiring = Wiring::new(project)?;
+        let status = Arc::new(Status::default());
+        for (source, book) in &wiring.books {
+            status.announce(&book.project, *source);
         }
-        let published = books.iter().map(|(_, book)| book.clone()).collect();
-        let exposition = Arc::new(Exposition::new(registry, exporter.clone(), published)?);
-        exposition.render()?;
-        let started = clock.now();
-        Ok(Self { config, clock, shutdown, exporter, exposition, status, news, budget, books, started })
+        wiring.exposition.render()?;
+        let news = News { swept: Arc::default(), requested: wiring.requested.clone() };
+        Ok(Self { wiring, status, news })
     }
 
-    fn app(&self) -> App {
+    fn app(&self, telemetry_path: String) -> App {
         App {
-            exposition: self.exposition.clone(),
+            exposition: self.wiring.exposition.clone(),
             status: self.status.clone(),
-            clock: self.clock.clone(),
-            telemetry_path: self.config.telemetry_path.clone(),
+            clock: self.wiring.project.clock.clone(),
+            telemetry_path,
         }
     }
 
     fn spawn(&self, tasks: &mut JoinSet<()>) {
-        for (source, book) in &self.books {
+        for (source, book) in &self.wiring.books {
             let tell = self.tell();
-            let sweeper = self.sweeper(*source, book);
+            let sweeper = self.wiring.sweeper(*source, book);
             tasks.spawn(sweeper.run(tell));
         }
-        let (exposition, status) = (self.exposition.clone(), self.status.clone());
-        tasks.spawn(render_loop(exposition, status, self.news.clone(), self.shutdown.clone()));
-        tasks.spawn(grace_period(self.status.clone(), self.config.interval, self.shutdown.clone()));
-    }
-
-    fn sweeper(&self, source: Source, book: &Book) -> Sweeper {
-        let scope = Scope {
-            only: self.config.conversations.clone(),
-            max_age: self.config.ledger.conversation_max_age,
-            interval: self.config.interval,
-        };
-        Sweeper {
-            source,
-            walk: Conversations::new(
-                book.client.clone(),
-                book.ledger.clone(),
-                self.budget.clone(),
-                scope,
-                self.started,
-            ),
-            interval: self.config.interval,
-            clock: self.clock.clone(),
-            shutdown: self.shutdown.clone(),
-        }
+        let Project { config, shutdown, .. } = &self.wiring.project;
+        let (exposition, status) = (self.wiring.exposition.clone(), self.status.clone());
+        tasks.spawn(render_loop(exposition, status, self.news.clone(), shutdown.clone()));
+        tasks.spawn(grace_period(self.status.clone(), config.interval, shutdown.clone()));
     }
 
     /// What is done with a loop's news.
     fn tell(&self) -> impl FnMut(Source, sweep::News<'_>) + Send + 'static {
-        let (exporter, status, news) = (self.exporter.clone(), self.status.clone(), self.news.swept.clone());
-        let project = self.config.project.clone();
+        let exporter = self.wiring.exporter.clone();
+        let (status, news) = (self.status.clone(), self.news.swept.clone());
+        let project = self.wiring.project.config.project.clone();
         move |source, told| match told {
             sweep::News::Load(load) => exporter.load(&project, source, load),
             sweep::News::Swept(report) => {
@@ -176,38 +108,6 @@ impl Wiring {
                 news.notify_one();
             }
         }
-    }
-}
-
-fn client(
-    config: &Config,
-    api: Api,
-    clock: &Clock,
-    observer: RequestObserver,
-    budget: &Arc<Budget>,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<Arc<Client>> {
-    let base = config.base_url(api).clone();
-    let transport = Http::new(&base, config.key.clone())?;
-    let settings = kapso::Settings {
-        api,
-        base,
-        timeout: config.timeout,
-        budget: budget.clone(),
-        clock: clock.clone(),
-        observer: Arc::new(observer),
-        shutdown: shutdown.clone(),
-    };
-    Ok(Arc::new(Client::new(settings, transport)))
-}
-
-fn book(config: &Config, client: Arc<Client>, budget: &Arc<Budget>) -> Book {
-    Book {
-        project: config.project.clone(),
-        ledger: Arc::new(Mutex::new(Ledger::new(config.ledger.clone()))),
-        client,
-        budget: budget.clone(),
-        limits: Limits::within(config.max_series / config.sources.len(), config.max_conversations),
     }
 }
 
@@ -234,7 +134,7 @@ async fn render_loop(
 }
 
 /// What there is to render anew.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct News {
     /// A sweep was done.
     swept: Arc<Notify>,

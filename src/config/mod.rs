@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::{
-    cli::Serve,
+    cli::Watch,
     execution::{Api, ConversationId},
     ledger,
     simulator::DEFAULT_KEY,
@@ -46,10 +46,6 @@ pub struct Config {
     pub max_series: usize,
     /// Conversations with series of their own.
     pub max_conversations: usize,
-    /// Addresses to listen on; not empty.
-    pub listen_addresses: Vec<String>,
-    /// Path of the metrics.
-    pub telemetry_path: String,
 }
 
 impl Config {
@@ -57,7 +53,7 @@ impl Config {
     ///
     /// # Errors
     /// A sentence that names the flag or variable and what is allowed.
-    pub fn load(flags: Serve) -> anyhow::Result<Self> {
+    pub fn load(flags: Watch) -> anyhow::Result<Self> {
         let key = if flags.demo { DEFAULT_KEY.into() } else { key(flags.kapso.api_key_file.as_deref())? };
         Ok(Self {
             project: "default".into(),
@@ -76,8 +72,6 @@ impl Config {
             },
             max_series: flags.metrics.max_series,
             max_conversations: flags.metrics.max_conversations,
-            listen_addresses: flags.web.listen_address,
-            telemetry_path: flags.web.telemetry_path,
         })
     }
 

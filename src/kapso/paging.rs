@@ -26,7 +26,7 @@ pub(super) struct List<T> {
 }
 
 impl<T> List<T> {
-    fn read(&self, body: &Body, place: &Place) -> Result<(Page<T>, Option<Place>), serde_json::Error> {
+    fn read(&self, body: &Body, place: &Place) -> Result<Read<T>, serde_json::Error> {
         let envelope: Envelope = serde_json::from_slice(&body.bytes)?;
         let next = envelope.next(place);
         let mut page = Page { items: Vec::new(), bad_items: 0, as_of: body.as_of, last: next.is_none() };
@@ -39,7 +39,7 @@ impl<T> List<T> {
                 }
             }
         }
-        Ok((page, next))
+        Ok(Read { page, next, total: envelope.total() })
     }
 }
 
@@ -63,17 +63,25 @@ pub enum Place {
     Page(u64),
 }
 
+/// A page, where the next one is, and how many items the API says there are.
+struct Read<T> {
+    page: Page<T>,
+    next: Option<Place>,
+    total: Option<u64>,
+}
+
 /// Walks a list, first page first.
 pub struct Pager<'a, T> {
     client: &'a Client,
     list: List<T>,
     next: Option<Place>,
     visited: HashSet<Place>,
+    total: Option<u64>,
 }
 
 impl<'a, T: Send> Pager<'a, T> {
     pub(super) fn new(client: &'a Client, list: List<T>) -> Self {
-        Self { client, list, next: Some(Place::Start), visited: HashSet::new() }
+        Self { client, list, next: Some(Place::Start), visited: HashSet::new(), total: None }
     }
 
     /// Walks on from a place that [`Pager::place`] told.
@@ -99,8 +107,9 @@ impl<'a, T: Send> Pager<'a, T> {
         };
         let path: Vec<&str> = self.list.path.iter().map(String::as_str).collect();
         let url = self.client.url(&path, &self.query(&place));
-        let (page, next) =
+        let Read { page, next, total } =
             self.client.get(self.list.endpoint, &url, &|body| self.list.read(body, &place)).await?;
+        self.total = total;
         if page.bad_items > 0 {
             self.client.observer().failed(self.client.api(), Reason::Decode, page.bad_items as u64);
         }
@@ -111,6 +120,12 @@ impl<'a, T: Send> Pager<'a, T> {
         }
         self.next = next;
         Ok(Some(page))
+    }
+
+    /// How many items the whole list has, where the last page that was read says so.
+    #[must_use]
+    pub fn total(&self) -> Option<u64> {
+        self.total
     }
 
     fn query(&self, place: &Place) -> Vec<(&'static str, String)> {
@@ -148,6 +163,7 @@ struct Paging {
 struct Meta {
     page: Option<Number>,
     total_pages: Option<Number>,
+    total_count: Option<Number>,
 }
 
 impl Envelope<'_> {
@@ -161,5 +177,9 @@ impl Envelope<'_> {
         let asked = if let Place::Page(page) = place { *page } else { 1 };
         let page = meta.page.as_ref().and_then(Number::whole).unwrap_or(asked);
         (page < meta.total_pages.as_ref()?.whole()?).then(|| Place::Page(page + 1))
+    }
+
+    fn total(&self) -> Option<u64> {
+        self.meta.as_ref()?.total_count.as_ref()?.whole()
     }
 }

@@ -102,8 +102,15 @@ impl Sweeper {
         }
     }
 
-    /// One sweep.
-    pub async fn sweep(&mut self, tell: &mut (impl FnMut(Source, News<'_>) + Send)) -> Report {
+    /// Sweeps one time, and tells the news.
+    pub async fn once(mut self, mut tell: impl FnMut(Source, News<'_>) + Send) -> Report {
+        let report = self.sweep(&mut tell).await;
+        log(&report);
+        tell(self.source, News::Swept(&report));
+        report
+    }
+
+    async fn sweep(&mut self, tell: &mut (impl FnMut(Source, News<'_>) + Send)) -> Report {
         let begun = Instant::now();
         let source = self.source;
         let progress = self.walk.sweep(|load| tell(source, News::Load(load))).await;

@@ -10,8 +10,10 @@
 
 mod answers;
 mod bad_input;
+mod check;
 mod command_line;
 mod economy;
 mod exactness;
+mod once;
 mod serving;
 mod support;

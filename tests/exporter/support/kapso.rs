@@ -7,7 +7,7 @@ use kapso_exporter::{
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Exporter, wait_for};
+use super::{Exporter, Finished, run_to_end, wait_for};
 
 /// A simulated Kapso that is served until it is dropped.
 pub struct Kapso {
@@ -62,10 +62,35 @@ impl Kapso {
         wait_for("two sweeps", async || sweeps().await >= before + 2.0).await;
     }
 
+    /// Runs a subcommand against it to its end.
+    pub async fn run(&self, command: &str, args: &[&str]) -> Finished {
+        self.run_with_key(DEFAULT_KEY, command, args).await
+    }
+
     /// The same, with another key.
+    pub async fn run_with_key(&self, key: &str, command: &str, args: &[&str]) -> Finished {
+        run_against(self.port, key, command, args).await
+    }
+
+    /// The flags that point an exporter at it.
+    pub fn flags(&self) -> [String; 2] {
+        [
+            format!("--kapso.platform-url={}", self.platform_url()),
+            format!("--kapso.legacy-url=http://127.0.0.1:{}/api/v1", self.port),
+        ]
+    }
+
+    /// The same as [`watched`](Self::watched), with another key.
     pub async fn watched_with_key(&self, key: &str, args: &[&str]) -> Exporter {
         watch(self.port, key, args).await
     }
+}
+
+/// Runs a subcommand against whatever is on this port to its end.
+pub async fn run_against(port: u16, key: &str, command: &str, args: &[&str]) -> Finished {
+    let platform = format!("--kapso.platform-url=http://127.0.0.1:{port}/platform/v1");
+    let legacy = format!("--kapso.legacy-url=http://127.0.0.1:{port}/api/v1");
+    run_to_end(&[&[command, &platform, &legacy], args].concat(), &[("KAPSO_API_KEY", key)]).await
 }
 
 /// Starts an exporter that watches whatever is on this port. These flags win over the usual ones.

@@ -10,8 +10,8 @@ mod simulated;
 pub use self::{
     exposition::Exposition,
     judge::{differences, wait_until_equal},
-    kapso::{Kapso, watch},
-    program::{Exporter, Finished, run_to_end},
+    kapso::{Kapso, run_against, watch},
+    program::{Exporter, Finished, interrupt, run_to_end},
     simulated::{Setup, Simulated},
 };
 

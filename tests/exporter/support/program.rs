@@ -39,13 +39,31 @@ fn command(args: &[&str], env: &[(&str, &str)]) -> Command {
 
 /// Runs the program with nothing but this environment until it ends by itself, 20 s at most.
 pub async fn run_to_end(args: &[&str], env: &[(&str, &str)]) -> Finished {
+    Finished::of(command(args, env).spawn().unwrap()).await
+}
+
+/// Runs the program until `condition` holds, sends it SIGINT, and waits for its end.
+pub async fn interrupt(
+    args: &[&str],
+    env: &[(&str, &str)],
+    condition: impl AsyncFnMut() -> bool,
+) -> Finished {
     let child = command(args, env).spawn().unwrap();
-    let output = timeout(Duration::from_secs(20), child.wait_with_output());
-    let output = output.await.expect("the program ends by itself").unwrap();
-    Finished {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
+    wait_for("the moment to interrupt", condition).await;
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().await.unwrap().success());
+    Finished::of(child).await
+}
+
+impl Finished {
+    async fn of(child: Child) -> Self {
+        let output = timeout(Duration::from_secs(20), child.wait_with_output());
+        let output = output.await.expect("the program ends by itself").unwrap();
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
     }
 }
 

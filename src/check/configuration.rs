@@ -1,0 +1,40 @@
+//! The configuration, as a report shows it.
+
+use serde::Serialize;
+
+use crate::config::Config;
+
+/// What the flags say; times in seconds.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "named after their flags")]
+pub struct Configuration {
+    pub project: String,
+    pub sources: Vec<&'static str>,
+    pub platform_url: String,
+    pub legacy_url: String,
+    /// How many are named; 0 = they are discovered.
+    pub conversations: usize,
+    pub interval_seconds: f64,
+    pub lookback_seconds: f64,
+    pub conversation_max_age_seconds: f64,
+    pub timeout_seconds: f64,
+    /// `null` = half of the key's limit.
+    pub requests_per_minute: Option<u32>,
+}
+
+impl From<&Config> for Configuration {
+    fn from(config: &Config) -> Self {
+        Self {
+            project: config.project.clone(),
+            sources: config.sources.iter().map(|source| source.as_str()).collect(),
+            platform_url: config.platform_url.to_string(),
+            legacy_url: config.legacy_url.to_string(),
+            conversations: config.conversations.len(),
+            interval_seconds: config.interval.as_secs_f64(),
+            lookback_seconds: config.ledger.lookback.as_secs_f64(),
+            conversation_max_age_seconds: config.ledger.conversation_max_age.as_secs_f64(),
+            timeout_seconds: config.timeout.as_secs_f64(),
+            requests_per_minute: config.requests_per_minute,
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What a check found. As JSON it is an interface: fields are added, never renamed or removed.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Configuration, advice, forecast, survey::Survey};
+use crate::{
+    config::Config,
+    execution::Api,
+    kapso::{Error, Reason},
+    wiring::Project,
+};
+
+/// The whole of it. Holds no key, no name and no phone number.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The exporter's version.
+    pub version: &'static str,
+    /// Whether everything works. With `offline` nothing but the configuration was looked at.
+    pub ok: bool,
+    /// Whether no request was to be sent.
+    pub offline: bool,
+    /// What the flags say.
+    pub configuration: Configuration,
+    /// In the order of their names; empty with `offline`.
+    pub sources: Vec<SourceReport>,
+    /// `null` with `offline`.
+    pub limit: Option<Limit>,
+    /// `null` where too little is known.
+    pub forecast: Option<Forecast>,
+    /// What to do about it, a sentence each.
+    pub advice: Vec<String>,
+    /// Requests that the check sent.
+    pub requests_sent: u32,
+}
+
+/// How a source fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Its API is reachable and accepts the key.
+    Ok,
+    /// There is no such API (legacy), which is no failure.
+    Absent,
+    /// Something does not work.
+    Failed,
+}
+
+/// One source. What could not be learned is `null`.
+#[derive(Debug, Serialize)]
+pub struct SourceReport {
+    /// Its name, as in `--scrape.source`.
+    pub source: &'static str,
+    /// `platform` or `legacy`.
+    pub api: &'static str,
+    /// Whether it works.
+    pub state: State,
+    /// Why it does not.
+    pub problem: Option<Problem>,
+    /// Platform only.
+    pub workflows: Option<Workflows>,
+    /// Conversations to watch.
+    pub conversations: Option<Conversations>,
+    /// What some of them hold.
+    pub sample: Option<Sample>,
+    /// What a sweep costs.
+    pub requests: Option<Requests>,
+}
+
+/// Why something does not work.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    /// As in `kapso_exporter_errors_total`; `stopped` for an interruption.
+    pub reason: &'static str,
+    #[serde(skip)]
+    pub(super) class: Option<Reason>,
+    /// In words.
+    pub message: String,
+}
+
+/// The workflows of a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Workflows {
+    /// How many were listed.
+    pub count: u64,
+    /// Whether that is all of them.
+    pub exact: bool,
+    /// Their `execution_count` added up; `null` where the API does not tell.
+    pub executions_ever: Option<u64>,
+}
+
+/// Conversations that would be watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Conversations {
+    /// How many.
+    pub count: u64,
+    /// Otherwise there are at least so many.
+    pub exact: bool,
+}
+
+/// The conversations whose executions were looked at: those with the newest activity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sample {
+    /// How many were looked at.
+    pub conversations: u64,
+    /// Executions in them, finished ones too.
+    pub executions: u64,
+    /// How many of them have open executions.
+    pub with_open_executions: u64,
+    /// Open executions in them.
+    pub open_executions: u64,
+    /// Otherwise a list went on and there are at least so many.
+    pub exact: bool,
+}
+
+/// Requests of a sweep, estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Requests {
+    /// The first sweep, which lists every conversation.
+    pub first_sweep: u64,
+    /// Those after it; `null` where no sample could be taken.
+    pub later_sweeps: Option<u64>,
+    /// Whether it is known that there are more.
+    pub at_least: bool,
+}
+
+/// Requests per minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    /// Of the key; `null` where the API does not tell.
+    pub of_key: Option<u32>,
+    /// What all users of the key together have left in this minute.
+    pub left_of_it: Option<u32>,
+    /// The exporter's share.
+    pub share: u32,
+}
+
+/// What to expect of all sources together, estimated; times in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Forecast {
+    /// How long the first sweep waits for the budget.
+    pub first_sweep_seconds: f64,
+    /// How long a later sweep does.
+    pub later_sweeps_seconds: f64,
+    /// The age that the numbers reach: the interval, or a later sweep where that takes longer.
+    pub freshness_seconds: f64,
+    /// Whether it is known that it takes longer.
+    pub at_least: bool,
+}
+
+impl Report {
+    pub(super) fn offline(config: &Config) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            ok: true,
+            offline: true,
+            configuration: config.into(),
+            sources: Vec::new(),
+            limit: None,
+            forecast: None,
+            advice: Vec::new(),
+            requests_sent: 0,
+        }
+    }
+
+    pub(super) fn online(project: &Project, surveys: Vec<Survey>) -> Self {
+        let config = &project.config;
+        let status = project.budget.status();
+        let limit = Limit { of_key: status.limit, left_of_it: status.remaining, share: status.per_minute };
+        let requests_sent = surveys.iter().map(|survey| survey.sent).sum();
+        let named = !config.conversations.is_empty();
+        let sources: Vec<_> = surveys.into_iter().map(|survey| SourceReport::new(survey, named)).collect();
+        let mut report = Self {
+            ok: sources.iter().all(|source| source.state != State::Failed),
+            offline: false,
+            forecast: forecast::forecast(&sources, limit.share, config.interval),
+            sources,
+            limit: Some(limit),
+            requests_sent,
+            ..Self::offline(config)
+        };
+        report.advice = advice::advice(&report);
+        report
+    }
+
+    /// The sources that do not work, and why.
+    pub(super) fn failures(&self) -> impl Iterator<Item = String> {
+        let failed = self.sources.iter().filter(|source| source.state == State::Failed);
+        failed.filter_map(|failed| Some(format!("{}: {}", failed.source, failed.problem.as_ref()?.message)))
+    }
+}
+
+impl SourceReport {
+    fn new(survey: Survey, named: bool) -> Self {
+        let absent = survey.problem.as_ref().is_some_and(|problem| {
+            survey.source.api() == Api::Legacy && problem.class == Some(Reason::NotFound)
+        });
+        let state = match survey.problem {
+            None => State::Ok,
+            Some(_) if absent => State::Absent,
+            Some(_) => State::Failed,
+        };
+        Self {
+            source: survey.source.as_str(),
+            api: survey.source.api().as_str(),
+            state,
+            requests: forecast::requests(&survey, named),
+            problem: survey.problem,
+            workflows: survey.workflows,
+            conversations: survey.conversations,
+            sample: survey.sample,
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::new(error.reason(), error.to_string())
+    }
+}
+
+impl Problem {
+    fn new(class: Option<Reason>, message: String) -> Self {
+        Self { reason: class.map_or("stopped", Reason::as_str), class, message }
+    }
+
+    /// The budget waits for `pause`, since the key has nothing left or Kapso said so.
+    pub(super) fn paused(pause: Duration) -> Self {
+        let message =
+            format!("nothing or hardly anything is left of the key's limit for {}s", pause.as_secs());
+        Self::new(Some(Reason::RateLimited), message)
+    }
+}

@@ -1,0 +1,53 @@
+//! `kapso-exporter once`: one sweep of every source, and the metrics on stdout.
+
+mod progress;
+
+use std::io::{self, Write};
+
+use anyhow::{Context, ensure};
+use futures_util::future::join_all;
+
+use crate::{
+    sweep::{News, Outcome, Report},
+    wiring::{Project, Wiring},
+};
+
+/// Sweeps every source once and writes the metrics, complete or not.
+///
+/// # Errors
+/// If something was missing or it was interrupted, or the metrics cannot be written.
+pub async fn once(project: Project) -> anyhow::Result<()> {
+    let wiring = Wiring::new(project)?;
+    let sweeps = wiring.books.iter().map(|(source, book)| {
+        let tell = |source, news: News<'_>| match news {
+            News::Load(load) => wiring.exporter.load(&book.project, source, load),
+            News::Swept(report) => wiring.exporter.swept(&book.project, report),
+        };
+        wiring.sweeper(*source, book).once(tell)
+    });
+    let reports = progress::shown_while(join_all(sweeps), &wiring).await;
+    ensure!(!wiring.project.shutdown.is_cancelled(), "interrupted before the sweep was complete");
+    wiring.exposition.render()?;
+    write(&wiring.exposition.newest().plain).context("cannot write the metrics to stdout")?;
+    let missing: Vec<_> = reports.iter().filter_map(missing).collect();
+    ensure!(missing.is_empty(), "the sweep was incomplete: {}", missing.join("; "));
+    Ok(())
+}
+
+fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+/// What a sweep could not read, and why.
+fn missing(report: &Report) -> Option<String> {
+    let progress = &report.progress;
+    let error = progress.error.as_ref().filter(|_| report.outcome == Outcome::Incomplete)?;
+    let source = report.source;
+    let unread = progress.due.saturating_sub(progress.listed);
+    if unread == 0 {
+        return Some(format!("{source}: {error}"));
+    }
+    Some(format!("{source}: {unread} of {} conversations were not read: {error}", progress.due))
+}

@@ -1,0 +1,168 @@
+//! The parts of the exporter, put together: what serving, `once` and `check` have in common.
+
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context;
+use jiff::Timestamp;
+use prometheus::Registry;
+use tokio::{net::TcpListener, sync::Notify};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    execution::Api,
+    kapso::{self, Budget, Client, Http, Observer, Transport},
+    ledger::Ledger,
+    metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
+    simulator::{Scenario, Simulator},
+    source::{Conversations, Scope, Source},
+    sweep::Sweeper,
+};
+
+/// Starts the simulated Kapso on a free loopback port and points the configuration at it.
+///
+/// # Errors
+/// If no port can be bound.
+pub async fn embed_simulator(
+    config: &mut Config,
+    clock: &Clock,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let listener =
+        TcpListener::bind("127.0.0.1:0").await.context("cannot bind a port for the simulated Kapso")?;
+    let base = format!("http://{}", listener.local_addr()?);
+    config.platform_url = Url::parse(&format!("{base}/platform/v1"))?;
+    config.legacy_url = Url::parse(&format!("{base}/api/v1"))?;
+    let simulator = Simulator::new(Scenario::demo(1), clock.clone());
+    tokio::spawn(simulator.serve(listener, shutdown.clone()));
+    Ok(())
+}
+
+/// A project to watch: its configuration, and what all that ask with its key share.
+pub struct Project {
+    /// What to do.
+    pub config: Config,
+    /// Of the key.
+    pub budget: Arc<Budget>,
+    /// Our clock.
+    pub clock: Clock,
+    /// Ends everything.
+    pub shutdown: CancellationToken,
+}
+
+impl Project {
+    /// A project of which nothing was asked yet.
+    #[must_use]
+    pub fn new(config: Config, clock: Clock, shutdown: CancellationToken) -> Self {
+        let budget = Arc::new(Budget::new(config.requests_per_minute));
+        Self { config, budget, clock, shutdown }
+    }
+
+    /// The way to one of its APIs.
+    ///
+    /// # Errors
+    /// If the TLS backend cannot be set up.
+    pub fn http(&self, api: Api) -> anyhow::Result<Http> {
+        Http::new(self.config.base_url(api), self.config.key.clone())
+    }
+
+    /// A client of one of its APIs.
+    pub fn client(
+        &self,
+        api: Api,
+        observer: Arc<dyn Observer>,
+        transport: impl Transport + 'static,
+    ) -> Arc<Client> {
+        let settings = kapso::Settings {
+            api,
+            base: self.config.base_url(api).clone(),
+            timeout: self.config.timeout,
+            budget: self.budget.clone(),
+            clock: self.clock.clone(),
+            observer,
+            shutdown: self.shutdown.clone(),
+        };
+        Arc::new(Client::new(settings, transport))
+    }
+}
+
+/// A project with its ledgers and all that is published of it.
+pub struct Wiring {
+    /// What is watched.
+    pub project: Project,
+    /// The exporter's own metrics.
+    pub exporter: Arc<Exporter>,
+    /// What is published; not rendered yet.
+    pub exposition: Arc<Exposition>,
+    /// A ledger for each source.
+    pub books: Vec<(Source, Book)>,
+    /// Told of every request.
+    pub requested: Arc<Notify>,
+    /// When watching began, in our clock.
+    started: Timestamp,
+}
+
+impl Wiring {
+    /// Puts everything together and asks nothing.
+    ///
+    /// # Errors
+    /// If two metrics share a name, or the TLS backend cannot be set up.
+    pub fn new(project: Project) -> anyhow::Result<Self> {
+        let registry = Registry::new();
+        let exporter = Arc::new(Exporter::register(&registry)?);
+        let requested = Arc::new(Notify::new());
+        let mut books = Vec::new();
+        for &source in &project.config.sources {
+            exporter.announce(&project.config.project, source, project.config.interval);
+            let observer = RequestObserver {
+                exporter: exporter.clone(),
+                project: project.config.project.clone(),
+                changed: requested.clone(),
+            };
+            let transport = project.http(source.api())?;
+            let client = project.client(source.api(), Arc::new(observer), transport);
+            books.push((source, book(&project, client)));
+        }
+        let published = books.iter().map(|(_, book)| book.clone()).collect();
+        let exposition = Arc::new(Exposition::new(registry, exporter.clone(), published)?);
+        let started = project.clock.now();
+        Ok(Self { project, exporter, exposition, books, requested, started })
+    }
+
+    /// The loop of one source.
+    #[must_use]
+    pub fn sweeper(&self, source: Source, book: &Book) -> Sweeper {
+        let Project { config, budget, clock, shutdown } = &self.project;
+        let scope = Scope {
+            only: config.conversations.clone(),
+            max_age: config.ledger.conversation_max_age,
+            interval: config.interval,
+        };
+        Sweeper {
+            source,
+            walk: Conversations::new(
+                book.client.clone(),
+                book.ledger.clone(),
+                budget.clone(),
+                scope,
+                self.started,
+            ),
+            interval: config.interval,
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        }
+    }
+}
+
+fn book(project: &Project, client: Arc<Client>) -> Book {
+    let config = &project.config;
+    Book {
+        project: config.project.clone(),
+        ledger: Arc::new(Mutex::new(Ledger::new(config.ledger.clone()))),
+        client,
+        budget: project.budget.clone(),
+        limits: Limits::within(config.max_series / config.sources.len(), config.max_conversations),
+    }
+}
