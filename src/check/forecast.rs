@@ -7,14 +7,18 @@ use crate::execution::Api;
 
 /// Items of a page.
 const PAGE: u64 = 100;
+/// What a later sweep asks beside the open ones, however many conversations there are: recent activity, a page
+/// of the round over all of them, and two that are at rest.
+const LOOK_AROUND: u64 = 4;
 
 /// The requests of a sweep of this source: the workflows, the pages of the conversations unless these are
-/// `named`, and one for each conversation; in later sweeps for each one with open executions, of which the
-/// sample tells the share.
+/// `named`, and one for each conversation; in later sweeps the look around, and one for each conversation with
+/// open executions, of which the sample tells the share.
 pub(super) fn requests(survey: &Survey, named: bool) -> Option<Requests> {
     let conversations = survey.conversations?;
     let workflows = u64::from(survey.source.api() == Api::Platform);
     let pages = if named { 0 } else { conversations.count.div_ceil(PAGE).max(1) };
+    let look_around = if named { 0 } else { LOOK_AROUND };
     let due = match survey.sample {
         _ if named || conversations.count == 0 => Some(conversations.count),
         Some(sample) if sample.conversations > 0 => {
@@ -24,7 +28,7 @@ pub(super) fn requests(survey: &Survey, named: bool) -> Option<Requests> {
     };
     Some(Requests {
         first_sweep: workflows + pages + conversations.count,
-        later_sweeps: due.map(|due| workflows + pages + due),
+        later_sweeps: due.map(|due| workflows + look_around + due),
         at_least: !conversations.exact,
     })
 }
@@ -79,9 +83,9 @@ mod tests {
     #[test]
     fn later_sweeps_list_the_share_that_the_sample_shows() {
         let platform = survey(Source::Conversations, 250, true, Some((2, 5)));
-        assert_eq!(both(requests(&platform, false)), (1 + 3 + 250, Some(1 + 3 + 100)));
+        assert_eq!(both(requests(&platform, false)), (1 + 3 + 250, Some(1 + 4 + 100)));
         let legacy = survey(Source::Agents, 250, true, Some((0, 5)));
-        assert_eq!(both(requests(&legacy, false)), (3 + 250, Some(3)));
+        assert_eq!(both(requests(&legacy, false)), (3 + 250, Some(4)));
     }
 
     #[test]
@@ -96,6 +100,6 @@ mod tests {
         assert_eq!(both(requests(&platform, false)), (203, None));
         assert!(requests(&platform, false).unwrap().at_least);
         let empty = survey(Source::Conversations, 0, true, None);
-        assert_eq!(both(requests(&empty, false)), (2, Some(2)));
+        assert_eq!(both(requests(&empty, false)), (2, Some(5)));
     }
 }
