@@ -26,7 +26,7 @@ struct Case {
     limit: u32,
 }
 
-/// Executions live for some two hours, so that about `open` are open at any time.
+/// Executions live for some three hours, so that about `open` are open at any time.
 fn scenario(case: &Case) -> Scenario {
     let minutes = |from, to| Duration::from_mins(from)..Duration::from_mins(to);
     Scenario {
@@ -36,7 +36,7 @@ fn scenario(case: &Case) -> Scenario {
         workflows: (1..=20).map(|n| format!("Workflow {n}")).collect(),
         rate_limit: Some(case.limit),
         traffic: Traffic {
-            starts_per_minute: case.open as f64 / 120.0,
+            starts_per_minute: case.open as f64 / 170.0,
             dwell: minutes(15, 45),
             handoff_dwell: minutes(30, 90),
             ..Traffic::default()
@@ -81,7 +81,7 @@ async fn measure(case: Case) {
     let scrape = simulated.scrape();
     let (p50, count) = quantile(&scrape, 0.5);
     let (p95, _) = quantile(&scrape, 0.95);
-    let refused = scrape.sum("kapso_exporter_api_requests_total", &[("code", "429")]);
+    let refused = scrape.sum("kapso_exporter_api_requests_total", &[("code", "429")]) + 0.0;
     let open: f64 = ["running", "waiting", "handoff"]
         .iter()
         .map(|status| scrape.sum("kapso_executions", &[("status", status)]))
