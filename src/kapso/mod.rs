@@ -11,6 +11,8 @@ mod legacy;
 mod paging;
 mod platform;
 mod skew;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod wire;
 
