@@ -17,6 +17,7 @@
 mod conversation;
 mod current;
 mod entry;
+mod histogram;
 mod listing;
 #[cfg(test)]
 mod tests;
@@ -30,8 +31,9 @@ use self::entry::{Entry, Judge};
 pub use self::{
     conversation::Record,
     current::{AtStep, ByStatus, Current, OpenInConversation},
+    histogram::{Buckets, Histogram},
     listing::Listing,
-    totals::{Buckets, Event, Histogram, Totals},
+    totals::{Event, Totals},
 };
 use crate::execution::{
     Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow, Page, Workflow, WorkflowId,

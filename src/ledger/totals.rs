@@ -1,9 +1,10 @@
 //! What was counted: the totals of events, per workflow. They only ever grow.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::histogram::{Buckets, Histogram};
 use crate::execution::{HandoffReason, HandoffSource, Status, seconds_between};
 
 /// Something that happened to an execution, found once.
@@ -31,134 +32,6 @@ pub enum Event {
         /// Seconds from start to end.
         duration: Option<f64>,
     },
-}
-
-/// A histogram with fixed upper bounds, in seconds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Histogram {
-    bounds: Arc<[f64]>,
-    counts: Box<[u64]>,
-    sum: f64,
-}
-
-impl Histogram {
-    /// An empty histogram; `bounds` ascend and leave out infinity.
-    #[must_use]
-    pub fn new(bounds: &Arc<[f64]>) -> Self {
-        Self { bounds: bounds.clone(), counts: vec![0; bounds.len() + 1].into(), sum: 0.0 }
-    }
-
-    /// Takes a value in.
-    pub fn observe(&mut self, seconds: f64) {
-        let bucket = self.bounds.partition_point(|&bound| bound < seconds);
-        self.counts[bucket] += 1;
-        self.sum += seconds;
-    }
-
-    /// Adds another histogram with the same bounds.
-    pub fn merge(&mut self, other: &Self) {
-        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
-            *mine += theirs;
-        }
-        self.sum += other.sum;
-    }
-
-    /// How many values it took in.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.counts.iter().sum()
-    }
-
-    /// Their sum.
-    #[must_use]
-    pub fn sum(&self) -> f64 {
-        self.sum
-    }
-
-    /// Upper bound and cumulative count of each finite bucket.
-    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
-        self.bounds.iter().zip(&self.counts).scan(0, |sum, (&bound, count)| {
-            *sum += count;
-            Some((bound, *sum))
-        })
-    }
-}
-
-/// Upper bounds of the histograms, in seconds.
-#[derive(Debug, Clone)]
-pub struct Buckets {
-    /// Durations, and times to handoff: seconds to days.
-    pub duration: Arc<[f64]>,
-    /// Idle times of open executions. Kapso retries running ones at 300 s, so there is a bound above it.
-    pub idle: Arc<[f64]>,
-    /// Detection delays.
-    pub delay: Arc<[f64]>,
-}
-
-impl Default for Buckets {
-    fn default() -> Self {
-        const MIN: f64 = 60.0;
-        const HOUR: f64 = 3600.0;
-        const DAY: f64 = 86400.0;
-        Self {
-            duration: [
-                1.0,
-                5.0,
-                10.0,
-                30.0,
-                MIN,
-                2.0 * MIN,
-                5.0 * MIN,
-                10.0 * MIN,
-                30.0 * MIN,
-                HOUR,
-                2.0 * HOUR,
-                4.0 * HOUR,
-                12.0 * HOUR,
-                DAY,
-                3.0 * DAY,
-                7.0 * DAY,
-            ]
-            .into(),
-            idle: [
-                30.0,
-                MIN,
-                2.0 * MIN,
-                5.0 * MIN,
-                6.0 * MIN,
-                10.0 * MIN,
-                30.0 * MIN,
-                HOUR,
-                2.0 * HOUR,
-                4.0 * HOUR,
-                12.0 * HOUR,
-                DAY,
-                3.0 * DAY,
-                7.0 * DAY,
-            ]
-            .into(),
-            delay: [
-                1.0,
-                2.5,
-                5.0,
-                10.0,
-                15.0,
-                30.0,
-                MIN,
-                2.0 * MIN,
-                3.0 * MIN,
-                5.0 * MIN,
-                7.0 * MIN,
-                10.0 * MIN,
-                15.0 * MIN,
-                30.0 * MIN,
-                HOUR,
-                2.0 * HOUR,
-                4.0 * HOUR,
-            ]
-            .into(),
-        }
-    }
 }
 
 /// The totals of one workflow since watching began.
@@ -238,28 +111,5 @@ impl Totals {
 fn observe(histogram: &mut Histogram, seconds: Option<f64>) {
     if let Some(seconds) = seconds {
         histogram.observe(seconds);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_on_a_bound_belongs_below_it() {
-        let mut histogram = Histogram::new(&[1.0, 5.0].into());
-        for seconds in [0.0, 1.0, 1.1, 5.0, 9.0] {
-            histogram.observe(seconds);
-        }
-        assert_eq!(histogram.cumulative().collect::<Vec<_>>(), [(1.0, 2), (5.0, 4)]);
-        assert_eq!((histogram.count(), histogram.sum()), (5, 16.1));
-    }
-
-    #[test]
-    fn bounds_ascend() {
-        let Buckets { duration, idle, delay } = Buckets::default();
-        for bounds in [duration, idle, delay] {
-            assert!(bounds.is_sorted_by(|a, b| a < b), "{bounds:?}");
-        }
     }
 }

@@ -13,18 +13,23 @@ use kapso_exporter::simulator::{Api, DEFAULT_KEY, Scenario};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::{Kapso, differences, wait_for, watch};
+use crate::support::{Exporter, Kapso, differences, wait_for, watch};
 
 const EVERY_SECOND: &str = "--scrape.interval=1s";
+
+/// Waits until so many sweeps were incomplete.
+async fn incomplete_sweeps(exporter: &Exporter, count: f64) {
+    wait_for("incomplete sweeps", async || {
+        exporter.scrape().await.sum("kapso_exporter_sweeps_total", &[("result", "incomplete")]) >= count
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn a_refused_key_is_said_once_and_the_loop_goes_on() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
     let exporter = kapso.watched_with_key("wrong-key", &[EVERY_SECOND]).await;
-    wait_for("three sweeps", async || {
-        exporter.scrape().await.sum("kapso_exporter_sweeps_total", &[("result", "incomplete")]) >= 3.0
-    })
-    .await;
+    incomplete_sweeps(&exporter, 3.0).await;
     let scrape = exporter.scrape().await;
     assert_eq!(scrape.value("kapso_up", &[("api", "platform")]), Some(0.0));
     assert!(scrape.sum("kapso_exporter_errors_total", &[("reason", "unauthorized")]) >= 3.0);
@@ -43,10 +48,7 @@ async fn a_refused_key_is_said_once_and_the_loop_goes_on() {
 async fn a_refused_key_costs_one_request_a_sweep() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
     let exporter = kapso.watched_with_key("wrong-key", &[EVERY_SECOND]).await;
-    wait_for("three sweeps", async || {
-        exporter.scrape().await.sum("kapso_exporter_sweeps_total", &[("result", "incomplete")]) >= 3.0
-    })
-    .await;
+    incomplete_sweeps(&exporter, 3.0).await;
     let scrape = exporter.scrape().await;
     let sweeps = scrape.sum("kapso_exporter_sweeps_total", &[]);
     let requests = scrape.sum("kapso_exporter_api_requests_total", &[]);
@@ -60,10 +62,7 @@ async fn an_api_that_is_down_at_the_start_is_found_when_it_comes() {
     drop(listener);
     let exporter = watch(port, DEFAULT_KEY, &[EVERY_SECOND]).await;
     assert_eq!(exporter.get("/-/healthy").await, (200, "healthy\n".into()));
-    wait_for("a failed sweep", async || {
-        exporter.scrape().await.sum("kapso_exporter_sweeps_total", &[("result", "incomplete")]) >= 1.0
-    })
-    .await;
+    incomplete_sweeps(&exporter, 1.0).await;
     let scrape = exporter.scrape().await;
     assert_eq!(scrape.value("kapso_up", &[("api", "platform")]), Some(0.0));
     assert!(scrape.sum("kapso_exporter_errors_total", &[("reason", "connection")]) >= 1.0);
@@ -91,10 +90,7 @@ async fn a_wrong_url_is_said_once() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
     let base = format!("{}/nowhere", kapso.platform_url());
     let exporter = kapso.watched(&[EVERY_SECOND, "--kapso.platform-url", &base]).await;
-    wait_for("two sweeps", async || {
-        exporter.scrape().await.sum("kapso_exporter_sweeps_total", &[("result", "incomplete")]) >= 2.0
-    })
-    .await;
+    incomplete_sweeps(&exporter, 2.0).await;
     assert_eq!(exporter.log().matches("there is no such API: check --kapso.platform-url").count(), 1);
 }
 
