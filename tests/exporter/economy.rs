@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use kapso_exporter::simulator::{Api, RequestRecord, Scenario};
+use kapso_exporter::{
+    simulator::{Api, RequestRecord, Scenario, Traffic},
+    source::Source,
+};
 
-use crate::support::{Exporter, Kapso, wait_for};
+use crate::support::{Exporter, Kapso, Setup, Simulated, wait_for};
 
 const EVERY_SECOND: &str = "--scrape.interval=1s";
 
@@ -92,4 +95,66 @@ async fn a_budget_above_the_limit_is_said() {
     let log = exporter.log();
     assert!(log.contains("--scrape.requests-per-minute is above the limit"), "{log}");
     assert!(log.contains("limit=60 budget=61"), "{log}");
+}
+
+/// The Platform API, a minute from sweep to sweep, on half of the limit that it reports.
+fn unhurried() -> Setup {
+    Setup {
+        sources: vec![Source::Conversations],
+        interval: Duration::from_mins(1),
+        timeout: Duration::from_secs(10),
+        requests_per_minute: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_sweep_costs_five_requests_however_many_conversations_there_are() {
+    for conversations in [10, 2_000] {
+        let simulated =
+            Simulated::start(Scenario { conversations, ..Scenario::quiet(1) }, &unhurried()).await;
+        tokio::time::sleep(Duration::from_hours(3)).await;
+        let before = simulated.simulator.requests().len();
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        let a_sweep = (simulated.simulator.requests().len() - before).div_ceil(60);
+        assert!((3..=5).contains(&a_sweep), "{a_sweep} requests a sweep for {conversations} conversations");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bot_is_never_refused_while_it_keeps_to_its_half() {
+    let busy = Traffic { starts_per_minute: 20.0, ..Traffic::default() };
+    let scenario =
+        Scenario { conversations: 500, rate_limit: Some(100), traffic: busy, ..Scenario::quiet(1) };
+    let simulated = Simulated::start(scenario, &unhurried()).await;
+    let mut refused = 0;
+    for _ in 0..60 {
+        // Half of the key's limit, all at once.
+        for _ in 0..50 {
+            refused += usize::from(simulated.get("/workflows").await == 429);
+        }
+        tokio::time::sleep(Duration::from_mins(1)).await;
+    }
+    let scrape = simulated.scrape();
+    assert_eq!(refused, 0);
+    assert_eq!(scrape.sum("kapso_exporter_errors_total", &[("reason", "rate_limited")]), 0.0);
+    assert!(scrape.sum("kapso_executions_started_total", &[]) > 500.0, "and the exporter has its share");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_greedy_neighbour_slows_the_exporter_down_and_does_not_stop_it() {
+    let busy = Traffic { starts_per_minute: 5.0, ..Traffic::default() };
+    let scenario =
+        Scenario { conversations: 100, rate_limit: Some(100), traffic: busy, ..Scenario::quiet(1) };
+    let simulated = Simulated::start(scenario, &unhurried()).await;
+    for _ in 0..120 {
+        for _ in 0..40 {
+            simulated.get("/workflows").await;
+        }
+        tokio::time::sleep(Duration::from_secs(30)).await;
+    }
+    let scrape = simulated.scrape();
+    let own = scrape.sum("kapso_exporter_api_requests_total", &[("code", "200")]);
+    let refused = scrape.sum("kapso_exporter_api_requests_total", &[("code", "429")]);
+    assert!(own > 300.0, "{own} requests of its own in an hour");
+    assert!(refused < own / 20.0, "{refused} of them refused");
 }

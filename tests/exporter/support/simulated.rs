@@ -95,6 +95,12 @@ impl Simulated {
         Self { simulator, metrics, _running: shutdown.drop_guard() }
     }
 
+    /// Asks the Platform API for something with the same key, as the production bot would; the status.
+    pub async fn get(&self, path: &str) -> u16 {
+        let url = Url::parse(&format!("http://kapso.invalid/platform/v1{path}")).unwrap();
+        InProcess(self.simulator.router()).get(&url).await.unwrap().status.as_u16()
+    }
+
     /// What it would publish now.
     pub fn scrape(&self) -> Exposition {
         self.metrics.render().unwrap();
