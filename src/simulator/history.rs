@@ -77,7 +77,7 @@ impl World {
         now: Timestamp,
     ) {
         let api = self.workflows[workflow].api;
-        let mut plan = life::plan(&mut self.rng, &self.traffic, api, wish, true);
+        let mut plan = life::plan(&mut self.rng, &self.traffic, api, wish);
         let end = plan.last().map_or(wish, |last| last.at);
         let overrun = Duration::try_from(end.duration_since(now)).unwrap_or_default();
         for step in &mut plan {

@@ -11,6 +11,9 @@ use super::{
     scenario::Traffic,
 };
 
+/// A handoff that nobody cares for lasts so many times as long as the longest other one.
+const FORGOTTEN: u32 = 10;
+
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Move {
@@ -37,13 +40,13 @@ pub fn first_status(api: Api) -> &'static str {
     }
 }
 
-/// A whole life that starts at `start`. With `finish` it comes to an end for certain; without, a legacy handoff
-/// may stay open for good.
-pub fn plan(rng: &mut Rng, traffic: &Traffic, api: Api, start: Timestamp, finish: bool) -> Vec<Step> {
+/// A whole life that starts at `start`. It comes to an end for certain, so that a world that plays for days does
+/// not fill up with open executions.
+pub fn plan(rng: &mut Rng, traffic: &Traffic, api: Api, start: Timestamp) -> Vec<Step> {
     let mut life = Life { rng, traffic, at: start, in_handoff: false, steps: Vec::new() };
     match api {
         Api::Platform => life.platform(),
-        Api::Legacy => life.legacy(finish),
+        Api::Legacy => life.legacy(),
     }
     life.steps
 }
@@ -80,7 +83,7 @@ impl Life<'_> {
         }
     }
 
-    fn legacy(&mut self, finish: bool) {
+    fn legacy(&mut self) {
         self.to("running");
         self.pauses("paused");
         if self.rng.f64() >= self.traffic.handoff_ratio {
@@ -92,9 +95,12 @@ impl Life<'_> {
                 self.to("running");
                 self.to("ended");
             }
-            2..5 => self.step(Move::EndHandoff),
-            _ if finish => self.step(Move::EndHandoff),
-            _ => {}
+            2..9 => self.step(Move::EndHandoff),
+            // Somebody forgot about it.
+            _ => {
+                self.at = later(self.at, self.traffic.handoff_dwell.end * FORGOTTEN);
+                self.step(Move::EndHandoff);
+            }
         }
     }
 
@@ -139,7 +145,7 @@ mod tests {
         let mut rng = Rng::with_seed(3);
         for turn in 0..500 {
             let api = if turn % 2 == 0 { Api::Platform } else { Api::Legacy };
-            let steps = transitions(&plan(&mut rng, &traffic, api, Timestamp::UNIX_EPOCH, false));
+            let steps = transitions(&plan(&mut rng, &traffic, api, Timestamp::UNIX_EPOCH));
             let mut before = Step { at: Timestamp::UNIX_EPOCH, what: Move::To("running") };
             for step in steps {
                 let handoff = before.what == Move::To("handoff");
@@ -153,18 +159,16 @@ mod tests {
     }
 
     #[test]
-    fn most_legacy_handoffs_of_the_traffic_stay_open_and_some_end_as_handoffs() {
+    fn most_legacy_handoffs_end_as_handoffs_and_some_are_resumed() {
         let traffic = Traffic { handoff_ratio: 1.0, ..Traffic::default() };
         let mut rng = Rng::with_seed(4);
         let mut last = Vec::new();
         for _ in 0..400 {
-            last.extend(
-                plan(&mut rng, &traffic, Api::Legacy, Timestamp::UNIX_EPOCH, false).last().map(|s| s.what),
-            );
+            last.extend(plan(&mut rng, &traffic, Api::Legacy, Timestamp::UNIX_EPOCH).last().map(|s| s.what));
         }
         let count = |what| last.iter().filter(|&&step| step == what).count();
-        assert!(count(Move::To("handoff")) > 160);
-        assert!(count(Move::EndHandoff) > 80);
+        assert!(count(Move::EndHandoff) > 280);
         assert!(count(Move::To("ended")) > 40);
+        assert_eq!(count(Move::EndHandoff) + count(Move::To("ended")), 400, "every life has an end");
     }
 }

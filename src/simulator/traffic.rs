@@ -67,7 +67,7 @@ impl World {
             return;
         }
         let api = self.workflows[workflow].api;
-        let plan = life::plan(&mut self.rng, &self.traffic, api, at, false);
+        let plan = life::plan(&mut self.rng, &self.traffic, api, at);
         self.start(workflow, conversation, at, plan);
     }
 
