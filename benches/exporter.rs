@@ -9,12 +9,12 @@ use std::{
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kapso_exporter::{
     clock::Clock,
     execution::{Api, Execution, Page, Status, Workflow},
     kapso::{self, Answer, Budget, Client, Transport},
-    ledger::{Buckets, Ledger, Settings},
+    ledger::{Ledger, Settings},
     metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
 };
 use prometheus::Registry;
@@ -43,11 +43,7 @@ fn execution(number: usize, workflows: usize) -> Execution {
 }
 
 fn ledger() -> Ledger {
-    let mut ledger = Ledger::new(Settings {
-        lookback: SignedDuration::from_hours(24),
-        conversation_max_age: SignedDuration::from_hours(24 * 7),
-        buckets: Buckets::default(),
-    });
+    let mut ledger = Ledger::new(Settings::default());
     ledger.watch_from(at(0));
     ledger
 }

@@ -98,7 +98,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Every status, in the order of its label value.
+    /// Every status, in the order of its label value and of the variants: `status as usize` is its place.
     pub const ALL: [Self; 6] =
         [Self::Ended, Self::Failed, Self::Handoff, Self::Running, Self::Unknown, Self::Waiting];
     /// The open statuses, in the order of their label values.
@@ -240,8 +240,8 @@ impl Execution {
     }
 
     /// Start to end in seconds, never negative. `None` unless it is finished and both times are known.
-    #[must_use]
-    pub fn duration(&self) -> Option<f64> {
+    #[cfg(test)]
+    pub(crate) fn duration(&self) -> Option<f64> {
         Some(seconds_between(self.started_at?, self.ended_at?))
     }
 }
@@ -258,7 +258,7 @@ pub enum ConversationStatus {
 }
 
 impl ConversationStatus {
-    /// Every status, in the order of its label value.
+    /// Every status, in the order of its label value and of the variants: `status as usize` is its place.
     pub const ALL: [Self; 3] = [Self::Active, Self::Ended, Self::Unknown];
 
     /// The label value.
@@ -308,4 +308,15 @@ pub fn seconds_between(earlier: Timestamp, later: Timestamp) -> f64 {
 #[allow(clippy::cast_precision_loss, reason = "microseconds since 1970 fit 53 bits until the year 2255")]
 pub fn unix_seconds(at: Timestamp) -> f64 {
     at.as_microsecond() as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_its_place() {
+        assert!(Status::ALL.iter().enumerate().all(|(place, &status)| status as usize == place));
+        assert!(ConversationStatus::ALL.iter().enumerate().all(|(place, &status)| status as usize == place));
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
     cli::Web,
     metrics::Exposition,
     source::Source,
-    sweep,
+    sweep::News,
     web::{self, App, Status},
     wiring::{Project, Wiring},
 };
@@ -59,7 +59,7 @@ pub async fn serve(project: Project, web: Web) -> anyhow::Result<()> {
 struct Serving {
     wiring: Wiring,
     status: Arc<Status>,
-    news: News,
+    changes: Changes,
 }
 
 impl Serving {
@@ -70,8 +70,8 @@ impl Serving {
             status.announce(&book.project, *source);
         }
         wiring.exposition.render()?;
-        let news = News { swept: Arc::default(), requested: wiring.requested.clone() };
-        Ok(Self { wiring, status, news })
+        let changes = Changes { swept: Arc::default(), requested: wiring.requested.clone() };
+        Ok(Self { wiring, status, changes })
     }
 
     fn app(&self, telemetry_path: String) -> App {
@@ -91,21 +91,20 @@ impl Serving {
         }
         let Project { config, shutdown, .. } = &self.wiring.project;
         let (exposition, status) = (self.wiring.exposition.clone(), self.status.clone());
-        tasks.spawn(render_loop(exposition, status, self.news.clone(), shutdown.clone()));
+        tasks.spawn(render_loop(exposition, status, self.changes.clone(), shutdown.clone()));
         tasks.spawn(grace_period(self.status.clone(), config.interval, shutdown.clone()));
     }
 
     /// What is done with a loop's news.
-    fn tell(&self) -> impl FnMut(Source, sweep::News<'_>) + Send + 'static {
+    fn tell(&self) -> impl FnMut(Source, News<'_>) + Send + 'static {
         let exporter = self.wiring.exporter.clone();
-        let (status, news) = (self.status.clone(), self.news.swept.clone());
+        let (status, swept) = (self.status.clone(), self.changes.swept.clone());
         let project = self.wiring.project.config.project.clone();
-        move |source, told| match told {
-            sweep::News::Load(load) => exporter.load(&project, source, load),
-            sweep::News::Swept(report) => {
-                exporter.swept(&project, report);
+        move |source, news| {
+            exporter.hear(&project, source, &news);
+            if let News::Swept(report) = news {
                 status.swept(&project, report);
-                news.notify_one();
+                swept.notify_one();
             }
         }
     }
@@ -116,11 +115,11 @@ impl Serving {
 async fn render_loop(
     exposition: Arc<Exposition>,
     status: Arc<Status>,
-    news: News,
+    changes: Changes,
     shutdown: CancellationToken,
 ) {
     let mut pace = RENDER_PACE;
-    while shutdown.run_until_cancelled(news.wait(pace)).await.is_some() {
+    while shutdown.run_until_cancelled(changes.wait(pace)).await.is_some() {
         let all_swept = status.all_swept();
         let (exposition, begun) = (exposition.clone(), Instant::now());
         match tokio::task::spawn_blocking(move || exposition.render()).await {
@@ -133,17 +132,17 @@ async fn render_loop(
     }
 }
 
-/// What there is to render anew.
+/// Why to render anew.
 #[derive(Clone)]
-struct News {
+struct Changes {
     /// A sweep was done.
     swept: Arc<Notify>,
     /// A request was made.
     requested: Arc<Notify>,
 }
 
-impl News {
-    /// Waits for news: for the end of a sweep no time at all, for requests until `pace` has passed too.
+impl Changes {
+    /// Waits for one: for the end of a sweep no time at all, for requests until `pace` has passed too.
     async fn wait(&self, pace: Duration) {
         let requested = async { tokio::join!(self.requested.notified(), sleep(pace)) };
         tokio::select! {

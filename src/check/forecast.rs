@@ -3,13 +3,7 @@
 use std::time::Duration;
 
 use super::{Forecast, Requests, SourceReport, survey::Survey};
-use crate::execution::Api;
-
-/// Items of a page.
-const PAGE: u64 = 100;
-/// What a later sweep asks beside the open ones, however many conversations there are: recent activity, a page
-/// of the round over all of them, and two that are at rest.
-const LOOK_AROUND: u64 = 4;
+use crate::{execution::Api, kapso::PAGE_SIZE, source::plan::LOOK_AROUND};
 
 /// The requests of a sweep of this source: the workflows, the pages of the conversations unless these are
 /// `named`, and one for each conversation; in later sweeps the look around, and one for each conversation with
@@ -17,8 +11,8 @@ const LOOK_AROUND: u64 = 4;
 pub(super) fn requests(survey: &Survey, named: bool) -> Option<Requests> {
     let conversations = survey.conversations?;
     let workflows = u64::from(survey.source.api() == Api::Platform);
-    let pages = if named { 0 } else { conversations.count.div_ceil(PAGE).max(1) };
-    let look_around = if named { 0 } else { LOOK_AROUND };
+    let pages = if named { 0 } else { conversations.count.div_ceil(PAGE_SIZE.into()).max(1) };
+    let look_around = if named { 0 } else { LOOK_AROUND as u64 };
     let due = match survey.sample {
         _ if named || conversations.count == 0 => Some(conversations.count),
         Some(sample) if sample.conversations > 0 => {

@@ -24,7 +24,7 @@ pub use self::{
     budget::{ASSUMED_LIMIT, Budget, BudgetStatus},
     client::{Client, Observer, Settings},
     error::{Error, Reason},
-    paging::{Pager, Place},
+    paging::{PAGE_SIZE, Pager, Place},
     transport::{Answer, Http, Transport},
 };
 use crate::execution::{Api, Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow};

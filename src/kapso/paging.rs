@@ -14,7 +14,7 @@ use super::{
 use crate::execution::Page;
 
 /// The largest page that both APIs give.
-const PAGE_SIZE: &str = "100";
+pub const PAGE_SIZE: u32 = 100;
 
 /// A list that can be asked for.
 pub(super) struct List<T> {
@@ -131,15 +131,15 @@ impl<'a, T: Send> Pager<'a, T> {
     fn query(&self, place: &Place) -> Vec<(&'static str, String)> {
         let mut query = self.list.query.clone();
         match (place, self.list.style) {
-            (Place::Start, Style::Cursor) => query.push(("limit", PAGE_SIZE.into())),
+            (Place::Start, Style::Cursor) => query.push(("limit", PAGE_SIZE.to_string())),
             (Place::After(cursor), _) => {
-                query.extend([("limit", PAGE_SIZE.into()), ("after", cursor.clone())]);
+                query.extend([("limit", PAGE_SIZE.to_string()), ("after", cursor.clone())]);
             }
             (Place::Start, Style::Number) => {
-                query.extend([("page", "1".into()), ("per_page", PAGE_SIZE.into())]);
+                query.extend([("page", "1".into()), ("per_page", PAGE_SIZE.to_string())]);
             }
             (Place::Page(page), _) => {
-                query.extend([("page", page.to_string()), ("per_page", PAGE_SIZE.into())]);
+                query.extend([("page", page.to_string()), ("per_page", PAGE_SIZE.to_string())]);
             }
         }
         query

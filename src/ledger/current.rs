@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Histogram, Ledger, entry::Entry};
-use crate::execution::{ConversationStatus, Status, Step, seconds_between};
+use crate::execution::{Status, Step, seconds_between};
 
 /// The executions of one workflow that are in one status.
 #[derive(Debug, Clone)]
@@ -116,8 +116,7 @@ impl Ledger {
     fn conversations_by_status(&self, now: Timestamp) -> [u64; 3] {
         let mut counts = [0; 3];
         for record in self.records.iter().filter(|r| r.is_watched(now, self.settings.conversation_max_age)) {
-            let place = ConversationStatus::ALL.iter().position(|&status| status == record.status);
-            counts[place.unwrap_or(counts.len() - 1)] += 1;
+            counts[record.status as usize] += 1;
         }
         counts
     }
@@ -125,8 +124,7 @@ impl Ledger {
 
 impl Current {
     fn add(&mut self, entry: &Entry, now: Timestamp) {
-        let place = Status::ALL.iter().position(|&status| status == entry.status).unwrap_or_default();
-        let sum = &mut self.workflows[entry.workflow][place];
+        let sum = &mut self.workflows[entry.workflow][entry.status as usize];
         sum.count += 1;
         if !entry.is_open() {
             return;

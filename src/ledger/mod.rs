@@ -53,6 +53,17 @@ pub struct Settings {
     pub buckets: Buckets,
 }
 
+impl Default for Settings {
+    /// What the flags say unless they are given.
+    fn default() -> Self {
+        Self {
+            lookback: SignedDuration::from_hours(24),
+            conversation_max_age: SignedDuration::from_hours(24 * 7),
+            buckets: Buckets::default(),
+        }
+    }
+}
+
 /// The account of one workflow.
 #[derive(Debug)]
 pub struct Account {

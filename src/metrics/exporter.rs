@@ -17,7 +17,7 @@ use crate::{
     execution::{Api, unix_seconds},
     kapso::{BudgetStatus, Endpoint, Observer, Reason},
     source::{Load, Source},
-    sweep::{Outcome, Report},
+    sweep::{News, Outcome, Report},
 };
 
 /// The exporter's own metrics, for one process.
@@ -149,9 +149,16 @@ impl Exporter {
         }
     }
 
-    /// Takes note of a source's load.
+    /// Takes note of what a source's loop tells.
+    pub fn hear(&self, project: &str, source: Source, news: &News<'_>) {
+        match news {
+            News::Load(load) => self.load(project, source, load),
+            News::Swept(report) => self.swept(project, report),
+        }
+    }
+
     #[allow(clippy::cast_precision_loss, reason = "a count of conversations in memory")]
-    pub fn load(&self, project: &str, source: Source, load: &Load) {
+    fn load(&self, project: &str, source: Source, load: &Load) {
         let labels = [project, source.api().as_str(), source.as_str()];
         self.due.with_label_values(&labels).set(load.due as f64);
         self.lateness.with_label_values(&labels).set(load.lateness);
@@ -162,8 +169,7 @@ impl Exporter {
         }
     }
 
-    /// Takes note of a sweep.
-    pub fn swept(&self, project: &str, report: &Report) {
+    fn swept(&self, project: &str, report: &Report) {
         let api = report.source.api();
         let labels = [project, api.as_str(), report.source.as_str()];
         self.sweep_duration.with_label_values(&labels).set(report.duration.as_secs_f64());

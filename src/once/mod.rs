@@ -19,10 +19,7 @@ use crate::{
 pub async fn once(project: Project) -> anyhow::Result<()> {
     let wiring = Wiring::new(project)?;
     let sweeps = wiring.books.iter().map(|(source, book)| {
-        let tell = |source, news: News<'_>| match news {
-            News::Load(load) => wiring.exporter.load(&book.project, source, load),
-            News::Swept(report) => wiring.exporter.swept(&book.project, report),
-        };
+        let tell = |source, news: News<'_>| wiring.exporter.hear(&book.project, source, &news);
         wiring.sweeper(*source, book).once(tell)
     });
     let reports = progress::shown_while(join_all(sweeps), &wiring).await;

@@ -26,6 +26,9 @@ const SETTLING: SignedDuration = SignedDuration::from_mins(2);
 const RECHECK: SignedDuration = SignedDuration::from_hours(1);
 /// Conversations at rest that are listed again in a beat.
 const AT_REST_PER_BEAT: usize = 2;
+/// Requests of a sweep beside the workflows and the urgent ones: recent activity, a page of the round over all
+/// conversations, and those at rest.
+pub const LOOK_AROUND: usize = 2 + AT_REST_PER_BEAT;
 /// While both wait, one request in so many is for the inventory.
 const INVENTORY_TURN: usize = 5;
 /// Moved activity is this much more urgent than an open execution with recent events.
@@ -193,7 +196,7 @@ mod tests {
     use super::*;
     use crate::{
         execution::{Conversation, ConversationStatus, Execution, Page, Status},
-        ledger::{Buckets, Ledger, Settings},
+        ledger::{Ledger, Settings},
     };
 
     const MINUTE: i64 = 60;
@@ -214,11 +217,7 @@ mod tests {
 
     /// A ledger of conversations (id, last activity, listed, last event of an open execution), in seconds.
     fn ledger(conversations: &[(&str, i64, Option<i64>, Option<i64>)]) -> Ledger {
-        let mut ledger = Ledger::new(Settings {
-            lookback: SignedDuration::from_hours(24),
-            conversation_max_age: rules().max_age,
-            buckets: Buckets::default(),
-        });
+        let mut ledger = Ledger::new(Settings::default());
         for &(id, active, listed, event) in conversations {
             let status = ConversationStatus::Active;
             let items = vec![Conversation { id: id.into(), status, last_active_at: Some(at(active)) }];

@@ -39,9 +39,9 @@ impl Kapso {
 
     /// The same, within the budget that it finds by itself.
     pub async fn watched_within_default_budget(&self, args: &[&str]) -> Exporter {
-        let legacy = format!("http://127.0.0.1:{}/api/v1", self.port);
-        let urls = ["--kapso.platform-url", &self.platform_url(), "--kapso.legacy-url", &legacy];
-        Exporter::start(&[&urls, args].concat(), &[("KAPSO_API_KEY", DEFAULT_KEY)]).await
+        let urls = self.flags();
+        let args = [&[urls[0].as_str(), &urls[1]], args].concat();
+        Exporter::start(&args, &[("KAPSO_API_KEY", DEFAULT_KEY)]).await
     }
 
     /// Base URL of its Platform API.
@@ -74,10 +74,7 @@ impl Kapso {
 
     /// The flags that point an exporter at it.
     pub fn flags(&self) -> [String; 2] {
-        [
-            format!("--kapso.platform-url={}", self.platform_url()),
-            format!("--kapso.legacy-url=http://127.0.0.1:{}/api/v1", self.port),
-        ]
+        flags(self.port)
     }
 
     /// The same as [`watched`](Self::watched), with another key.
@@ -86,26 +83,28 @@ impl Kapso {
     }
 }
 
+/// The flags that point an exporter at whatever is on this port.
+fn flags(port: u16) -> [String; 2] {
+    [
+        format!("--kapso.platform-url=http://127.0.0.1:{port}/platform/v1"),
+        format!("--kapso.legacy-url=http://127.0.0.1:{port}/api/v1"),
+    ]
+}
+
 /// Runs a subcommand against whatever is on this port to its end.
 pub async fn run_against(port: u16, key: &str, command: &str, args: &[&str]) -> Finished {
-    let platform = format!("--kapso.platform-url=http://127.0.0.1:{port}/platform/v1");
-    let legacy = format!("--kapso.legacy-url=http://127.0.0.1:{port}/api/v1");
-    run_to_end(&[&[command, &platform, &legacy], args].concat(), &[("KAPSO_API_KEY", key)]).await
+    let [platform, legacy] = &flags(port);
+    run_to_end(&[&[command, platform, legacy], args].concat(), &[("KAPSO_API_KEY", key)]).await
 }
 
 /// Starts an exporter that watches whatever is on this port. These flags win over the usual ones.
 pub async fn watch(port: u16, key: &str, args: &[&str]) -> Exporter {
-    let platform = format!("http://127.0.0.1:{port}/platform/v1");
-    let legacy = format!("http://127.0.0.1:{port}/api/v1");
-    let mut all = Vec::new();
-    for (flag, value) in [
-        ("--kapso.platform-url", platform.as_str()),
-        ("--kapso.legacy-url", &legacy),
-        ("--scrape.requests-per-minute", "100000"),
-    ] {
-        if !args.iter().any(|arg| arg.starts_with(flag)) {
-            all.extend([flag, value]);
-        }
-    }
+    let [platform, legacy] = &flags(port);
+    let given = |usual: &&str| {
+        let flag = usual.split('=').next().unwrap();
+        args.iter().any(|arg| arg.starts_with(flag))
+    };
+    let mut all = vec![platform.as_str(), legacy, "--scrape.requests-per-minute=100000"];
+    all.retain(|usual| !given(usual));
     Exporter::start(&[&all, args].concat(), &[("KAPSO_API_KEY", key)]).await
 }

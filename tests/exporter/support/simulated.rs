@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
     clock::Clock,
     kapso::{self, Answer, Budget, Client, Transport},
-    ledger::{Buckets, Ledger, Settings},
+    ledger::{Ledger, Settings},
     metrics::{Book, Exporter, Exposition as Metrics, Limits, RequestObserver},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
     source::{Conversations, Scope, Source},
@@ -26,6 +26,9 @@ use tower::ServiceExt;
 use url::Url;
 
 use super::Exposition;
+
+/// Every simulated conversation is younger.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(24 * 3650);
 
 /// A simulated Kapso and an exporter that watches it.
 pub struct Simulated {
@@ -136,11 +139,7 @@ fn client(
 }
 
 fn book(client: Arc<Client>, budget: &Arc<Budget>) -> Book {
-    let ledger = Ledger::new(Settings {
-        lookback: SignedDuration::from_hours(24),
-        conversation_max_age: SignedDuration::from_hours(24 * 3650),
-        buckets: Buckets::default(),
-    });
+    let ledger = Ledger::new(Settings { conversation_max_age: MAX_AGE, ..Settings::default() });
     Book {
         project: "default".into(),
         ledger: Arc::new(Mutex::new(ledger)),
@@ -158,8 +157,7 @@ fn sweeper(
     clock: &Clock,
     shutdown: &CancellationToken,
 ) -> Sweeper {
-    let scope =
-        Scope { only: Vec::new(), max_age: SignedDuration::from_hours(24 * 3650), interval: setup.interval };
+    let scope = Scope { only: Vec::new(), max_age: MAX_AGE, interval: setup.interval };
     Sweeper {
         source,
         walk: Conversations::new(
@@ -176,8 +174,5 @@ fn sweeper(
 }
 
 fn tell(exporter: Arc<Exporter>) -> impl FnMut(Source, News<'_>) + Send + 'static {
-    move |source, news| match news {
-        News::Load(load) => exporter.load("default", source, load),
-        News::Swept(report) => exporter.swept("default", report),
-    }
+    move |source, news| exporter.hear("default", source, &news)
 }
