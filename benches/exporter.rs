@@ -1,11 +1,7 @@
 //! What a page, a rendering and a scrape cost: `cargo bench`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::{
-    hint::black_box,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::BoxFuture;
@@ -17,6 +13,7 @@ use kapso_exporter::{
     ledger::{Ledger, Settings},
     metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
 };
+use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 use url::Url;

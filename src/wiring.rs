@@ -1,9 +1,10 @@
 //! The parts of the exporter, put together: what serving, `once` and `check` have in common.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;

@@ -11,12 +11,9 @@
 //! - **Gently after a 429**: a pause as long as it says, then half of the budget, growing again a tenth of it
 //!   every minute.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 /// The limit to assume until the API has said one: that of Kapso's smallest plan, in requests per minute.
@@ -98,7 +95,7 @@ impl Budget {
     /// Takes note of a 429: asks nothing before `pause` has passed, and less for a while after it.
     pub fn refused(&self, pause: Duration) {
         let now = Instant::now();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         // The requests that were under way together are refused together: that is one sign, not many.
         if state.paused_until.is_none_or(|until| until <= now) {
             state.share = ((state.share_now(now) / 2.0).max(LEAST_SHARE), now + pause);
@@ -109,14 +106,14 @@ impl Budget {
     /// How long the budget will stay paused.
     #[must_use]
     pub fn paused_for(&self) -> Duration {
-        let until = self.state().paused_until;
+        let until = self.state.lock().paused_until;
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
     /// Takes note of what an answer said about the limit. Returns the reported limit where it is a new one.
     pub fn learn(&self, limit: Option<u32>, remaining: Option<u32>) -> Option<u32> {
         let now = Instant::now();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if let Some(remaining) = remaining {
             state.learn_remaining(remaining, limit, now);
         }
@@ -132,14 +129,14 @@ impl Budget {
     /// The figures now.
     #[must_use]
     pub fn status(&self) -> BudgetStatus {
-        let state = self.state();
+        let state = self.state.lock();
         let per_minute = self.per_minute(&state, Instant::now());
         BudgetStatus { per_minute, limit: state.limit, remaining: state.remaining }
     }
 
     /// Takes the place of one request at `now`, or tells when to ask again.
     fn take(&self, now: Instant) -> Result<(), Instant> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if let Some(until) = state.paused_until.filter(|&until| until > now) {
             return Err(until);
         }
@@ -165,10 +162,6 @@ impl Budget {
     fn per_minute(&self, state: &State, now: Instant) -> u32 {
         let whole = self.own.unwrap_or_else(|| state.limit.unwrap_or(ASSUMED_LIMIT) / 2);
         ((f64::from(whole) * state.share_now(now)) as u32).max(1)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

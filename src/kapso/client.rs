@@ -2,7 +2,7 @@
 //! deadline, retries what may succeed in a moment, and tells the [`Observer`] what happened.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -94,7 +95,7 @@ impl Client {
     /// A moment of our clock in Kapso's.
     #[must_use]
     pub fn in_kapso_clock(&self, at: Timestamp) -> Timestamp {
-        let skew = self.skew.lock().unwrap_or_else(PoisonError::into_inner).estimate();
+        let skew = self.skew.lock().estimate();
         at.saturating_add(skew).unwrap_or(at)
     }
 
@@ -202,7 +203,7 @@ impl Client {
         }
         if let Some(date) = headers.get(header::DATE).and_then(|date| date.to_str().ok()) {
             let received = self.settings.clock.now();
-            self.skew.lock().unwrap_or_else(PoisonError::into_inner).observe(sent, received, date);
+            self.skew.lock().observe(sent, received, date);
         }
     }
 }

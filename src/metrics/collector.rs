@@ -1,7 +1,8 @@
 //! The ledgers as a collector of the `prometheus` crate.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use prometheus::{
     core::{Collector, Desc},
     proto::MetricFamily,
@@ -72,9 +73,9 @@ struct Open<'a> {
 impl Ledgers {
     fn open<'a>(&self, book: &'a Book, admission: &'a Mutex<Admission>) -> Open<'a> {
         let now = book.client.kapso_now();
-        let ledger = book.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let ledger = book.ledger.lock();
         let current = ledger.current(now);
-        let mut admission = admission.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut admission = admission.lock();
         self.drop_series(admission.admit(&current, book.limits));
         Open { book, ledger, current, admission }
     }

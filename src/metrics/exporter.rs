@@ -1,12 +1,9 @@
 //! The exporter's own metrics: what it asked, what it may ask, how its sweeps went.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use http::StatusCode;
+use parking_lot::Mutex;
 use prometheus::{
     Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::Collector,
@@ -137,7 +134,7 @@ impl Exporter {
     pub fn announce(&self, project: &str, source: Source, interval: Duration) {
         let api = source.api().as_str();
         let labels = [project, api, source.as_str()];
-        self.outcomes().insert((project.into(), source), Outcome::Incomplete);
+        self.outcomes.lock().insert((project.into(), source), Outcome::Incomplete);
         self.up.with_label_values(&[project, api]).set(0);
         self.sweep_interval.with_label_values(&labels).set(interval.as_secs_f64());
         self.sweep_last_success.with_label_values(&labels).set(0.0);
@@ -178,7 +175,7 @@ impl Exporter {
         if report.outcome == Outcome::Complete {
             self.sweep_last_success.with_label_values(&labels).set(unix_seconds(report.finished));
         }
-        let mut outcomes = self.outcomes();
+        let mut outcomes = self.outcomes.lock();
         outcomes.insert((project.into(), report.source), report.outcome);
         let of_api: Vec<_> =
             outcomes.iter().filter(|((p, s), _)| p == project && s.api() == api).map(|(_, o)| *o).collect();
@@ -201,10 +198,6 @@ impl Exporter {
                 gauge.with_label_values(&[project]).set(value.into());
             }
         }
-    }
-
-    fn outcomes(&self) -> MutexGuard<'_, BTreeMap<(String, Source), Outcome>> {
-        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

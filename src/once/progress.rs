@@ -3,7 +3,6 @@
 use std::{
     io::{self, IsTerminal},
     pin::pin,
-    sync::PoisonError,
     time::Duration,
 };
 
@@ -59,7 +58,7 @@ fn show(bar: &ProgressBar, wiring: &Wiring) {
 fn listed_of_due(book: &Book, wiring: &Wiring) -> (u64, u64) {
     let config = &wiring.project.config;
     let now = book.client.kapso_now();
-    let ledger = book.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    let ledger = book.ledger.lock();
     let listed = |record: &&Record| record.listed.is_some() || record.gone;
     let count = |wanted: &dyn Fn(&&Record) -> bool| ledger.records().iter().filter(wanted).count();
     let due = if config.conversations.is_empty() {

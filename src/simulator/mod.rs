@@ -34,12 +34,10 @@ mod wire;
 mod workflow;
 mod world;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -177,7 +175,7 @@ impl Simulator {
 
     /// Brings the world up to now, and does something with it.
     fn with<T>(&self, act: impl FnOnce(&mut State, Timestamp) -> T) -> T {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let now = self.now();
         state.world.advance(now);
         act(&mut state, now)

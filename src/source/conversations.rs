@@ -5,14 +5,11 @@
 //! so that news does not wait for the end of a long sweep. The sweep is done when everyone who was due at its
 //! beginning was asked.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
@@ -110,7 +107,7 @@ impl Conversations {
 
     fn conclude(&self, progress: &mut Progress) {
         let now = self.client.kapso_now();
-        let mut ledger = self.ledger();
+        let mut ledger = self.ledger.lock();
         ledger.prune(now);
         let watched = |record: &&Record| record.is_watched(now, self.scope.max_age);
         progress.watched = ledger.records().iter().filter(watched).count();
@@ -136,7 +133,7 @@ impl Conversations {
     async fn learn_workflows(&self) -> Result<(), Error> {
         let Some(mut pager) = self.client.workflows() else { return Ok(()) };
         while let Some(page) = pager.next().await? {
-            self.ledger().learn_workflows(&page);
+            self.ledger.lock().learn_workflows(&page);
         }
         Ok(())
     }
@@ -159,7 +156,7 @@ impl Conversations {
         while let Some(page) = pager.next().await? {
             asked.get_or_insert(page.as_of);
             clean &= page.bad_items == 0;
-            self.ledger().learn_conversations(&page);
+            self.ledger.lock().learn_conversations(&page);
         }
         if let Some(asked) = asked {
             self.discovery.recent_read(asked, clean);
@@ -174,7 +171,7 @@ impl Conversations {
             let mut pager = self.client.conversations(Some(round.active_since)).from(round.place);
             let Some(page) = pager.next().await? else { return Ok(()) };
             let next = pager.place();
-            self.ledger().learn_conversations(&page);
+            self.ledger.lock().learn_conversations(&page);
             self.discovery.round_read(page.as_of, next);
             if page.last {
                 return Ok(());
@@ -207,7 +204,7 @@ impl Conversations {
             watch_start: self.client.in_kapso_clock(self.started),
             last_round: self.discovery.last_round(),
         };
-        let (queue, load) = plan::queue(self.ledger().records(), &rules, now);
+        let (queue, load) = plan::queue(self.ledger.lock().records(), &rules, now);
         if self.scope.only.is_empty() {
             return (queue, load);
         }
@@ -257,30 +254,26 @@ impl Conversations {
 
     async fn read_list(&self, id: &ConversationId) -> Result<(), Error> {
         let ordered = self.client.api() == Api::Platform;
-        let mut listing = self.ledger().open(id, ordered);
+        let mut listing = self.ledger.lock().open(id, ordered);
         let mut pager = self.client.executions(id);
         while let Some(page) = pager.next().await? {
-            let mut ledger = self.ledger();
+            let mut ledger = self.ledger.lock();
             ledger.watch_from(self.client.in_kapso_clock(self.started));
             if !ledger.read(&mut listing, &page, self.client.kapso_now()) {
                 break;
             }
         }
-        self.ledger().close(&listing, self.client.kapso_now());
+        self.ledger.lock().close(&listing, self.client.kapso_now());
         Ok(())
     }
 
     fn forget(&self, id: &ConversationId) {
-        let news = self.ledger().forget_conversation(id);
+        let news = self.ledger.lock().forget_conversation(id);
         if news && !self.scope.only.is_empty() {
             tracing::warn!(conversation = %id, "there is no such conversation: check --scrape.conversation");
         } else {
             tracing::debug!(conversation = %id, "the conversation was deleted");
         }
-    }
-
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,10 +1,7 @@
 //! The exporter without its process: sources, ledgers and metrics against the simulated Kapso in the same
 //! process, in simulated time. A test that pauses tokio's clock runs an hour of it in a second.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use futures_util::future::BoxFuture;
@@ -20,6 +17,7 @@ use kapso_exporter::{
     source::{Conversations, Scope, Source},
     sweep::{News, Sweeper},
 };
+use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
