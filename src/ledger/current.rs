@@ -59,7 +59,7 @@ pub struct Current {
     pub workflows: Vec<[ByStatus; 6]>,
     /// Open executions by step.
     pub steps: BTreeMap<AtStep, u64>,
-    /// Watched conversations, in the order of [`ConversationStatus::ALL`].
+    /// Watched conversations, in the order of [`ConversationStatus::ALL`](crate::execution::ConversationStatus::ALL).
     pub conversations: [u64; 3],
 }
 
