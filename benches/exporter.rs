@@ -50,10 +50,10 @@ fn filled(executions: usize, workflows: usize) -> Ledger {
     let mut ledger = ledger();
     for conversation in 0..executions / 10 {
         let items = (0..10).rev().map(|n| execution(conversation * 10 + n, workflows)).collect();
-        let page = Page { items, bad_items: 0, as_of: at(executions), last: true };
+        let page = Page { items, bad_items: 0, asked: 1, as_of: at(executions), last: true };
         let mut listing = ledger.open(&format!("c{conversation}").as_str().into(), true);
         ledger.read(&mut listing, &page, at(executions));
-        ledger.close(&listing, at(executions));
+        ledger.close(&listing);
     }
     ledger
 }
@@ -97,20 +97,20 @@ fn fold(c: &mut Criterion) {
     let mut group = c.benchmark_group("page of 100 executions");
     group.throughput(Throughput::Elements(100));
     let items: Vec<_> = (0..100).rev().map(|n| execution(n, 5)).collect();
-    let page = Page { items, bad_items: 0, as_of: at(200), last: true };
+    let page = Page { items, bad_items: 0, asked: 1, as_of: at(200), last: true };
     group.bench_function("all known", |b| {
         let mut ledger = ledger();
         b.iter(|| {
             let mut listing = ledger.open(&"c".into(), true);
             ledger.read(&mut listing, black_box(&page), at(200));
-            ledger.close(&listing, at(200));
+            ledger.close(&listing);
         });
     });
     group.bench_function("all new", |b| {
         b.iter_with_setup(ledger, |mut ledger| {
             let mut listing = ledger.open(&"c".into(), true);
             ledger.read(&mut listing, black_box(&page), at(200));
-            ledger.close(&listing, at(200));
+            ledger.close(&listing);
             ledger
         });
     });

@@ -115,13 +115,14 @@ pub struct Kapso {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Scraping Kapso")]
 pub struct Scrape {
-    /// What to watch, comma-separated: conversations (Platform API: flow executions per conversation), agents
-    /// (legacy API: agent executions per conversation)
+    /// What to watch, comma-separated: conversations (Platform API: flow executions per conversation), workflows
+    /// (Platform API: executions per workflow, also those without a conversation), agents (legacy API: agent
+    /// executions per conversation)
     #[arg(long = "scrape.source", env = "KAPSO_EXPORTER_SCRAPE_SOURCE", value_name = "SOURCE",
         value_delimiter = ',', default_value = "conversations",
         default_value_if("demo", "true", "conversations,agents"), value_parser = parse::source)]
     pub source: Vec<Source>,
-    /// Watch these conversations only (repeatable); without it they are discovered
+    /// Watch these conversations only (repeatable; not with the source workflows); without it they are discovered
     #[arg(long = "scrape.conversation", env = "KAPSO_EXPORTER_SCRAPE_CONVERSATION", value_name = "ID",
         value_delimiter = ',', value_parser = parse::conversation)]
     pub conversation: Vec<ConversationId>,

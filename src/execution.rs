@@ -146,6 +146,8 @@ pub struct ListedWorkflow {
     pub workflow: Workflow,
     /// `execution_count`: executions ever, where the API says so.
     pub execution_count: Option<u64>,
+    /// `last_executed_at`: the newest start, where the API says so.
+    pub last_executed_at: Option<Timestamp>,
 }
 
 /// Where in its workflow an execution stands.
@@ -218,6 +220,8 @@ pub struct Execution {
     pub id: ExecutionId,
     /// The workflow it runs; `None` where the API leaves it out.
     pub workflow: Option<Workflow>,
+    /// The conversation it belongs to, if the item says so; there are executions without one.
+    pub conversation: Option<ConversationId>,
     /// Its state.
     pub status: Status,
     /// When it started.
@@ -233,10 +237,10 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// Its place in lists, which are ordered by start, newest first. `None` where no time at all is known.
+    /// Its place in lists, which are ordered by start, newest first. `None` where neither that nor its last event is known.
     #[must_use]
     pub fn position(&self) -> Option<Timestamp> {
-        self.started_at.or(self.last_event_at).or(self.ended_at)
+        self.started_at.or(self.last_event_at)
     }
 
     /// Start to end in seconds, never negative. `None` unless it is finished and both times are known.
@@ -290,6 +294,8 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// How many could not.
     pub bad_items: usize,
+    /// The number of the request that brought it: what was asked later has a higher one.
+    pub asked: u64,
     /// When it was asked for, in Kapso's clock.
     pub as_of: Timestamp,
     /// Whether the list ends with it.

@@ -1,6 +1,9 @@
 //! The parts of the exporter, put together: what serving, `once` and `check` have in common.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -18,7 +21,7 @@ use crate::{
     ledger::Ledger,
     metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
     simulator::{Scenario, Simulator},
-    source::{Conversations, Scope, Source},
+    source::{Means, Scope, Source, Walk},
     sweep::Sweeper,
 };
 
@@ -97,7 +100,7 @@ pub struct Wiring {
     pub exporter: Arc<Exporter>,
     /// What is published; not rendered yet.
     pub exposition: Arc<Exposition>,
-    /// A ledger for each source.
+    /// Each source with its ledger, which the sources of an API share.
     pub books: Vec<(Source, Book)>,
     /// Told of every request.
     pub requested: Arc<Notify>,
@@ -114,19 +117,23 @@ impl Wiring {
         let registry = Registry::new();
         let exporter = Arc::new(Exporter::register(&registry)?);
         let requested = Arc::new(Notify::new());
-        let mut books = Vec::new();
-        for &source in &project.config.sources {
-            exporter.announce(&project.config.project, source, project.config.interval);
+        let mut of_api = BTreeMap::new();
+        let apis: BTreeSet<_> = project.config.sources.iter().map(|source| source.api()).collect();
+        for &api in &apis {
             let observer = RequestObserver {
                 exporter: exporter.clone(),
                 project: project.config.project.clone(),
                 changed: requested.clone(),
             };
-            let transport = project.http(source.api())?;
-            let client = project.client(source.api(), Arc::new(observer), transport);
-            books.push((source, book(&project, client)));
+            let client = project.client(api, Arc::new(observer), project.http(api)?);
+            of_api.insert(api, book(&project, client, apis.len()));
         }
-        let published = books.iter().map(|(_, book)| book.clone()).collect();
+        let mut books = Vec::new();
+        for &source in &project.config.sources {
+            exporter.announce(&project.config.project, source, project.config.interval);
+            books.extend(of_api.get(&source.api()).map(|book| (source, book.clone())));
+        }
+        let published = of_api.into_values().collect();
         let exposition = Arc::new(Exposition::new(registry, exporter.clone(), published)?);
         let started = project.clock.now();
         Ok(Self { project, exporter, exposition, books, requested, started })
@@ -141,15 +148,15 @@ impl Wiring {
             max_age: config.ledger.conversation_max_age,
             interval: config.interval,
         };
+        let means = Means {
+            client: book.client.clone(),
+            ledger: book.ledger.clone(),
+            budget: budget.clone(),
+            started: self.started,
+        };
         Sweeper {
             source,
-            walk: Conversations::new(
-                book.client.clone(),
-                book.ledger.clone(),
-                budget.clone(),
-                scope,
-                self.started,
-            ),
+            walk: Walk::new(source, means, scope),
             interval: config.interval,
             clock: clock.clone(),
             shutdown: shutdown.clone(),
@@ -157,13 +164,13 @@ impl Wiring {
     }
 }
 
-fn book(project: &Project, client: Arc<Client>) -> Book {
+fn book(project: &Project, client: Arc<Client>, apis: usize) -> Book {
     let config = &project.config;
     Book {
         project: config.project.clone(),
         ledger: Arc::new(Mutex::new(Ledger::new(config.ledger.clone()))),
         client,
         budget: project.budget.clone(),
-        limits: Limits::within(config.max_series / config.sources.len(), config.max_conversations),
+        limits: Limits::within(config.max_series / apis, config.max_conversations),
     }
 }

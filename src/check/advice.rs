@@ -12,11 +12,12 @@ pub(super) fn advice(report: &Report) -> Vec<String> {
     let configuration = &report.configuration;
     let failures = report.sources.iter().filter_map(|source| mend(source, configuration));
     let suits = report.sources.iter().filter_map(|source| suit(source, configuration));
+    let cheaper = report.sources.iter().filter_map(|source| cheaper(source, report));
     let budget = report.limit.iter().filter(|_| report.ok).filter_map(|limit| budget(*limit));
     let pace = report.forecast.zip(report.limit);
     let pace = pace.into_iter().flat_map(|(forecast, limit)| pace_of(forecast, limit, configuration));
     let mut sentences: Vec<String> = Vec::new();
-    for sentence in failures.chain(suits).chain(budget).chain(pace) {
+    for sentence in failures.chain(suits).chain(cheaper).chain(budget).chain(pace) {
         if !sentences.contains(&sentence) {
             sentences.push(sentence);
         }
@@ -84,6 +85,23 @@ fn suit(source: &SourceReport, configuration: &Configuration) -> Option<String> 
         ),
         _ => None,
     }
+}
+
+/// Whether the workflows would tell the same for less, where the budget does not cover the conversations.
+fn cheaper(source: &SourceReport, report: &Report) -> Option<String> {
+    let by_conversation = source.source == Source::Conversations.as_str();
+    let named = report.configuration.conversations > 0;
+    let too_slow = report.forecast?.freshness_seconds > report.configuration.interval_seconds;
+    let workflows = source.workflows.filter(|_| by_conversation && !named && too_slow)?.count;
+    // Every one of them with open executions, and the look around.
+    let requests = 2 * workflows + 5;
+    let now = source.requests?.later_sweeps?;
+    (requests < now).then(|| {
+        format!(
+            "There are {workflows} workflows: --scrape.source=workflows would cost at most about {requests} \
+             requests a sweep instead of {now}."
+        )
+    })
 }
 
 fn budget(limit: Limit) -> Option<String> {

@@ -99,11 +99,12 @@ pub struct Conversations {
     pub exact: bool,
 }
 
-/// The conversations whose executions were looked at: those with the newest activity.
+/// The lists that were looked at: those of the conversations with the newest activity, or (source `workflows`) of
+/// the workflows that ran last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Sample {
     /// How many were looked at.
-    pub conversations: u64,
+    pub lists: u64,
     /// Executions in them, finished ones too.
     pub executions: u64,
     /// How many of them have open executions.
@@ -117,7 +118,7 @@ pub struct Sample {
 /// Requests of a sweep, estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Requests {
-    /// The first sweep, which lists every conversation.
+    /// The first sweep, which lists every conversation, or every workflow's executions.
     pub first_sweep: u64,
     /// Those after it; `null` where no sample could be taken.
     pub later_sweeps: Option<u64>,

@@ -10,16 +10,15 @@ use super::{
     allowance::{Allowance, Metered, Unobserved},
 };
 use crate::{
-    config::Config,
-    execution::{ConversationId, Status},
-    kapso::{Client, Error, Reason},
+    execution::{ConversationId, Execution, Status, WorkflowId},
+    kapso::{Client, Error, Pager, Reason, Which},
     source::Source,
     wiring::Project,
 };
 
 /// Pages of the list of conversations that are read.
 const PAGES: usize = 2;
-/// Conversations whose executions are looked at, if so many requests are left.
+/// Conversations, or workflows, whose executions are looked at, if so many requests are left.
 const SAMPLE: usize = 8;
 /// A pause of the budget that a check does not wait for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -55,8 +54,8 @@ pub(super) async fn survey(project: &Project, source: Source, allowed: u32) -> a
 }
 
 impl Sample {
-    const NOTHING: Self =
-        Self { conversations: 0, executions: 0, with_open_executions: 0, open_executions: 0, exact: true };
+    pub(super) const NOTHING: Self =
+        Self { lists: 0, executions: 0, with_open_executions: 0, open_executions: 0, exact: true };
 }
 
 struct Surveyor<'a> {
@@ -66,37 +65,50 @@ struct Surveyor<'a> {
     found: Survey,
 }
 
-impl Surveyor<'_> {
+impl<'a> Surveyor<'a> {
     async fn look(&mut self) -> Result<(), Problem> {
-        if let Err(problem) = self.workflows().await {
+        let by_workflow = self.found.source == Source::Workflows;
+        let ran_last = match self.workflows().await {
+            Ok(workflows) => workflows,
             // A key that may not list workflows may still list conversations.
-            if problem.class != Some(Reason::Forbidden) {
-                return Err(problem);
+            Err(problem) if problem.class == Some(Reason::Forbidden) && !by_workflow => {
+                self.found.problem = Some(problem);
+                Vec::new()
             }
-            self.found.problem = Some(problem);
+            Err(problem) => return Err(problem),
+        };
+        if by_workflow {
+            let (client, which) = (self.client, Which::Started { since: self.max_age_ago(), until: None });
+            return self.sample(&ran_last, |id: &WorkflowId| client.workflow_executions(id, which)).await;
         }
         let newest = self.conversations().await?;
-        self.sample(newest).await
+        let client = self.client;
+        self.sample(&newest, |id| client.executions(id)).await
     }
 
-    /// One page: in all likelihood that is all of them.
-    async fn workflows(&mut self) -> Result<(), Problem> {
-        let Some(mut pager) = self.client.workflows() else { return Ok(()) };
-        let Some(page) = self.ask(pager.next()).await? else { return Ok(()) };
+    fn max_age_ago(&self) -> Timestamp {
+        let age = self.project.config.ledger.conversation_max_age;
+        self.client.kapso_now().saturating_sub(age).unwrap_or(Timestamp::MIN)
+    }
+
+    /// One page: in all likelihood that is all of them. Returns them, those that ran last first.
+    async fn workflows(&mut self) -> Result<Vec<WorkflowId>, Problem> {
+        let Some(mut pager) = self.client.workflows() else { return Ok(Vec::new()) };
+        let Some(mut page) = self.ask(pager.next()).await? else { return Ok(Vec::new()) };
         let counts: Vec<_> = page.items.iter().filter_map(|listed| listed.execution_count).collect();
         self.found.workflows = Some(Workflows {
             count: page.items.len() as u64,
             exact: page.last,
             executions_ever: (!counts.is_empty() || page.items.is_empty()).then(|| counts.iter().sum()),
         });
-        Ok(())
+        page.items.sort_by_key(|listed| Reverse(listed.last_executed_at));
+        Ok(page.items.into_iter().map(|listed| listed.workflow.id).collect())
     }
 
     /// Counts them, and returns those to look at first.
     async fn conversations(&mut self) -> Result<Vec<ConversationId>, Problem> {
-        let Config { conversations: named, ledger, .. } = &self.project.config;
-        let since = self.client.kapso_now().saturating_sub(ledger.conversation_max_age);
-        let mut pager = self.client.conversations(Some(since.unwrap_or(Timestamp::MIN)));
+        let named = &self.project.config.conversations;
+        let mut pager = self.client.conversations(Some(self.max_age_ago()));
         let (mut found, mut exact) = (HashMap::new(), false);
         for _ in 0..PAGES {
             let Some(page) = self.ask(pager.next()).await? else { break };
@@ -118,13 +130,17 @@ impl Surveyor<'_> {
         Ok(newest.into_iter().map(|(id, _)| id).collect())
     }
 
-    async fn sample(&mut self, newest: Vec<ConversationId>) -> Result<(), Problem> {
+    async fn sample<Id>(
+        &mut self,
+        newest: &[Id],
+        list: impl Fn(&Id) -> Pager<'a, Execution>,
+    ) -> Result<(), Problem> {
         for id in newest.iter().take(SAMPLE) {
             // One is kept for an answer that fails on its way.
             if self.allowance.left() < 2 {
                 break;
             }
-            let mut pager = self.client.executions(id);
+            let mut pager = list(id);
             let page = match self.ask(pager.next()).await {
                 Ok(Some(page)) => page,
                 Ok(None) => continue,
@@ -133,7 +149,7 @@ impl Surveyor<'_> {
             };
             let open = page.items.iter().filter(|execution| Status::is_open(execution.status)).count() as u64;
             let sample = self.found.sample.get_or_insert(Sample::NOTHING);
-            sample.conversations += 1;
+            sample.lists += 1;
             sample.executions += page.items.len() as u64;
             sample.with_open_executions += u64::from(open > 0);
             sample.open_executions += open;

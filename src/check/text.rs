@@ -68,18 +68,22 @@ fn source(page: &mut Page, source: &SourceReport, configuration: &Configuration)
         page.row("conversations", at_least(!conversations.exact, conversations.count));
     }
     if let Some(sample) = source.sample {
-        page.row("open executions", sampled(sample, configuration));
+        page.row("open executions", sampled(sample, source, configuration));
     }
     if let Some(requests) = source.requests {
         page.row("estimated requests", requests_of(requests));
     }
 }
 
-fn sampled(sample: Sample, configuration: &Configuration) -> String {
+fn sampled(sample: Sample, source: &SourceReport, configuration: &Configuration) -> String {
     let open = at_least(!sample.exact, sample.open_executions);
-    let of = sample.conversations;
-    let which = if configuration.conversations == 0 { " with the newest activity" } else { "" };
-    format!("{open}, in {} of a sample of {of} conversations{which}", sample.with_open_executions)
+    let of = sample.lists;
+    let which = match source.conversations {
+        None => "workflows that ran last",
+        Some(_) if configuration.conversations == 0 => "conversations with the newest activity",
+        Some(_) => "conversations",
+    };
+    format!("{open}, in {} of a sample of {of} {which}", sample.with_open_executions)
 }
 
 fn requests_of(requests: Requests) -> String {

@@ -54,6 +54,12 @@ impl Config {
     /// # Errors
     /// A sentence that names the flag or variable and what is allowed.
     pub fn load(flags: Watch) -> anyhow::Result<Self> {
+        let by_workflow = flags.scrape.source.contains(&Source::Workflows);
+        ensure!(
+            !by_workflow || flags.scrape.conversation.is_empty(),
+            "--scrape.conversation does not go with --scrape.source=workflows, which lists the executions of all \
+             conversations: use conversations or agents"
+        );
         let key = if flags.demo { DEFAULT_KEY.into() } else { key(flags.kapso.api_key_file.as_deref())? };
         Ok(Self {
             project: "default".into(),

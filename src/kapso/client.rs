@@ -2,7 +2,10 @@
 //! deadline, retries what may succeed in a moment, and tells the [`Observer`] what happened.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -56,10 +59,12 @@ pub struct Settings {
     pub shutdown: CancellationToken,
 }
 
-/// A body, and the moment in Kapso's clock when it was asked for: what it says is at least as new.
+/// A body, the number of its request, and the moment in Kapso's clock when it was asked for: what it says is at
+/// least as new.
 #[derive(Debug)]
 pub(super) struct Body {
     pub bytes: Bytes,
+    pub asked: u64,
     pub as_of: Timestamp,
 }
 
@@ -71,13 +76,14 @@ pub struct Client {
     settings: Settings,
     transport: Box<dyn Transport>,
     skew: Mutex<Skew>,
+    requests: AtomicU64,
 }
 
 impl Client {
     /// A client that asks through `transport`.
     #[must_use]
     pub fn new(settings: Settings, transport: impl Transport + 'static) -> Self {
-        Self { settings, transport: Box::new(transport), skew: Mutex::default() }
+        Self { settings, transport: Box::new(transport), skew: Mutex::default(), requests: AtomicU64::new(1) }
     }
 
     /// Which API this is.
@@ -163,6 +169,7 @@ impl Client {
         }
         budget.acquire().await;
         let (sent, started) = (self.settings.clock.now(), Instant::now());
+        let asked = self.requests.fetch_add(1, Ordering::Relaxed);
         let answer = timeout(self.settings.timeout, self.transport.get(url)).await;
         let status = answer.as_ref().ok().and_then(|a| a.as_ref().ok()).map(|a| a.status);
         self.observer().requested(self.api(), endpoint, status, started.elapsed());
@@ -170,13 +177,13 @@ impl Client {
             .map_err(|_| Error::Timeout { endpoint, after: self.settings.timeout })?
             .map_err(|message| Error::Connection { endpoint, message })?;
         self.learn(&answer.headers, sent);
-        self.accept(endpoint, answer, sent)
+        self.accept(endpoint, answer, asked, sent)
     }
 
-    fn accept(&self, endpoint: Endpoint, answer: Answer, sent: Timestamp) -> Result<Body, Error> {
+    fn accept(&self, endpoint: Endpoint, answer: Answer, asked: u64, sent: Timestamp) -> Result<Body, Error> {
         let status = answer.status;
         if status.is_success() {
-            return Ok(Body { bytes: answer.body, as_of: self.in_kapso_clock(sent) });
+            return Ok(Body { bytes: answer.body, asked, as_of: self.in_kapso_clock(sent) });
         }
         let mut retry_after = retry_after(&answer.headers, self.settings.clock.now());
         if status == StatusCode::TOO_MANY_REQUESTS {

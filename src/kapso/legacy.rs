@@ -107,6 +107,7 @@ impl From<WireAssociation> for Execution {
         Self {
             id: agent.id.unwrap_or(wire.id).as_str().into(),
             workflow: agent.agent_id.map(|id| Workflow { id: id.as_str().into(), name: None }),
+            conversation: None,
             status,
             started_at,
             last_event_at: wire.updated_at,
@@ -154,6 +155,7 @@ mod tests {
         let expected = Execution {
             id: "execution-789ghi".into(),
             workflow: Some(Workflow { id: "agent-123abc".into(), name: None }),
+            conversation: None,
             status: Status::Running,
             started_at: at("2025-12-05T17:00:01Z"),
             last_event_at: at("2025-12-05T18:00:00Z"),

@@ -27,7 +27,9 @@ pub use self::{
     paging::{PAGE_SIZE, Pager, Place},
     transport::{Answer, Http, Transport},
 };
-use crate::execution::{Api, Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow};
+use crate::execution::{
+    Api, Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow, Page, Status, WorkflowId,
+};
 
 /// What is asked for; the `endpoint` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +42,8 @@ pub enum Endpoint {
     FlowExecutions,
     /// Platform: one workflow execution.
     WorkflowExecution,
+    /// Platform: the executions of a workflow.
+    WorkflowExecutions,
     /// Platform: the workflows.
     Workflows,
 }
@@ -53,6 +57,7 @@ impl Endpoint {
             Self::Conversations => "conversations",
             Self::FlowExecutions => "flow_executions",
             Self::WorkflowExecution => "workflow_execution",
+            Self::WorkflowExecutions => "workflow_executions",
             Self::Workflows => "workflows",
         }
     }
@@ -62,6 +67,20 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// Which executions of a workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those that started in this span, both ends included.
+    Started {
+        /// Its beginning.
+        since: Timestamp,
+        /// Its end; `None` is now.
+        until: Option<Timestamp>,
+    },
+    /// Those in this status, which is one that the API can be asked for: any but [`Status::Unknown`].
+    In(Status),
 }
 
 impl Client {
@@ -94,12 +113,22 @@ impl Client {
         }
     }
 
-    /// One workflow execution (platform).
+    /// Executions of a workflow, newest start first (platform).
+    #[must_use]
+    pub fn workflow_executions(&self, workflow: &WorkflowId, which: Which) -> Pager<'_, Execution> {
+        Pager::new(self, platform::workflow_executions(workflow, which))
+    }
+
+    /// One workflow execution (platform), as a page of its own.
     ///
     /// # Errors
     /// What the request ran into; a fresh id may answer 404 for a moment.
-    pub async fn workflow_execution(&self, id: &ExecutionId) -> Result<Execution, Error> {
+    pub async fn workflow_execution(&self, id: &ExecutionId) -> Result<Page<Execution>, Error> {
         let url = self.url(&platform::workflow_execution_path(id), &[]);
-        self.get(Endpoint::WorkflowExecution, &url, &|body| platform::workflow_execution(&body.bytes)).await
+        let read = |body: &client::Body| {
+            let items = vec![platform::workflow_execution(&body.bytes)?];
+            Ok(Page { items, bad_items: 0, asked: body.asked, as_of: body.as_of, last: true })
+        };
+        self.get(Endpoint::WorkflowExecution, &url, &read).await
     }
 }

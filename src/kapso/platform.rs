@@ -5,13 +5,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Endpoint,
+    Endpoint, Which,
     paging::{List, Style},
     wire::{self, Number},
 };
 use crate::execution::{
     Conversation, ConversationId, ConversationStatus, Execution, ExecutionId, Handoff, HandoffReason,
-    HandoffSource, ListedWorkflow, Status, Step, Workflow,
+    HandoffSource, ListedWorkflow, Status, Step, Workflow, WorkflowId,
 };
 
 /// `GET /whatsapp/conversations`, newest activity first.
@@ -31,6 +31,25 @@ pub(super) fn executions(conversation: &ConversationId) -> List<Execution> {
         endpoint: Endpoint::FlowExecutions,
         path: ["whatsapp", "conversations", conversation.as_str(), "flow_executions"].map(Into::into).into(),
         query: Vec::new(),
+        style: Style::Cursor,
+        item: execution,
+    }
+}
+
+/// `GET /workflows/{id}/executions`, newest start first.
+pub(super) fn workflow_executions(workflow: &WorkflowId, which: Which) -> List<Execution> {
+    let query = match which {
+        Which::Started { since, until } => {
+            let since = ("created_after", since.to_string());
+            let until = until.map(|until| ("created_before", until.to_string()));
+            [since].into_iter().chain(until).collect()
+        }
+        Which::In(status) => vec![("status", status.as_str().into())],
+    };
+    List {
+        endpoint: Endpoint::WorkflowExecutions,
+        path: ["workflows", workflow.as_str(), "executions"].map(Into::into).into(),
+        query,
         style: Style::Cursor,
         item: execution,
     }
@@ -81,6 +100,8 @@ struct WireExecution {
     ended_at: Option<Timestamp>,
     workflow: Option<WireWorkflow>,
     #[serde(default, deserialize_with = "wire::lenient")]
+    whatsapp_conversation_id: Option<String>,
+    #[serde(default, deserialize_with = "wire::lenient")]
     current_step: Option<WireStep>,
 }
 
@@ -104,6 +125,8 @@ struct WireListedWorkflow {
     name: Option<String>,
     #[serde(default, deserialize_with = "wire::lenient")]
     execution_count: Option<Number>,
+    #[serde(default, deserialize_with = "wire::lenient")]
+    last_executed_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -127,6 +150,10 @@ impl From<WireExecution> for Execution {
         Self {
             id: wire.id.as_str().into(),
             workflow: wire.workflow.and_then(Into::into),
+            conversation: wire
+                .whatsapp_conversation_id
+                .filter(|id| !id.is_empty())
+                .map(|id| id.as_str().into()),
             status,
             started_at: wire.started_at,
             last_event_at: wire.last_event_at,
@@ -175,6 +202,7 @@ impl From<WireListedWorkflow> for ListedWorkflow {
         Self {
             workflow: Workflow { id: wire.id.as_str().into(), name: wire.name.map(Into::into) },
             execution_count: wire.execution_count.as_ref().and_then(Number::whole),
+            last_executed_at: wire.last_executed_at,
         }
     }
 }
@@ -213,6 +241,7 @@ mod tests {
         let expected = Execution {
             id: "e1".into(),
             workflow: Some(Workflow { id: "flow_789".into(), name: Some("Order Support".into()) }),
+            conversation: Some("c1".into()),
             status: Status::Waiting,
             started_at: at("2025-12-05T17:20:00Z"),
             last_event_at: at("2025-12-05T17:25:00Z"),

@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::execution::{Conversation, ConversationId, ConversationStatus, ExecutionId};
+use super::{executions::Slot, moment::Moment};
+use crate::execution::{Conversation, ConversationId, ConversationStatus};
 
 /// What is known of one conversation. Records are kept for good: what was settled must stay settled.
 #[derive(Debug)]
@@ -11,7 +12,7 @@ pub struct Record {
     pub id: ConversationId,
     /// Its own state.
     pub status: ConversationStatus,
-    /// Its last activity.
+    /// Its last activity, as the list of conversations tells it.
     pub last_active_at: Option<Timestamp>,
     /// When the newest list of conversations that showed it was asked for.
     pub discovered: Option<Timestamp>,
@@ -24,11 +25,11 @@ pub struct Record {
     /// The newest `last_event_at` of its executions.
     pub last_event_at: Option<Timestamp>,
     /// Its executions that are remembered.
-    pub(super) executions: Vec<ExecutionId>,
+    pub(super) executions: Vec<Slot>,
     /// How many of them are open.
     pub(super) open: usize,
     /// Its executions that started up to then are counted and forgotten, unless they are remembered.
-    pub(super) settled: Option<Timestamp>,
+    pub(super) settled: Option<Moment>,
 }
 
 impl Record {
@@ -61,12 +62,18 @@ impl Record {
         self.open > 0
     }
 
+    /// Its last activity. One that only executions have named was active when they were.
+    #[must_use]
+    pub fn active_at(&self) -> Option<Timestamp> {
+        self.last_active_at.or(self.last_event_at.filter(|_| self.listed.is_none()))
+    }
+
     /// Whether it is watched at `now`: it has open executions, or was active within `max_age`, or it is not
     /// known when it was.
     #[must_use]
     pub fn is_watched(&self, now: Timestamp, max_age: SignedDuration) -> bool {
         !self.gone
             && (self.has_open_executions()
-                || self.last_active_at.is_none_or(|at| now.duration_since(at) <= max_age))
+                || self.active_at().is_none_or(|at| now.duration_since(at) <= max_age))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Histogram, Ledger, entry::Entry};
+use super::{Histogram, Ledger, entry::Entry, moment::Moment};
 use crate::execution::{Status, Step, seconds_between};
 
 /// The executions of one workflow that are in one status.
@@ -78,7 +78,7 @@ impl Ledger {
             steps: BTreeMap::new(),
             conversations: self.conversations_by_status(now),
         };
-        for entry in self.executions.values().filter(|entry| self.is_current(entry, now)) {
+        for (_, entry) in self.executions.iter().filter(|(_, entry)| self.is_current(entry, now)) {
             current.add(entry, now);
         }
         current
@@ -89,8 +89,9 @@ impl Ledger {
     pub fn conversations_by_event(&self) -> Vec<OpenInConversation> {
         let of = |record: usize| {
             let mut sum = OpenInConversation { record, open: [0; 4], last_event_at: None };
-            for entry in self.records[record].executions.iter().filter_map(|id| self.executions.get(id)) {
-                sum.last_event_at = sum.last_event_at.max(entry.last_event_at);
+            let members = self.records[record].executions.iter();
+            for entry in members.filter_map(|&slot| self.executions.get(slot)) {
+                sum.last_event_at = sum.last_event_at.max(entry.last_event_at.map(Into::into));
                 if let Some(open) =
                     Status::OPEN.iter().position(|&status| entry.is_open() && status == entry.status)
                 {
@@ -106,11 +107,9 @@ impl Ledger {
     }
 
     fn is_current(&self, entry: &Entry, now: Timestamp) -> bool {
-        if self.records[entry.conversation].gone {
-            return false;
-        }
-        let over = entry.ended_at.unwrap_or(entry.as_of);
-        entry.is_open() || (!entry.vanished && now.duration_since(over) < self.settings.lookback)
+        let lookback = self.settings.lookback;
+        let within = |over: Moment| now.duration_since(Timestamp::from(over)) < lookback;
+        entry.is_open() || (!entry.vanished && entry.over.is_some_and(within))
     }
 
     fn conversations_by_status(&self, now: Timestamp) -> [u64; 3] {
@@ -124,18 +123,20 @@ impl Ledger {
 
 impl Current {
     fn add(&mut self, entry: &Entry, now: Timestamp) {
-        let sum = &mut self.workflows[entry.workflow][entry.status as usize];
+        let sum = &mut self.workflows[entry.workflow as usize][entry.status as usize];
         sum.count += 1;
         if !entry.is_open() {
             return;
         }
-        sum.oldest_start = earliest(sum.oldest_start, entry.started_at);
-        sum.oldest_event = earliest(sum.oldest_event, entry.last_event_at);
-        if let Some(event) = entry.last_event_at {
+        let last_event = entry.last_event_at.map(Into::into);
+        sum.oldest_start = earliest(sum.oldest_start, entry.started_at.map(Into::into));
+        sum.oldest_event = earliest(sum.oldest_event, last_event);
+        if let Some(event) = last_event {
             sum.idle.observe(seconds_between(event, now));
         }
         if let Some(step) = &entry.step {
-            let at = AtStep { workflow: entry.workflow, status: entry.status, step: step.clone() };
+            let step = Step::clone(step);
+            let at = AtStep { workflow: entry.workflow as usize, status: entry.status, step };
             *self.steps.entry(at).or_default() += 1;
         }
     }

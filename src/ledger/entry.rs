@@ -2,27 +2,29 @@
 
 use jiff::Timestamp;
 
-use super::totals::Event;
-use crate::execution::{Execution, Status, Step, seconds_between};
+use super::{moment::Moment, totals::Event};
+use crate::execution::{Execution, ExecutionId, Status, Step, seconds_between};
 
 /// What is known of one execution.
 #[derive(Debug)]
 pub(super) struct Entry {
+    pub id: ExecutionId,
+    /// When it started, `last_event_at`.
+    pub started_at: Option<Moment>,
+    pub last_event_at: Option<Moment>,
+    /// When it finished, or was first seen finished if the API does not say; when it was found to be no more.
+    pub over: Option<Moment>,
+    /// The number of the newest request that showed it.
+    pub asked: u64,
+    /// Where it stands, while it is open.
+    pub step: Option<Box<Step>>,
+    /// Index of its conversation's record, where it is known to belong to one.
+    pub conversation: Option<u32>,
     /// Index of its workflow's account.
-    pub workflow: usize,
-    /// Index of its conversation's record.
-    pub conversation: usize,
+    pub workflow: u32,
     pub status: Status,
-    pub started_at: Option<Timestamp>,
-    pub last_event_at: Option<Timestamp>,
-    pub ended_at: Option<Timestamp>,
-    pub step: Option<Step>,
-    /// When the newest observation was asked for.
-    pub as_of: Timestamp,
-    /// No list shows it: its list was read to the end without it, or it was not observed yet.
+    /// No list shows it: where it belongs was read to the end without it, or it was not observed yet.
     pub vanished: bool,
-    /// Its place in the list, for what outlives the entry.
-    pub position: Option<Timestamp>,
     settled: Settled,
 }
 
@@ -57,18 +59,18 @@ impl Judge {
 
 impl Entry {
     /// The account of an execution that was not known; nothing of it is settled yet.
-    pub fn unseen(workflow: usize, conversation: usize, as_of: Timestamp) -> Self {
+    pub fn unseen(id: ExecutionId, workflow: u32) -> Self {
         Self {
+            id,
             workflow,
-            conversation,
+            conversation: None,
             status: Status::Unknown,
             started_at: None,
             last_event_at: None,
-            ended_at: None,
+            over: None,
             step: None,
-            as_of,
+            asked: 0,
             vanished: true,
-            position: None,
             settled: Settled::default(),
         }
     }
@@ -78,17 +80,29 @@ impl Entry {
         self.status.is_open() && !self.vanished
     }
 
+    /// Its place in lists, which are ordered by start, newest first.
+    pub fn position(&self) -> Option<Moment> {
+        self.started_at.or(self.last_event_at)
+    }
+
+    /// Takes note that no list shows it any more.
+    pub fn vanish(&mut self, at: Timestamp) {
+        self.vanished = true;
+        self.over.get_or_insert(at.into());
+    }
+
     /// Takes an observation in and returns the events that it tells for the first time and that count.
-    pub fn observe(&mut self, seen: &Execution, as_of: Timestamp, judge: Judge) -> Vec<Event> {
+    pub fn observe(&mut self, seen: &Execution, asked: u64, as_of: Timestamp, judge: Judge) -> Vec<Event> {
         let was_known = self.settled.start;
         let witnessed = was_known || judge.list_was_known;
+        let was_over = self.over.filter(|_| self.status.is_finished() && !self.vanished);
         self.status = seen.status;
-        self.started_at = seen.started_at.or(self.started_at);
-        self.last_event_at = seen.last_event_at.or(self.last_event_at);
-        self.ended_at = seen.ended_at;
-        self.step.clone_from(&seen.step);
-        self.position = seen.position().or(self.position);
-        self.as_of = as_of;
+        self.started_at = seen.started_at.map(Into::into).or(self.started_at);
+        self.last_event_at = seen.last_event_at.map(Into::into).or(self.last_event_at);
+        let over = seen.ended_at.map(Into::into).or(was_over).unwrap_or_else(|| as_of.into());
+        self.over = seen.status.is_finished().then_some(over);
+        self.step = seen.step.clone().filter(|_| seen.status.is_open()).map(Box::new);
+        self.asked = asked;
         self.vanished = false;
         let events =
             [self.start(judge), self.handoff(seen, judge, witnessed), self.finish(seen, judge, witnessed)];
@@ -97,7 +111,8 @@ impl Entry {
 
     fn start(&mut self, judge: Judge) -> Option<Event> {
         let first = !std::mem::replace(&mut self.settled.start, true);
-        (first && judge.is_news(self.started_at, judge.list_was_known)).then_some(Event::Started)
+        let at = self.started_at.map(Into::into);
+        (first && judge.is_news(at, judge.list_was_known)).then_some(Event::Started)
     }
 
     fn handoff(&mut self, seen: &Execution, judge: Judge, witnessed: bool) -> Option<Event> {
@@ -108,11 +123,7 @@ impl Entry {
             source: handoff.source,
             reason: handoff.reason,
             at: handoff.at,
-            since_start: self
-                .started_at
-                .zip(handoff.at)
-                .filter(|_| first)
-                .map(|(start, at)| seconds_between(start, at)),
+            since_start: self.seconds_since_start(handoff.at).filter(|_| first),
         })
     }
 
@@ -123,7 +134,11 @@ impl Entry {
         judge.is_news(seen.ended_at, witnessed).then(|| Event::Finished {
             status: seen.status,
             at: seen.ended_at,
-            duration: self.started_at.zip(seen.ended_at).map(|(start, end)| seconds_between(start, end)),
+            duration: self.seconds_since_start(seen.ended_at),
         })
+    }
+
+    fn seconds_since_start(&self, at: Option<Timestamp>) -> Option<f64> {
+        Some(seconds_between(self.started_at?.into(), at?))
     }
 }

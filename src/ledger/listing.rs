@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Ledger, Observed, entry::Judge};
+use super::{Ledger, entry::Judge, index, observation::Observed};
 use crate::execution::{ConversationId, Execution, Page};
 
 /// One reading of a conversation's list, in progress. If it is dropped before [`Ledger::close`], what it brought
@@ -11,8 +11,7 @@ use crate::execution::{ConversationId, Execution, Page};
 #[allow(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub struct Listing {
     record: usize,
-    /// When its first page was asked for.
-    begun: Option<Timestamp>,
+    begun: Option<Begun>,
     /// The list was read to the end before.
     list_was_known: bool,
     /// Items come newest start first.
@@ -20,6 +19,21 @@ pub struct Listing {
     /// Every item so far could be read.
     clean: bool,
     reached_end: bool,
+}
+
+/// When the first page of a reading was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    /// The number of the request.
+    pub asked: u64,
+    /// The time, in Kapso's clock.
+    pub at: Timestamp,
+}
+
+impl Begun {
+    pub fn with<T>(page: &Page<T>) -> Self {
+        Self { asked: page.asked, at: page.as_of }
+    }
 }
 
 impl Ledger {
@@ -32,59 +46,56 @@ impl Ledger {
 
     /// Takes in the next page, at `now` in Kapso's clock. Returns whether an older page can hold news.
     pub fn read(&mut self, listing: &mut Listing, page: &Page<Execution>, now: Timestamp) -> bool {
-        let begun = *listing.begun.get_or_insert(page.as_of);
-        let watch_start = self.watch_start.unwrap_or(begun);
-        let judge = Judge { watch_start, list_was_known: listing.list_was_known };
-        let mut oldest_was_known = false;
-        let observed = Observed { record: listing.record, as_of: page.as_of, now, since: begun, judge };
+        let begun = *listing.begun.get_or_insert(Begun::with(page));
+        let watch_start = self.watch_start.unwrap_or(begun.at);
+        let observed = Observed {
+            record: Some(index(listing.record)),
+            asked: page.asked,
+            as_of: page.as_of,
+            now,
+            judge: Judge { watch_start, list_was_known: listing.list_was_known },
+        };
+        let listed = self.records[listing.record].listed;
+        let mut oldest_was_listed = false;
         for execution in &page.items {
-            oldest_was_known = self.observe(execution, observed);
+            let was_known = self.observe(execution, observed);
+            oldest_was_listed = was_known && execution.position().is_some_and(|at| Some(at) <= listed);
         }
         listing.ordered &= page.items.is_sorted_by(|newer, older| newer.position() >= older.position());
         listing.clean &= page.bad_items == 0;
         listing.reached_end = page.last;
-        let rest_is_settled = oldest_was_known && self.rest_is_settled(listing, begun);
+        let rest_is_settled = oldest_was_listed && self.rest_is_settled(listing, begun);
         !(page.last || rest_is_settled)
     }
 
     /// Takes note that nothing older in the list can hold news: its last page was read, or the last that
     /// [`Ledger::read`] asked for.
-    pub fn close(&mut self, listing: &Listing, now: Timestamp) {
+    pub fn close(&mut self, listing: &Listing) {
         let Some(begun) = listing.begun else { return };
         if listing.reached_end && listing.clean {
             self.drop_vanished(listing.record, begun);
         }
         let record = &mut self.records[listing.record];
-        record.listed = Some(begun);
+        record.listed = record.listed.max(Some(begun.at));
         record.clean = listing.clean;
         record.gone = false;
-        self.prune_conversation(listing.record, now);
     }
 
     /// Whether everything below the last page is known and finished: the list was known before, and this
     /// reading has met all of its open executions.
-    fn rest_is_settled(&self, listing: &Listing, begun: Timestamp) -> bool {
+    fn rest_is_settled(&self, listing: &Listing, begun: Begun) -> bool {
         let record = &self.records[listing.record];
         let all_met = || {
-            record
-                .executions
-                .iter()
-                .filter_map(|id| self.executions.get(id))
-                .all(|entry| !entry.is_open() || entry.as_of >= begun)
+            let members = record.executions.iter().filter_map(|&slot| self.executions.get(slot));
+            members.filter(|entry| entry.is_open()).all(|entry| entry.asked >= begun.asked)
         };
         listing.list_was_known && listing.ordered && listing.clean && record.clean && all_met()
     }
 
     /// Executions that a whole reading did not show are no more.
-    fn drop_vanished(&mut self, record: usize, begun: Timestamp) {
-        let Self { records, executions, .. } = self;
-        let record = &mut records[record];
-        for id in &record.executions {
-            let Some(entry) = executions.get_mut(id).filter(|entry| entry.as_of < begun) else {
-                continue;
-            };
-            record.open -= usize::from(entry.is_open());
-            entry.vanished = true;
-        }
+    fn drop_vanished(&mut self, record: usize, begun: Begun) {
+        let not_shown = |slot: &&u32| self.executions.get(**slot).is_some_and(|e| e.asked < begun.asked);
+        let vanished: Vec<_> = self.records[record].executions.iter().filter(not_shown).copied().collect();
+        self.vanish(&vanished, begun.at);
     }
 }

@@ -7,37 +7,44 @@
 //! history: they show in the current state and are never counted, whenever they are found.
 //!
 //! **Exactly once.** An execution is remembered by id while it is open or within the lookback after its end.
-//! It is forgotten only after its list was completely read since its end; its conversation then keeps one
-//! time, `settled`: everything that started up to it and is not remembered was counted before. So memory is
-//! bounded by what is current, and an old list that is read again counts nothing again.
+//! It is shown by two lists, its conversation's and its workflow's, whichever are read. It is forgotten only once
+//! one of them vouches for it: the conversation's if it was completely read since the end, the workflow's if it
+//! was read beyond the start. That list then keeps one time, `settled`: everything in it that started up to then,
+//! is over for longer than the lookback and is not remembered was counted before. So memory is bounded by what
+//! is current, and an old list that is read again, by whichever source, counts nothing again.
 //!
-//! **Order.** Answers may overtake each other: an observation that was asked for before the one on record is
-//! ignored.
+//! **Order.** Answers may overtake each other, and clocks may be set: an observation whose request has a lower
+//! number than the one on record is ignored.
 
+mod account;
 mod conversation;
 mod current;
 mod entry;
+mod executions;
 mod histogram;
 mod listing;
+mod moment;
+mod observation;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod visit;
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::entry::{Entry, Judge};
 pub use self::{
+    account::{Account, Reach},
     conversation::Record,
     current::{AtStep, ByStatus, Current, OpenInConversation},
     histogram::{Buckets, Histogram},
     listing::Listing,
     totals::{Event, Totals},
+    visit::{OpenExecution, Visit},
 };
-use crate::execution::{
-    Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow, Page, Workflow, WorkflowId,
-};
+use self::{executions::Executions, moment::Moment};
+use crate::execution::{Conversation, ConversationId, ListedWorkflow, Page, Workflow, WorkflowId};
 
 /// The workflow of executions whose API answer names none.
 pub const NO_WORKFLOW: &str = "unknown";
@@ -64,53 +71,18 @@ impl Default for Settings {
     }
 }
 
-/// The account of one workflow.
-#[derive(Debug)]
-pub struct Account {
-    /// Identity.
-    pub id: WorkflowId,
-    /// The name it was last seen with.
-    name: Option<Arc<str>>,
-    /// The newest `last_event_at` of its executions.
-    pub last_event_at: Option<Timestamp>,
-    /// `execution_count`, as the API last said.
-    pub execution_count: Option<u64>,
-    /// What was counted.
-    pub totals: Totals,
-}
-
-impl Account {
-    /// The display name; the id where the API gives none.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or(self.id.as_str())
-    }
-}
-
 /// The account of all executions of one project in one API.
 #[derive(Debug)]
 pub struct Ledger {
     settings: Settings,
     watch_start: Option<Timestamp>,
+    /// Executions that were over before then may have been forgotten.
+    horizon: Option<Moment>,
     accounts: Vec<Account>,
     account_of: HashMap<WorkflowId, usize>,
     records: Vec<Record>,
     record_of: HashMap<ConversationId, usize>,
-    executions: HashMap<ExecutionId, Entry>,
-}
-
-/// The circumstances of an observation; all times in Kapso's clock.
-#[derive(Debug, Clone, Copy)]
-struct Observed {
-    /// Index of the conversation's record.
-    record: usize,
-    /// When the page was asked for.
-    as_of: Timestamp,
-    /// When it was taken in.
-    now: Timestamp,
-    /// When the reading of the list began.
-    since: Timestamp,
-    judge: Judge,
+    executions: Executions,
 }
 
 impl Ledger {
@@ -120,17 +92,18 @@ impl Ledger {
         Self {
             settings,
             watch_start: None,
+            horizon: None,
             accounts: Vec::new(),
             account_of: HashMap::new(),
             records: Vec::new(),
             record_of: HashMap::new(),
-            executions: HashMap::new(),
+            executions: Executions::default(),
         }
     }
 
     /// Says when watching began, in Kapso's clock. Only the first call counts; it comes before any page.
     pub fn watch_from(&mut self, at: Timestamp) {
-        self.watch_start.get_or_insert(at);
+        self.watch_start.get_or_insert_with(|| Moment::from(at).into());
     }
 
     /// When watching began, in Kapso's clock.
@@ -160,14 +133,14 @@ impl Ledger {
     /// How many executions are open.
     #[must_use]
     pub fn open_executions(&self) -> usize {
-        self.records.iter().filter(|record| !record.gone).map(|record| record.open).sum()
+        self.accounts.iter().map(|account| account.open).sum()
     }
 
     /// Takes in a page of the list of workflows.
     pub fn learn_workflows(&mut self, page: &Page<ListedWorkflow>) {
         for listed in &page.items {
             let account = self.account(Some(&listed.workflow));
-            self.accounts[account].execution_count = listed.execution_count;
+            self.accounts[account].learn(listed, page.as_of);
         }
     }
 
@@ -179,37 +152,30 @@ impl Ledger {
         }
     }
 
-    /// Takes note that the API no longer has a conversation: its executions leave the current state. What was
-    /// counted stays counted.
-    /// Returns whether that is news.
-    pub fn forget_conversation(&mut self, id: &ConversationId) -> bool {
+    /// Takes note, at `now`, that the API no longer has a conversation: its executions leave the current state.
+    /// What was counted stays counted. Returns whether that is news.
+    pub fn forget_conversation(&mut self, id: &ConversationId, now: Timestamp) -> bool {
         let record = self.record(id);
-        !std::mem::replace(&mut self.records[record].gone, true)
-    }
-
-    /// Forgets the executions whose lookback has passed and that can never be counted again.
-    pub fn prune(&mut self, now: Timestamp) {
-        for record in 0..self.records.len() {
-            self.prune_conversation(record, now);
-        }
+        let news = !std::mem::replace(&mut self.records[record].gone, true);
+        let executions = self.records[record].executions.clone();
+        self.vanish(&executions, now);
+        news
     }
 
     fn account(&mut self, workflow: Option<&Workflow>) -> usize {
-        let id = workflow.map_or_else(|| NO_WORKFLOW.into(), |workflow| workflow.id.clone());
-        let index = *self.account_of.entry(id).or_insert_with_key(|id| {
-            self.accounts.push(Account {
-                id: id.clone(),
-                name: None,
-                last_event_at: None,
-                execution_count: None,
-                totals: Totals::new(&self.settings.buckets),
-            });
-            self.accounts.len() - 1
-        });
-        if let Some(name) = workflow.and_then(|workflow| workflow.name.as_ref()) {
-            self.accounts[index].name = Some(name.clone());
+        let Some(workflow) = workflow else { return self.account_by_id(&NO_WORKFLOW.into()) };
+        let account = self.account_by_id(&workflow.id);
+        self.accounts[account].rename(workflow.name.as_ref());
+        account
+    }
+
+    fn account_by_id(&mut self, id: &WorkflowId) -> usize {
+        if let Some(&index) = self.account_of.get(id) {
+            return index;
         }
-        index
+        self.accounts.push(Account::new(id.clone(), &self.settings.buckets));
+        self.account_of.insert(id.clone(), self.accounts.len() - 1);
+        self.accounts.len() - 1
     }
 
     fn record(&mut self, id: &ConversationId) -> usize {
@@ -220,62 +186,10 @@ impl Ledger {
         self.record_of.insert(id.clone(), self.records.len() - 1);
         self.records.len() - 1
     }
+}
 
-    /// Takes in one execution. Returns whether it was known before the reading began.
-    fn observe(&mut self, seen: &Execution, at: Observed) -> bool {
-        let Observed { record, as_of, now, since, judge } = at;
-        let settled = self.records[record].settled;
-        if !self.executions.contains_key(&seen.id) && seen.position().is_some_and(|at| Some(at) <= settled) {
-            return true;
-        }
-        let account = seen.workflow.as_ref().map(|workflow| self.account(Some(workflow)));
-        let account = account
-            .or_else(|| self.executions.get(&seen.id).map(|entry| entry.workflow))
-            .unwrap_or_else(|| self.account(None));
-        let was_known = self.executions.get(&seen.id).is_some_and(|entry| entry.as_of < since);
-        let entry = self.executions.entry(seen.id.clone()).or_insert_with(|| {
-            self.records[record].executions.push(seen.id.clone());
-            Entry::unseen(account, record, as_of)
-        });
-        if as_of < entry.as_of {
-            return was_known;
-        }
-        entry.workflow = account;
-        let was_open = entry.is_open();
-        let events = entry.observe(seen, as_of, judge);
-        let record = &mut self.records[entry.conversation];
-        record.open = record.open + usize::from(entry.is_open()) - usize::from(was_open);
-        record.last_event_at = record.last_event_at.max(seen.last_event_at);
-        let account = &mut self.accounts[account];
-        account.last_event_at = account.last_event_at.max(seen.last_event_at);
-        for event in &events {
-            account.totals.count(event, now);
-        }
-        was_known
-    }
-
-    fn prune_conversation(&mut self, record: usize, now: Timestamp) {
-        let Self { records, executions, settings, .. } = self;
-        let record = &mut records[record];
-        let Some(listed) = record.listed.filter(|_| record.clean || record.gone) else {
-            return;
-        };
-        let mut settled = record.settled;
-        record.executions.retain(|id| {
-            let Some(entry) = executions.get(id) else {
-                return false;
-            };
-            let over = entry.ended_at.or(entry.last_event_at).unwrap_or(entry.as_of);
-            let past = now.duration_since(over) > settings.lookback;
-            let open = entry.is_open() && !record.gone;
-            if open || !past || entry.position.is_none() || listed <= over {
-                return true;
-            }
-            settled = settled.max(entry.position);
-            record.open -= usize::from(entry.is_open());
-            executions.remove(id);
-            false
-        });
-        record.settled = settled;
-    }
+/// The index of an account or a record as an entry keeps it.
+#[allow(clippy::cast_possible_truncation, reason = "four billion of them do not fit into memory")]
+fn index(index: usize) -> u32 {
+    index as u32
 }

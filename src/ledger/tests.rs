@@ -1,5 +1,5 @@
 use super::*;
-use crate::execution::{ConversationStatus, Handoff, HandoffReason, HandoffSource, Status, Step};
+use crate::execution::{ConversationStatus, Execution, Handoff, HandoffReason, HandoffSource, Status, Step};
 
 /// Seconds since watching began.
 fn at(seconds: i64) -> Timestamp {
@@ -7,6 +7,11 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 const HOUR: i64 = 3600;
+
+/// The number of a request that is sent then.
+fn number(seconds: i64) -> u64 {
+    1_000_000_u64.saturating_add_signed(seconds)
+}
 
 fn ledger() -> Ledger {
     let mut ledger = Ledger::new(Settings::default());
@@ -21,6 +26,7 @@ fn execution(id: &str, status: Status, start: i64, event: i64) -> Execution {
     Execution {
         id: id.into(),
         workflow: Some(Workflow { id: "w".into(), name: Some("Orders".into()) }),
+        conversation: None,
         status,
         started_at: Some(at(start)),
         last_event_at: Some(at(event)),
@@ -35,9 +41,9 @@ fn read(ledger: &mut Ledger, pages: &[&[Execution]], now: i64) -> usize {
     let mut listing = ledger.open(&"c".into(), true);
     for (index, items) in pages.iter().enumerate() {
         let last = index + 1 == pages.len();
-        let page = Page { items: items.to_vec(), bad_items: 0, as_of: at(now), last };
+        let page = Page { items: items.to_vec(), bad_items: 0, asked: number(now), as_of: at(now), last };
         if !ledger.read(&mut listing, &page, at(now)) {
-            ledger.close(&listing, at(now));
+            ledger.close(&listing);
             return index + 1;
         }
     }
@@ -121,6 +127,7 @@ fn an_answer_that_was_overtaken_is_ignored() {
     let page = |status, event, as_of| Page {
         items: vec![execution("e", status, 10, event)],
         bad_items: 0,
+        asked: number(as_of),
         as_of: at(as_of),
         last: true,
     };
@@ -138,6 +145,7 @@ fn finished_executions_leave_after_the_lookback_and_are_never_counted_again() {
     assert_eq!(shown(&ledger, Status::Ended, 24 * HOUR), 1);
     assert_eq!(shown(&ledger, Status::Ended, 25 * HOUR), 0);
     read(&mut ledger, &[&done], 25 * HOUR);
+    ledger.prune(at(25 * HOUR));
     assert_eq!(ledger.remembered(), 0);
     read(&mut ledger, &[&done], 26 * HOUR);
     let new = execution("c", Status::Ended, 26 * HOUR + 1, 26 * HOUR + 9);
@@ -150,7 +158,11 @@ fn nothing_is_forgotten_before_its_list_was_read_to_the_end() {
     let mut ledger = ledger();
     let mut listing = ledger.open(&"c".into(), true);
     let items = vec![execution("b", Status::Ended, 20, 30)];
-    ledger.read(&mut listing, &Page { items, bad_items: 0, as_of: at(60), last: false }, at(60));
+    ledger.read(
+        &mut listing,
+        &Page { items, bad_items: 0, asked: number(60), as_of: at(60), last: false },
+        at(60),
+    );
     // The reading breaks off here; days later the list is read whole, and it holds an older one as well.
     ledger.prune(at(50 * HOUR));
     let all = [execution("b", Status::Ended, 20, 30), execution("a", Status::Ended, 10, 15)];
@@ -164,6 +176,7 @@ fn an_old_execution_that_ends_at_last_is_counted_although_younger_ones_are_forgo
     let long = |status, event| execution("long", status, 5, event);
     read(&mut ledger, &[&[execution("b", Status::Ended, 20, 30), long(Status::Waiting, 9)]], 60);
     read(&mut ledger, &[&[execution("b", Status::Ended, 20, 30), long(Status::Waiting, 9)]], 30 * HOUR);
+    ledger.prune(at(30 * HOUR));
     assert_eq!(ledger.remembered(), 1);
     read(&mut ledger, &[&[execution("b", Status::Ended, 20, 30), long(Status::Ended, 31 * HOUR)]], 32 * HOUR);
     assert_eq!(counted(&ledger), (2, 0, 2, 0));
@@ -235,8 +248,8 @@ fn an_open_execution_that_is_listed_no_more_leaves_the_gauges_and_may_come_back(
 fn a_deleted_conversation_takes_its_executions_out_of_the_gauges() {
     let mut ledger = ledger();
     read(&mut ledger, &[&[execution("b", Status::Running, 10, 15), execution("a", Status::Ended, 1, 9)]], 20);
-    assert!(ledger.forget_conversation(&"c".into()));
-    assert!(!ledger.forget_conversation(&"c".into()), "is no news the second time");
+    assert!(ledger.forget_conversation(&"c".into(), at(25)));
+    assert!(!ledger.forget_conversation(&"c".into(), at(25)), "is no news the second time");
     assert_eq!((shown(&ledger, Status::Running, 30), shown(&ledger, Status::Ended, 30)), (0, 0));
     assert_eq!((ledger.open_executions(), ledger.current(at(30)).conversations), (0, [0, 0, 0]));
     assert_eq!(counted(&ledger), (2, 0, 1, 0));
@@ -246,10 +259,15 @@ fn a_deleted_conversation_takes_its_executions_out_of_the_gauges() {
 fn an_item_that_cannot_be_read_keeps_its_list_in_doubt() {
     let mut ledger = ledger();
     let mut listing = ledger.open(&"c".into(), true);
-    let page =
-        Page { items: vec![execution("b", Status::Ended, 20, 30)], bad_items: 1, as_of: at(60), last: true };
+    let page = Page {
+        items: vec![execution("b", Status::Ended, 20, 30)],
+        bad_items: 1,
+        asked: number(60),
+        as_of: at(60),
+        last: true,
+    };
     ledger.read(&mut listing, &page, at(60));
-    ledger.close(&listing, at(60));
+    ledger.close(&listing);
     ledger.prune(at(50 * HOUR));
     assert_eq!((ledger.remembered(), ledger.records()[0].clean), (1, false));
     read(
@@ -265,8 +283,8 @@ fn a_workflow_that_is_renamed_keeps_its_account() {
     let mut ledger = ledger();
     read(&mut ledger, &[&[execution("e", Status::Running, 10, 15)]], 20);
     let workflow = Workflow { id: "w".into(), name: Some("Order Desk".into()) };
-    let items = vec![ListedWorkflow { workflow, execution_count: Some(7) }];
-    ledger.learn_workflows(&Page { items, bad_items: 0, as_of: at(30), last: true });
+    let items = vec![ListedWorkflow { workflow, execution_count: Some(7), last_executed_at: None }];
+    ledger.learn_workflows(&Page { items, bad_items: 0, asked: number(30), as_of: at(30), last: true });
     let [account] = ledger.accounts() else { panic!("one account") };
     assert_eq!((account.name(), account.execution_count, account.totals.started), ("Order Desk", Some(7), 1));
 }
@@ -300,7 +318,7 @@ fn conversations_count_while_they_are_watched() {
         conversation("d", ConversationStatus::Active, 0),
         conversation("e", ConversationStatus::Active, -8 * 24 * HOUR),
     ];
-    ledger.learn_conversations(&Page { items, bad_items: 0, as_of: at(1), last: true });
+    ledger.learn_conversations(&Page { items, bad_items: 0, asked: number(1), as_of: at(1), last: true });
     assert_eq!(ledger.current(at(10)).conversations, [1, 0, 0]);
     read(&mut ledger, &[&[execution("x", Status::Waiting, -9 * 24 * HOUR, 0)]], 10);
     assert_eq!(
@@ -308,4 +326,125 @@ fn conversations_count_while_they_are_watched() {
         [1, 1, 0],
         "an open execution keeps its conversation watched"
     );
+}
+
+/// An execution of conversation `c`, as its workflow's list shows it.
+fn in_conversation(execution: Execution) -> Execution {
+    Execution { conversation: Some("c".into()), ..execution }
+}
+
+/// Reads what started since in the workflow's list.
+fn read_workflow(ledger: &mut Ledger, since: i64, items: &[Execution], now: i64) -> Visit {
+    let mut visit = ledger.visit(&"w".into());
+    let page = Page { items: items.to_vec(), bad_items: 0, asked: number(now), as_of: at(now), last: true };
+    ledger.see(&mut visit, &page, at(now));
+    ledger.reached(&visit, at(since), at(now), true);
+    ledger.close_visit(&visit, true);
+    visit
+}
+
+#[test]
+fn an_execution_in_both_lists_is_counted_once_whichever_forgets_it_first() {
+    let done = in_conversation(execution("e", Status::Failed, 10, 20));
+    for conversation_first in [true, false] {
+        let mut ledger = ledger();
+        let mut hours = (1..).map(|n| n * 26 * HOUR);
+        for by_conversation in [conversation_first, !conversation_first, conversation_first] {
+            let now = hours.next().unwrap();
+            if by_conversation {
+                read(&mut ledger, &[std::slice::from_ref(&done)], now);
+            } else {
+                read_workflow(&mut ledger, 0, std::slice::from_ref(&done), now);
+            }
+            ledger.prune(at(now));
+            assert_eq!(ledger.remembered(), 0, "at {now}");
+        }
+        assert_eq!(counted(&ledger), (1, 0, 0, 1));
+    }
+}
+
+#[test]
+fn an_execution_without_a_conversation_lives_and_is_forgotten_in_its_workflow() {
+    let mut ledger = ledger();
+    read_workflow(&mut ledger, 0, &[execution("e", Status::Waiting, 10, 20)], 30);
+    read_workflow(&mut ledger, 0, &[execution("e", Status::Ended, 10, 40)], 50);
+    assert_eq!((counted(&ledger), shown(&ledger, Status::Ended, 50)), ((1, 0, 1, 0), 1));
+    ledger.prune(at(25 * HOUR));
+    assert_eq!(ledger.remembered(), 1, "its list may show others that started before it");
+    read_workflow(&mut ledger, 40, &[], 300);
+    ledger.prune(at(25 * HOUR));
+    assert_eq!((ledger.remembered(), ledger.open_executions()), (0, 0));
+    read_workflow(&mut ledger, 0, &[execution("e", Status::Ended, 10, 40)], 26 * HOUR);
+    assert_eq!(counted(&ledger), (1, 0, 1, 0));
+}
+
+#[test]
+fn an_open_execution_that_a_visit_does_not_show_is_asked_for_and_may_be_gone() {
+    let mut ledger = ledger();
+    read_workflow(&mut ledger, 0, &[execution("e", Status::Waiting, 10, 20)], 30);
+    let open = ledger.open_by_account(at(300)).remove(0);
+    let mut visit = read_workflow(&mut ledger, 200, &[], 300);
+    assert_eq!(ledger.not_seen(&visit, &open), ["e".into()]);
+    ledger.is_no_more(&"e".into(), at(300));
+    assert_eq!((ledger.open_executions(), ledger.not_seen(&visit, &open)), (0, vec![]));
+    let items = vec![execution("e", Status::Failed, 10, 290)];
+    let page = Page { items, bad_items: 0, asked: number(301), as_of: at(301), last: true };
+    ledger.see(&mut visit, &page, at(302));
+    assert_eq!(counted(&ledger), (1, 0, 0, 1), "it comes back");
+}
+
+#[test]
+fn a_fresh_execution_that_cannot_be_read_yet_is_not_given_up() {
+    let mut ledger = ledger();
+    read_workflow(&mut ledger, 0, &[execution("e", Status::Running, 10, 10)], 11);
+    ledger.is_no_more(&"e".into(), at(12));
+    assert_eq!(ledger.open_executions(), 1);
+}
+
+#[test]
+fn open_executions_tell_how_many_started_since() {
+    let mut ledger = ledger();
+    let all = [
+        execution("d", Status::Waiting, 40, 41),
+        execution("c", Status::Ended, 30, 31),
+        execution("b", Status::Running, 20, 21),
+        execution("a", Status::Ended, 10, 11),
+        execution("old", Status::Handoff, -30 * HOUR, 1),
+    ];
+    read_workflow(&mut ledger, -40 * HOUR, &all, 60);
+    let open = ledger.open_by_account(at(60)).remove(0);
+    let since: Vec<_> = open.iter().map(|execution| (execution.id.as_str(), execution.since)).collect();
+    assert_eq!(since, [("d", Some(1)), ("b", Some(3)), ("old", None)]);
+}
+
+#[test]
+fn history_past_the_lookback_takes_no_room() {
+    let mut ledger = ledger();
+    let old = execution("old", Status::Ended, -30 * HOUR, -25 * HOUR);
+    let recent = execution("recent", Status::Ended, -30 * HOUR, -2 * HOUR);
+    read(&mut ledger, &[&[old, recent]], 10);
+    assert_eq!((ledger.remembered(), counted(&ledger)), (1, (0, 0, 0, 0)));
+    assert_eq!(ledger.accounts()[0].last_event_at, Some(at(-2 * HOUR)));
+}
+
+#[test]
+fn a_deleted_workflow_takes_its_executions_out_of_the_gauges() {
+    let mut ledger = ledger();
+    let items = [execution("b", Status::Running, 10, 15), execution("a", Status::Ended, 1, 9)];
+    read_workflow(&mut ledger, 0, &items.map(in_conversation), 20);
+    ledger.forget_workflow(&"w".into(), at(25));
+    assert_eq!((shown(&ledger, Status::Running, 30), shown(&ledger, Status::Ended, 30)), (0, 0));
+    assert_eq!((ledger.open_executions(), ledger.records()[0].has_open_executions()), (0, false));
+    assert_eq!(counted(&ledger), (2, 0, 1, 0));
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_hide_what_is_asked_later() {
+    let mut ledger = ledger();
+    read(&mut ledger, &[&[execution("e", Status::Running, 10, 20)]], 1000);
+    let mut listing = ledger.open(&"c".into(), true);
+    let items = vec![execution("e", Status::Ended, 10, 30)];
+    let page = Page { items, bad_items: 0, asked: number(1001), as_of: at(40), last: true };
+    ledger.read(&mut listing, &page, at(41));
+    assert_eq!(counted(&ledger), (1, 0, 1, 0));
 }

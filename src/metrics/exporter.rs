@@ -71,23 +71,23 @@ impl Exporter {
                 &["project", "api", "source", "result"],
             )?,
             due: own.gauges(
-                "kapso_exporter_conversations_due",
-                "Conversations that were due to be listed, when that was last looked at.",
+                "kapso_exporter_lists_due",
+                "Lists of executions (of a conversation, or of a workflow) that were due to be read, when that was last looked at.",
                 &["project", "api", "source"],
             )?,
             lateness: own.gauges(
                 "kapso_exporter_lateness_seconds",
-                "By how much the most overdue conversation was late, when that was last looked at. Above the interval, the budget does not cover what is due.",
+                "By how much the most overdue list was late, when that was last looked at. Above the interval, the budget does not cover what is due.",
                 &["project", "api", "source"],
             )?,
             round: own.gauges(
                 "kapso_exporter_round_seconds",
-                "How long it takes at this pace to look once at every conversation that is at rest: an execution that moves no activity may stay unseen for so long.",
+                "How long it takes at this pace to look once at everything that is at rest: an execution that moves no activity may stay unseen for so long.",
                 &["project", "api", "source"],
             )?,
             oldest_list: own.gauges(
                 "kapso_exporter_data_oldest_timestamp_seconds",
-                "When the stalest list of a conversation with open executions was asked for, in Kapso's clock.",
+                "When the stalest list of open executions was asked for, in Kapso's clock.",
                 &["project", "api", "source"],
             )?,
             errors: own.counters(

@@ -41,7 +41,7 @@ pub static TABLE: &[Family] = &[
     },
     Family {
         name: "kapso_conversations",
-        help: "Conversations that are watched, by their own status (status): active within --scrape.conversation-max-age, or with open executions.",
+        help: "Conversations that are watched, by their own status (status): active within --scrape.conversation-max-age, or with open executions. Unknown where only their executions are listed (source workflows).",
         labels: &["status"],
         kind: GAUGE,
         rows: Source::Ledger(|view, rows| {

@@ -1,19 +1,25 @@
 //! Sources: what to ask of which API, and what an answer means to the ledger.
 //!
-//! A source is a walk that can be swept. Both sources so far walk conversations, `conversations` on the
-//! platform API and `agents` on the legacy one: they differ in the [`Client`](crate::kapso::Client) they ask.
+//! `walk` sweeps whatever can be planned and asked: `conversations` lists the executions of each conversation,
+//! on the platform API or (source `agents`) on the legacy one; `workflows` those of each workflow.
 
-mod conversations;
-mod discovery;
-pub mod plan;
+pub mod conversations;
+mod queue;
+mod walk;
+pub mod workflows;
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
-pub use self::{
-    conversations::{Conversations, Scope},
-    plan::Load,
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+
+pub use self::queue::Load;
+use self::{conversations::Conversations, workflows::Workflows};
+use crate::{
+    execution::{Api, ConversationId},
+    kapso::{Budget, Client, Error},
+    ledger::Ledger,
 };
-use crate::{execution::Api, kapso::Error};
 
 /// The name of a source, as in `--scrape.source`; the `source` label of a sweep's metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,11 +28,13 @@ pub enum Source {
     Agents,
     /// Platform API: flow executions per conversation.
     Conversations,
+    /// Platform API: executions per workflow.
+    Workflows,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 2] = [Self::Agents, Self::Conversations];
+    pub const ALL: [Self; 3] = [Self::Agents, Self::Conversations, Self::Workflows];
 
     /// The flag's and the label's value.
     #[must_use]
@@ -34,6 +42,7 @@ impl Source {
         match self {
             Self::Agents => "agents",
             Self::Conversations => "conversations",
+            Self::Workflows => "workflows",
         }
     }
 
@@ -42,7 +51,7 @@ impl Source {
     pub const fn api(self) -> Api {
         match self {
             Self::Agents => Api::Legacy,
-            Self::Conversations => Api::Platform,
+            Self::Conversations | Self::Workflows => Api::Platform,
         }
     }
 }
@@ -58,22 +67,110 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = Self::ALL.into_iter().find(|source| source.as_str() == text);
-        known.ok_or_else(|| "it is none of: conversations, agents".into())
+        known.ok_or_else(|| "it is none of: conversations, agents, workflows".into())
+    }
+}
+
+/// What a walk covers.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// These conversations only; none = discover them.
+    pub only: Vec<ConversationId>,
+    /// How long a conversation without activity and without open executions is watched; how far back a
+    /// workflow's finished executions are read.
+    pub max_age: SignedDuration,
+    /// From one beat to the next.
+    pub interval: Duration,
+}
+
+/// What a walk works with.
+#[derive(Clone)]
+pub struct Means {
+    /// Asks.
+    pub client: Arc<Client>,
+    /// Takes in the answers.
+    pub ledger: Arc<Mutex<Ledger>>,
+    /// The client's.
+    pub budget: Arc<Budget>,
+    /// When this program began to watch, in our clock.
+    pub started: Timestamp,
+}
+
+impl Means {
+    /// When watching began, in Kapso's clock: when this program began, unless the ledger remembers more.
+    fn watch_start(&self) -> Timestamp {
+        let remembered = self.ledger.lock().watch_start();
+        remembered.unwrap_or_else(|| self.client.in_kapso_clock(self.started))
+    }
+
+    /// Takes something into the ledger, which may be the first thing ever, at the time it is now in Kapso's
+    /// clock.
+    fn take_in<T>(&self, act: impl FnOnce(&mut Ledger, Timestamp) -> T) -> T {
+        let mut ledger = self.ledger.lock();
+        ledger.watch_from(self.client.in_kapso_clock(self.started));
+        act(&mut ledger, self.client.kapso_now())
+    }
+
+    /// Reads the list of workflows, where there is one. Returns when it was asked for, if it could be read to
+    /// the last item.
+    async fn learn_workflows(&self) -> Result<Option<Timestamp>, Error> {
+        let Some(mut pager) = self.client.workflows() else { return Ok(None) };
+        let (mut asked, mut clean) = (None, true);
+        while let Some(page) = pager.next().await? {
+            asked.get_or_insert(page.as_of);
+            clean &= page.bad_items == 0;
+            self.ledger.lock().learn_workflows(&page);
+        }
+        Ok(asked.filter(|_| clean))
+    }
+
+    /// How many requests half of the budget allows in a time.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    fn half_of_the_budget(&self, time: Duration) -> usize {
+        let requests = f64::from(self.budget.status().per_minute) * time.as_secs_f64() / 60.0;
+        ((requests / 2.0) as usize).max(1)
+    }
+}
+
+/// The walk of a source.
+pub enum Walk {
+    /// Over conversations.
+    Conversations(Conversations),
+    /// Over workflows.
+    Workflows(Workflows),
+}
+
+impl Walk {
+    /// The walk of this source.
+    #[must_use]
+    pub fn new(source: Source, means: Means, scope: Scope) -> Self {
+        match source {
+            Source::Agents | Source::Conversations => Self::Conversations(Conversations::new(means, scope)),
+            Source::Workflows => Self::Workflows(Workflows::new(means, scope)),
+        }
+    }
+
+    /// Asks for everything that may have changed. Tells the load at the beginning and at the end of each beat.
+    pub async fn sweep(&mut self, tell: impl FnMut(&Load) + Send) -> Progress {
+        match self {
+            Self::Conversations(territory) => walk::sweep(territory, tell).await,
+            Self::Workflows(territory) => walk::sweep(territory, tell).await,
+        }
     }
 }
 
 /// What a sweep did.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Conversations that are watched.
+    /// Conversations, or workflows, that are watched.
     pub watched: usize,
     /// Executions that are open.
     pub open: usize,
-    /// Conversations that were due at the beginning.
+    /// How many of them were due at the beginning.
     pub due: usize,
-    /// Conversations that were listed, those that became due meanwhile included.
+    /// How many were listed, those that became due meanwhile included.
     pub listed: usize,
-    /// Conversations that could not be.
+    /// How many could not be.
     pub failed: usize,
     /// What went wrong, the first of it.
     pub error: Option<Error>,

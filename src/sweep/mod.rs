@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     kapso::Reason,
-    source::{Conversations, Load, Progress, Source},
+    source::{Load, Progress, Source, Walk},
 };
 
 /// An API that is absent is asked again after this time.
@@ -73,7 +73,7 @@ pub struct Sweeper {
     /// Which source it is.
     pub source: Source,
     /// The walk.
-    pub walk: Conversations,
+    pub walk: Walk,
     /// From one sweep's start to the next.
     pub interval: Duration,
     /// Our clock.
@@ -129,7 +129,7 @@ fn log(report: &Report) {
         source = %report.source,
         result = report.outcome.as_str(),
         seconds = format!("{:.3}", report.duration.as_secs_f64()),
-        conversations = watched,
+        watched,
         open,
         due,
         listed,

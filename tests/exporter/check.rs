@@ -60,6 +60,29 @@ async fn a_large_project_costs_a_dozen_requests_and_is_counted_as_far_as_they_re
 }
 
 #[tokio::test]
+async fn workflows_are_described_by_a_sample_of_those_that_ran_last() {
+    let kapso = Kapso::start(Scenario { rate_limit: Some(500), ..business() }).await;
+    let report = checked(&kapso, &[EVER, "--scrape.source=workflows"], 0).await;
+    let source = &report["sources"][0];
+    assert_eq!(source["workflows"], json!({"count": 2, "exact": true, "executions_ever": 60}));
+    assert_eq!((&source["sample"]["lists"], &source["sample"]["executions"]), (&json!(2), &json!(60)));
+    assert_eq!(source["sample"]["open_executions"], 10);
+    assert_eq!(source["requests"], json!({"first_sweep": 11, "later_sweeps": 5, "at_least": false}));
+    assert_eq!(kapso.simulator.requests().len(), 3, "the workflows and one list for each");
+}
+
+#[tokio::test]
+async fn workflows_are_recommended_where_the_budget_does_not_cover_the_conversations() {
+    let scenario = Scenario { open_history: 190, conversations: 190, ..business() };
+    let kapso = Kapso::start(Scenario { rate_limit: Some(60), ..scenario }).await;
+    let report = checked(&kapso, &[EVER], 0).await;
+    assert!(
+        advises(&report, "There are 2 workflows: --scrape.source=workflows would cost at most about 9"),
+        "{report}"
+    );
+}
+
+#[tokio::test]
 async fn text_says_at_least_where_more_may_be() {
     let kapso = Kapso::start(Scenario { conversations: 300, ..Scenario::quiet(1) }).await;
     let Finished { code, stdout, .. } = kapso.run("check", &[EVER]).await;

@@ -76,6 +76,14 @@ async fn a_wrong_value_is_answered_with_the_flag_and_what_is_allowed() {
 }
 
 #[tokio::test]
+async fn conversations_cannot_be_named_where_workflows_are_listed() {
+    let flags = ["--scrape.source=workflows", "--scrape.conversation=a"];
+    let error = refused(&flags, &[KEY]).await;
+    let start = "error: --scrape.conversation does not go with --scrape.source=workflows";
+    assert!(error.starts_with(start), "{error}");
+}
+
+#[tokio::test]
 async fn environment_variables_are_checked_like_flags() {
     let error = refused(&[], &[KEY, ("KAPSO_EXPORTER_SCRAPE_REQUESTS_PER_MINUTE", "none")]).await;
     assert!(error.contains("--scrape.requests-per-minute"), "{error}");

@@ -120,6 +120,34 @@ async fn a_quiet_sweep_costs_five_requests_however_many_conversations_there_are(
     }
 }
 
+/// Requests of an hour of sweeps, three hours after the start.
+async fn an_hour_of(scenario: Scenario, source: Source) -> usize {
+    let setup = Setup { sources: vec![source], ..unhurried() };
+    let simulated = Simulated::start(scenario, &setup).await;
+    tokio::time::sleep(Duration::from_hours(3)).await;
+    let before = simulated.simulator.requests().len();
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    simulated.simulator.requests().len() - before
+}
+
+#[tokio::test(start_paused = true)]
+async fn workflows_at_rest_cost_a_request_a_sweep_and_four_an_hour_each() {
+    for workflows in [2, 20] {
+        let workflows: Vec<_> = (0..workflows).map(|n| format!("Workflow {n}")).collect();
+        let looks = 4 * workflows.len();
+        let scenario = Scenario { workflows, conversations: 500, history: 2_000, ..Scenario::quiet(1) };
+        let requests = an_hour_of(scenario, Source::Workflows).await;
+        assert!(requests <= 60 + looks + 4, "{requests} requests an hour");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_executions_of_a_workflow_share_their_requests() {
+    let scenario = Scenario { conversations: 500, open_history: 150, ..Scenario::quiet(1) };
+    let a_sweep = an_hour_of(scenario, Source::Workflows).await.div_ceil(60);
+    assert!(a_sweep <= 1 + 2 * 3, "{a_sweep} requests a sweep for two workflows with 150 open executions");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_bot_is_never_refused_while_it_keeps_to_its_half() {
     let busy = Traffic { starts_per_minute: 20.0, ..Traffic::default() };

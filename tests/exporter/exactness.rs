@@ -2,11 +2,16 @@
 
 use std::{env, time::Duration};
 
-use kapso_exporter::simulator::{Api, Fault, Faults, Scenario, Traffic};
+use kapso_exporter::{
+    simulator::{Api, Fault, Faults, Scenario, Traffic},
+    source::Source,
+};
 
 use crate::support::{Exposition, Kapso, Setup, Simulated, differences, wait_until_equal};
 
 const BOTH: [Api; 2] = [Api::Platform, Api::Legacy];
+/// The sources that list executions by conversation.
+const LISTS: [Source; 2] = [Source::Agents, Source::Conversations];
 
 /// So many starts a minute on each API. Every state lasts at least `dwell`, so that polling can see it.
 fn busy(seed: u64, starts_per_minute: f64, dwell: u64) -> Scenario {
@@ -37,43 +42,78 @@ fn every_fault() -> Faults {
     Faults { one_in: 7, kinds: Fault::ALL.to_vec() }
 }
 
-fn assert_something_was_counted(scrape: &Exposition) {
+fn assert_something_was_counted(scrape: &Exposition, apis: &[Api]) {
     for name in [
         "kapso_executions_started_total",
         "kapso_executions_finished_total",
         "kapso_execution_handoffs_total",
     ] {
-        for api in BOTH {
+        for api in apis {
             assert!(scrape.sum(name, &[("api", api.name())]) > 0.0, "{name} of {}", api.name());
         }
     }
 }
 
 /// Five minutes of traffic and the time to read the last of it, simulated.
-async fn five_minutes_equal_the_tally(scenario: Scenario, faults: Faults) {
+async fn five_minutes_equal_the_tally(scenario: Scenario, faults: Faults, sources: &[Source]) {
     let seed = scenario.seed;
-    let simulated = Simulated::start(scenario, &Setup::default()).await;
+    let setup = Setup { sources: sources.into(), ..Setup::default() };
+    let simulated = Simulated::start(scenario, &setup).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
     simulated.simulator.set_faults(faults);
     tokio::time::sleep(Duration::from_mins(5)).await;
     simulated.simulator.stop_traffic();
     tokio::time::sleep(Duration::from_mins(3)).await;
     let scrape = simulated.scrape();
-    assert_something_was_counted(&scrape);
-    assert_eq!(differences(&simulated.simulator, &scrape, &BOTH), Vec::<String>::new(), "seed {seed}");
+    let apis: Vec<_> = BOTH.into_iter().filter(|api| watched(*api, sources)).collect();
+    assert_something_was_counted(&scrape, &apis);
+    assert_eq!(differences(&simulated.simulator, &scrape, &apis), Vec::<String>::new(), "seed {seed}");
+}
+
+fn watched(api: Api, sources: &[Source]) -> bool {
+    sources.iter().any(|source| source.api().as_str() == api.name())
 }
 
 #[tokio::test(start_paused = true)]
 async fn five_minutes_of_traffic_on_both_apis_are_counted_to_the_last_execution() {
     for seed in 1..=3 {
-        five_minutes_equal_the_tally(busy(seed, 60.0, 20), Faults::default()).await;
+        five_minutes_equal_the_tally(busy(seed, 60.0, 20), Faults::default(), &LISTS).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn and_so_they_are_while_one_request_in_seven_fails() {
     for seed in 4..=6 {
-        five_minutes_equal_the_tally(busy(seed, 60.0, 40), every_fault()).await;
+        five_minutes_equal_the_tally(busy(seed, 60.0, 40), every_fault(), &LISTS).await;
+    }
+}
+
+/// A fifth of the executions belong to no conversation.
+fn busy_without_conversations(seed: u64, dwell: u64) -> Scenario {
+    let busy = busy(seed, 60.0, dwell);
+    Scenario { traffic: Traffic { without_conversation: 0.2, ..busy.traffic }, ..busy }
+}
+
+#[tokio::test(start_paused = true)]
+async fn workflows_alone_show_every_execution_also_those_without_a_conversation() {
+    for seed in 7..=9 {
+        let scenario = busy_without_conversations(seed, 20);
+        five_minutes_equal_the_tally(scenario, Faults::default(), &[Source::Workflows]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn workflows_alone_show_them_while_one_request_in_seven_fails() {
+    for seed in 10..=12 {
+        let scenario = busy_without_conversations(seed, 40);
+        five_minutes_equal_the_tally(scenario, every_fault(), &[Source::Workflows]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_sources_together_count_each_execution_once() {
+    for (seed, faults) in [(13, Faults::default()), (14, every_fault()), (15, every_fault())] {
+        five_minutes_equal_the_tally(busy_without_conversations(seed, 40), faults, &Source::ALL).await;
     }
 }
 

@@ -40,7 +40,8 @@ fn in_api(simulator: &Simulator, exposition: &Exposition, api: Api) -> Vec<Strin
     let since = Timestamp::from_microsecond((since * 1e6).round() as i64).unwrap();
     let tally: Tally = simulator.tally(since, LOOKBACK);
     let mut check = Check { exposition, differences: Vec::new(), labels: Vec::new() };
-    for conversations in tally.conversations.iter().filter(|c| c.api == api) {
+    let listed = lists_conversations(exposition, api);
+    for conversations in tally.conversations.iter().filter(|c| c.api == api && listed) {
         check.labels = vec![("api", api.name()), ("status", &conversations.status)];
         check.equal("kapso_conversations", &[], conversations.count as f64);
     }
@@ -56,6 +57,13 @@ fn in_api(simulator: &Simulator, exposition: &Exposition, api: Api) -> Vec<Strin
         check.workflow(workflow);
     }
     check.differences
+}
+
+/// Whether a source lists the conversations of this API: their own state is known from nothing else.
+fn lists_conversations(exposition: &Exposition, api: Api) -> bool {
+    let source = |source| [("api", api.name()), ("source", source)];
+    let is_on = |name| exposition.value("kapso_exporter_sweep_interval_seconds", &source(name)).is_some();
+    is_on("agents") || is_on("conversations")
 }
 
 struct Check<'a> {

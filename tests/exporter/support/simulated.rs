@@ -1,7 +1,7 @@
 //! The exporter without its process: sources, ledgers and metrics against the simulated Kapso in the same
 //! process, in simulated time. A test that pauses tokio's clock runs an hour of it in a second.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use futures_util::future::BoxFuture;
@@ -14,7 +14,7 @@ use kapso_exporter::{
     ledger::{Ledger, Settings},
     metrics::{Book, Exporter, Exposition as Metrics, Limits, RequestObserver},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
-    source::{Conversations, Scope, Source},
+    source::{Means, Scope, Source, Walk},
     sweep::{News, Sweeper},
 };
 use parking_lot::Mutex;
@@ -47,7 +47,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            sources: Source::ALL.into(),
+            sources: vec![Source::Agents, Source::Conversations],
             interval: Duration::from_secs(5),
             timeout: Duration::from_secs(1),
             requests_per_minute: Some(100_000),
@@ -81,17 +81,17 @@ impl Simulated {
         let registry = Registry::new();
         let exporter = Arc::new(Exporter::register(&registry).unwrap());
         let budget = Arc::new(Budget::new(setup.requests_per_minute));
-        let mut books = Vec::new();
+        let started = clock.now();
+        let mut books = BTreeMap::new();
         for &source in &setup.sources {
             exporter.announce("default", source, setup.interval);
-            let client = client(source, &simulator, setup, &clock, &exporter, &budget, &shutdown);
-            let book = book(client, &budget);
-            let started = clock.now();
-            tokio::spawn(
-                sweeper(source, &book, setup, started, &clock, &shutdown).run(tell(exporter.clone())),
-            );
-            books.push(book);
+            let new =
+                || book(client(source, &simulator, setup, &clock, &exporter, &budget, &shutdown), &budget);
+            let book = books.entry(source.api()).or_insert_with(new);
+            let sweeper = sweeper(source, book, setup, started, &clock, &shutdown);
+            tokio::spawn(sweeper.run(tell(exporter.clone())));
         }
+        let books = books.into_values().collect();
         let metrics = Metrics::new(registry, exporter, books).unwrap();
         Self { simulator, metrics, _running: shutdown.drop_guard() }
     }
@@ -156,15 +156,11 @@ fn sweeper(
     shutdown: &CancellationToken,
 ) -> Sweeper {
     let scope = Scope { only: Vec::new(), max_age: MAX_AGE, interval: setup.interval };
+    let (client, ledger, budget) = (book.client.clone(), book.ledger.clone(), book.budget.clone());
+    let means = Means { client, ledger, budget, started };
     Sweeper {
         source,
-        walk: Conversations::new(
-            book.client.clone(),
-            book.ledger.clone(),
-            book.budget.clone(),
-            scope,
-            started,
-        ),
+        walk: Walk::new(source, means, scope),
         interval: setup.interval,
         clock: clock.clone(),
         shutdown: shutdown.clone(),

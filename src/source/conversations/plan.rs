@@ -10,13 +10,14 @@
 //! watch began, newest activity first, and a few per beat of those at rest, stalest first, since an execution
 //! that was started through the API moves no conversation. One request in five is theirs while both wait.
 
-use std::{cmp::Reverse, collections::VecDeque};
+use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     execution::{ConversationId, seconds_between},
     ledger::Record,
+    source::queue::{self, Load, MOVED_WEIGHT, Queue, weight},
 };
 
 /// An execution starts a little after the message that starts it: a list that was read this soon after the
@@ -29,13 +30,6 @@ const AT_REST_PER_BEAT: usize = 2;
 /// Requests of a sweep beside the workflows and the urgent ones: recent activity, a page of the round over all
 /// conversations, and those at rest.
 pub const LOOK_AROUND: usize = 2 + AT_REST_PER_BEAT;
-/// While both wait, one request in so many is for the inventory.
-const INVENTORY_TURN: usize = 5;
-/// Moved activity is this much more urgent than an open execution with recent events.
-const MOVED_WEIGHT: f64 = 4.0;
-/// An open execution is less urgent by its idle hours, down to this.
-const QUIETEST_WEIGHT: f64 = 0.1;
-
 /// What the plan goes by.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
@@ -49,27 +43,6 @@ pub struct Rules {
     pub last_round: Option<Timestamp>,
 }
 
-/// Who is to be asked, most urgent first.
-#[derive(Debug, Default)]
-pub struct Queue {
-    urgent: VecDeque<ConversationId>,
-    inventory: VecDeque<ConversationId>,
-    turn: usize,
-}
-
-/// How much there is to do, and how late it is.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Load {
-    /// Conversations that are due.
-    pub due: usize,
-    /// By how much the most overdue of them is late, in seconds.
-    pub lateness: f64,
-    /// When the stalest list of a conversation with open executions was asked for.
-    pub oldest_list: Option<Timestamp>,
-    /// How long it takes at this pace to look at every conversation at rest once, in seconds.
-    pub round: f64,
-}
-
 /// Why a conversation is due.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Need {
@@ -81,53 +54,64 @@ enum Need {
     AtRest { listed: Timestamp },
 }
 
+/// What is due, not in order yet.
+#[derive(Default)]
+struct Due<'a> {
+    /// With their urgency.
+    urgent: Vec<(f64, &'a Record)>,
+    unlisted: Vec<&'a Record>,
+    /// Those that were last listed long enough ago.
+    at_rest: Vec<&'a Record>,
+    load: Load,
+}
+
 /// The plan at `now`.
 #[must_use]
-pub fn queue(records: &[Record], rules: &Rules, now: Timestamp) -> (Queue, Load) {
-    let (mut urgent, mut unlisted, mut at_rest) = (Vec::new(), Vec::new(), Vec::new());
-    let mut load = Load::default();
-    let mut resting: u32 = 0;
+pub fn queue(records: &[Record], rules: &Rules, now: Timestamp) -> (Queue<ConversationId>, Load) {
+    let Due { mut urgent, mut unlisted, mut at_rest, load } = due(records, rules, now);
+    urgent.sort_by(|(a, one), (b, other)| b.total_cmp(a).then(other.active_at().cmp(&one.active_at())));
+    unlisted.sort_by_key(|record| Reverse(record.active_at()));
+    at_rest.sort_by_key(|record| record.listed);
+    let inventory = unlisted.into_iter().chain(at_rest.into_iter().take(AT_REST_PER_BEAT));
+    let urgent = urgent.into_iter().map(|(_, record)| record.id.clone());
+    (Queue::new(urgent, inventory.map(|record| record.id.clone())), load)
+}
+
+/// How much there is to do at `now`.
+#[must_use]
+pub fn load(records: &[Record], rules: &Rules, now: Timestamp) -> Load {
+    due(records, rules, now).load
+}
+
+fn due<'a>(records: &'a [Record], rules: &Rules, now: Timestamp) -> Due<'a> {
+    let mut due = Due::default();
+    let mut resting = 0;
     for record in records.iter().filter(|record| record.is_watched(now, rules.max_age)) {
         if record.has_open_executions() {
-            load.oldest_list = load.oldest_list.into_iter().chain(record.listed).min();
+            due.load.list(record.listed);
         }
         match need(record, rules, now) {
             Need::Urgent { since, weight } if since <= now => {
-                load.lateness = load.lateness.max(seconds_between(since, now));
-                urgent.push((weight * seconds_between(since, now), record));
+                due.load.wait(since, now);
+                due.urgent.push((weight * seconds_between(since, now), record));
             }
             Need::Urgent { .. } => {}
-            Need::Unlisted => unlisted.push(record),
+            Need::Unlisted => due.unlisted.push(record),
             Need::AtRest { listed } => {
                 resting += 1;
                 if now.duration_since(listed) >= RECHECK {
-                    at_rest.push(record);
+                    due.at_rest.push(record);
                 }
             }
         }
     }
-    urgent.sort_by(|(a, one), (b, other)| b.total_cmp(a).then(other.last_active_at.cmp(&one.last_active_at)));
-    unlisted.sort_by_key(|record| Reverse(record.last_active_at));
-    at_rest.sort_by_key(|record| record.listed);
-    let inventory: VecDeque<_> = unlisted
-        .iter()
-        .chain(at_rest.iter().take(AT_REST_PER_BEAT))
-        .map(|record| record.id.clone())
-        .collect();
-    let urgent: VecDeque<_> = urgent.into_iter().map(|(_, record)| record.id.clone()).collect();
-    load.due = urgent.len() + inventory.len();
-    load.round = round(resting, rules.interval);
-    (Queue { urgent, inventory, turn: 0 }, load)
-}
-
-/// Every `RECHECK`, or at so many per beat if that takes longer.
-fn round(resting: u32, interval: SignedDuration) -> f64 {
-    let beats = resting.div_ceil(u32::try_from(AT_REST_PER_BEAT).unwrap_or(1));
-    (f64::from(beats) * interval.as_secs_f64()).max(RECHECK.as_secs_f64())
+    due.load.due = due.urgent.len() + due.unlisted.len() + due.at_rest.len().min(AT_REST_PER_BEAT);
+    due.load.round = queue::round(resting, AT_REST_PER_BEAT, rules.interval, RECHECK);
+    due
 }
 
 fn need(record: &Record, rules: &Rules, now: Timestamp) -> Need {
-    let active = record.last_active_at.map(|at| at.min(now));
+    let active = record.active_at().map(|at| at.min(now));
     let Some(listed) = record.listed else {
         // News if the activity is, or if nothing is known of it.
         let news = active.is_none_or(|at| at >= rules.watch_start);
@@ -147,48 +131,6 @@ fn need(record: &Record, rules: &Rules, now: Timestamp) -> Need {
         return Need::Urgent { since: next, weight: weight(record.last_event_at, now) };
     }
     Need::AtRest { listed }
-}
-
-/// Of open executions: 1 while the last event is less than an hour old, then less by the hour.
-fn weight(last_event: Option<Timestamp>, now: Timestamp) -> f64 {
-    let hours = last_event.map_or(0.0, |at| seconds_between(at, now) / 3600.0);
-    (1.0 / hours.max(1.0)).max(QUIETEST_WEIGHT)
-}
-
-impl Queue {
-    /// These, in this order.
-    #[must_use]
-    pub fn of(urgent: impl IntoIterator<Item = ConversationId>) -> Self {
-        Self { urgent: urgent.into_iter().collect(), ..Self::default() }
-    }
-
-    /// The next one to ask.
-    pub fn pop(&mut self) -> Option<ConversationId> {
-        self.turn += 1;
-        let (first, second) = if self.turn.is_multiple_of(INVENTORY_TURN) {
-            (&mut self.inventory, &mut self.urgent)
-        } else {
-            (&mut self.urgent, &mut self.inventory)
-        };
-        first.pop_front().or_else(|| second.pop_front())
-    }
-
-    /// Everyone in it.
-    pub fn iter(&self) -> impl Iterator<Item = &ConversationId> {
-        self.urgent.iter().chain(&self.inventory)
-    }
-
-    /// How many are in it.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.urgent.len() + self.inventory.len()
-    }
-
-    /// Whether nobody is in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 #[cfg(test)]
@@ -221,16 +163,22 @@ mod tests {
         for &(id, active, listed, event) in conversations {
             let status = ConversationStatus::Active;
             let items = vec![Conversation { id: id.into(), status, last_active_at: Some(at(active)) }];
-            ledger.learn_conversations(&Page { items, bad_items: 0, as_of: at(active), last: true });
+            ledger.learn_conversations(&Page {
+                items,
+                bad_items: 0,
+                asked: 1,
+                as_of: at(active),
+                last: true,
+            });
             let Some(listed) = listed else { continue };
             let items = event.into_iter().map(|event| open(id, event)).collect();
             let mut listing = ledger.open(&id.into(), true);
             ledger.read(
                 &mut listing,
-                &Page { items, bad_items: 0, as_of: at(listed), last: true },
+                &Page { items, bad_items: 0, asked: 1, as_of: at(listed), last: true },
                 at(listed),
             );
-            ledger.close(&listing, at(listed));
+            ledger.close(&listing);
         }
         ledger
     }
@@ -239,6 +187,7 @@ mod tests {
         Execution {
             id: id.into(),
             workflow: None,
+            conversation: None,
             status: Status::Waiting,
             started_at: Some(at(event)),
             last_event_at: Some(at(event)),

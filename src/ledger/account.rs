@@ -1,0 +1,124 @@
+//! The account of one workflow: what was counted, and how far its own list of executions is known.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Buckets, Totals, moment::Moment};
+use crate::execution::{ListedWorkflow, WorkflowId};
+
+/// A list may show an execution this much later than it started.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(2);
+
+/// The account of one workflow.
+#[derive(Debug)]
+pub struct Account {
+    /// Identity.
+    pub id: WorkflowId,
+    /// The name it was last seen with.
+    name: Option<Arc<str>>,
+    /// The newest `last_event_at` of its executions.
+    pub last_event_at: Option<Timestamp>,
+    /// `execution_count`, as the API last said.
+    pub execution_count: Option<u64>,
+    /// `last_executed_at`, as the API last said.
+    pub last_executed_at: Option<Timestamp>,
+    /// What was counted.
+    pub totals: Totals,
+    /// When the newest list of workflows that showed it was asked for.
+    pub discovered: Option<Timestamp>,
+    /// When that list was first seen to tell of new executions, or to tell nothing about them.
+    pub moved: Option<Timestamp>,
+    /// The span of starts in which its list of executions was read.
+    pub reach: Option<Reach>,
+    /// Its list had an item that could not be read, and is to be read again.
+    pub doubtful: bool,
+    /// When it was last asked about all of its open executions.
+    pub visited: Option<Timestamp>,
+    /// When it was last asked for open executions of every status.
+    pub surveyed: Option<Timestamp>,
+    /// The API no longer has it.
+    pub gone: bool,
+    /// How many of its executions are open.
+    pub(super) open: usize,
+    /// Its executions that started up to then are counted and forgotten, unless they are remembered.
+    pub(super) settled: Option<Moment>,
+}
+
+/// A span of starts, all of which are known but those that a list may still show late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// Its beginning.
+    pub since: Timestamp,
+    /// Its end: when the list was asked for.
+    pub until: Timestamp,
+}
+
+impl Reach {
+    /// From when on the list is to be read next.
+    #[must_use]
+    pub fn unread_since(self) -> Timestamp {
+        self.until.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN)
+    }
+
+    /// With another span that begins within or ends within this one.
+    pub(super) fn joined(self, since: Timestamp, until: Timestamp) -> Self {
+        Self { since: self.since.min(since), until: self.until.max(until) }
+    }
+}
+
+impl Account {
+    pub(super) fn new(id: WorkflowId, buckets: &Buckets) -> Self {
+        Self {
+            id,
+            name: None,
+            last_event_at: None,
+            execution_count: None,
+            last_executed_at: None,
+            totals: Totals::new(buckets),
+            discovered: None,
+            moved: None,
+            reach: None,
+            doubtful: false,
+            visited: None,
+            surveyed: None,
+            gone: false,
+            open: 0,
+            settled: None,
+        }
+    }
+
+    /// The display name; the id where the API gives none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.id.as_str())
+    }
+
+    /// Whether executions of it are open.
+    #[must_use]
+    pub fn has_open_executions(&self) -> bool {
+        self.open > 0
+    }
+
+    pub(super) fn rename(&mut self, name: Option<&Arc<str>>) {
+        if let Some(name) = name {
+            self.name = Some(name.clone());
+        }
+    }
+
+    pub(super) fn learn(&mut self, seen: &ListedWorkflow, as_of: Timestamp) {
+        let before = (self.execution_count, self.last_executed_at);
+        let now = (seen.execution_count, seen.last_executed_at);
+        if before != now || now == (None, None) {
+            self.moved = self.moved.max(Some(as_of));
+        }
+        (self.execution_count, self.last_executed_at) = now;
+        self.discovered = self.discovered.max(Some(as_of));
+        self.gone = false;
+    }
+
+    /// Whether a reading of its list has shown all that started until `at`.
+    pub(super) fn is_known_at(&self, at: Moment) -> bool {
+        self.reach.is_some_and(|reach| at <= reach.unread_since().into())
+    }
+}

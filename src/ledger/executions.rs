@@ -1,0 +1,102 @@
+//! The executions that are remembered: in one block of memory, found by id or by their slot.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::{HashTable, hash_table::Entry as Place};
+use slab::Slab;
+
+use super::entry::Entry;
+use crate::execution::ExecutionId;
+
+/// Where an execution is kept, as long as it is remembered.
+pub(super) type Slot = u32;
+
+/// All executions that are remembered.
+#[derive(Debug, Default)]
+pub(super) struct Executions {
+    entries: Slab<Entry>,
+    by_id: HashTable<Slot>,
+    hasher: RandomState,
+}
+
+impl Executions {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Where the execution with this id is.
+    pub fn find(&self, id: &ExecutionId) -> Option<Slot> {
+        let same = |&slot: &Slot| self.get(slot).is_some_and(|entry| entry.id == *id);
+        self.by_id.find(self.hasher.hash_one(id), same).copied()
+    }
+
+    /// Keeps an execution, in the place of the one with its id if there is one.
+    #[allow(clippy::cast_possible_truncation, reason = "four billion entries do not fit into memory")]
+    pub fn insert(&mut self, entry: Entry) -> Slot {
+        let Self { entries, by_id, hasher } = self;
+        let hash = hasher.hash_one(&entry.id);
+        let same = |&slot: &Slot| entries.get(slot as usize).is_some_and(|known| known.id == entry.id);
+        let rehash = |&slot: &Slot| entries.get(slot as usize).map_or(0, |known| hasher.hash_one(&known.id));
+        match by_id.entry(hash, same, rehash) {
+            Place::Occupied(place) => {
+                let slot = *place.get();
+                entries[slot as usize] = entry;
+                slot
+            }
+            Place::Vacant(place) => {
+                let slot = entries.vacant_key() as Slot;
+                place.insert(slot);
+                entries.insert(entry);
+                slot
+            }
+        }
+    }
+
+    /// Forgets an execution.
+    pub fn remove(&mut self, slot: Slot) -> Option<Entry> {
+        let entry = self.entries.try_remove(slot as usize)?;
+        let hash = self.hasher.hash_one(&entry.id);
+        if let Ok(place) = self.by_id.find_entry(hash, |&other| other == slot) {
+            place.remove();
+        }
+        Some(entry)
+    }
+
+    pub fn get(&self, slot: Slot) -> Option<&Entry> {
+        self.entries.get(slot as usize)
+    }
+
+    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
+        self.entries.get_mut(slot as usize)
+    }
+
+    /// All of them, in no particular order.
+    #[allow(clippy::cast_possible_truncation, reason = "as in insert")]
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, &Entry)> {
+        self.entries.iter().map(|(slot, entry)| (slot as Slot, entry))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_execution_is_found_until_it_is_removed_and_its_slot_is_used_again() {
+        let mut executions = Executions::default();
+        let a = executions.insert(Entry::unseen("a".into(), 0));
+        let b = executions.insert(Entry::unseen("b".into(), 0));
+        assert_eq!((executions.find(&"a".into()), executions.find(&"b".into())), (Some(a), Some(b)));
+        assert_eq!(executions.remove(a).unwrap().id, "a".into());
+        assert!(executions.remove(a).is_none());
+        assert_eq!((executions.find(&"a".into()), executions.find(&"b".into())), (None, Some(b)));
+        assert_eq!(executions.insert(Entry::unseen("c".into(), 0)), a);
+        assert_eq!(executions.len(), 2);
+    }
+
+    #[test]
+    fn an_entry_takes_little_room() {
+        assert!(size_of::<Entry>() <= 88, "{}", size_of::<Entry>());
+    }
+}

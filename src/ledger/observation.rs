@@ -1,0 +1,169 @@
+//! Taking in one execution, whichever list shows it; and forgetting it when its time has come.
+
+use jiff::Timestamp;
+
+use super::{
+    Ledger,
+    entry::{Entry, Judge},
+    executions::Slot,
+    index,
+    moment::Moment,
+};
+use crate::execution::Execution;
+
+/// The circumstances of an observation; all times in Kapso's clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Observed {
+    /// Index of the record of the conversation whose list shows it.
+    pub record: Option<u32>,
+    /// The number of the request.
+    pub asked: u64,
+    /// When the page was asked for.
+    pub as_of: Timestamp,
+    /// When it was taken in.
+    pub now: Timestamp,
+    pub judge: Judge,
+}
+
+/// Where an open execution is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counted {
+    account: u32,
+    record: Option<u32>,
+}
+
+impl Counted {
+    fn of(entry: &Entry) -> Option<Self> {
+        entry.is_open().then_some(Self { account: entry.workflow, record: entry.conversation })
+    }
+}
+
+impl Ledger {
+    /// Takes in one execution. Returns whether it was known.
+    pub(super) fn observe(&mut self, seen: &Execution, at: Observed) -> bool {
+        let known = self.executions.find(&seen.id);
+        let conversation = seen.conversation.as_ref().filter(|_| at.record.is_none());
+        let record = at.record.or_else(|| Some(index(*self.record_of.get(conversation?)?)));
+        let account = match (&seen.workflow, known.and_then(|slot| self.executions.get(slot))) {
+            (None, Some(entry)) => entry.workflow,
+            (workflow, _) => index(self.account(workflow.as_ref())),
+        };
+        let touched = &mut self.accounts[account as usize];
+        touched.last_event_at = touched.last_event_at.max(seen.last_event_at);
+        if known.is_none() && self.is_settled(seen, account, record, at) {
+            return true;
+        }
+        let unseen = || Entry::unseen(seen.id.clone(), account);
+        let slot = known.unwrap_or_else(|| self.executions.insert(unseen()));
+        let record = record.or_else(|| conversation.map(|id| index(self.record(id))));
+        self.note(slot, seen, account, record, at);
+        known.is_some()
+    }
+
+    /// Whether nothing of an execution that is not remembered is to be counted or shown: it was counted and
+    /// forgotten, or it is history that is past the lookback.
+    fn is_settled(&self, seen: &Execution, account: u32, record: Option<u32>, at: Observed) -> bool {
+        let Some(position) = seen.position().filter(|_| seen.status.is_finished()) else {
+            return false;
+        };
+        let over = seen.ended_at.map(Moment::from);
+        let settled = record.and_then(|record| self.records[record as usize].settled);
+        let settled = settled.max(self.accounts[account as usize].settled);
+        let was_forgotten = Some(Moment::from(position)) <= settled
+            && self.horizon.is_some_and(|horizon| over.is_none_or(|over| over < horizon));
+        let newest = seen.ended_at.max(seen.handoff.and_then(|handoff| handoff.at)).max(Some(position));
+        let watch_start = at.judge.watch_start;
+        let is_old = over.is_some_and(|over| over < self.horizon_at(at.now));
+        was_forgotten || (is_old && newest < Some(watch_start))
+    }
+
+    fn note(&mut self, slot: Slot, seen: &Execution, account: u32, record: Option<u32>, at: Observed) {
+        let Some(entry) = self.executions.get_mut(slot).filter(|entry| at.asked >= entry.asked) else {
+            return;
+        };
+        let was = Counted::of(entry);
+        entry.workflow = account;
+        if let Some(record) = record.filter(|_| entry.conversation.is_none()) {
+            entry.conversation = Some(record);
+            self.records[record as usize].executions.push(slot);
+        }
+        let events = entry.observe(seen, at.asked, at.as_of, at.judge);
+        let (is, record) = (Counted::of(entry), entry.conversation);
+        self.recount(was, is);
+        if let Some(record) = record {
+            let record = &mut self.records[record as usize];
+            record.last_event_at = record.last_event_at.max(seen.last_event_at);
+        }
+        for event in &events {
+            self.accounts[account as usize].totals.count(event, at.now);
+        }
+    }
+
+    /// Takes note that no list shows these any more.
+    pub(super) fn vanish(&mut self, slots: &[Slot], at: Timestamp) {
+        for &slot in slots {
+            let Some(entry) = self.executions.get_mut(slot) else { continue };
+            let was = Counted::of(entry);
+            entry.vanish(at);
+            self.recount(was, None);
+        }
+    }
+
+    fn recount(&mut self, was: Option<Counted>, is: Option<Counted>) {
+        if was == is {
+            return;
+        }
+        for (counted, more) in [(was, false), (is, true)] {
+            let Some(Counted { account, record }) = counted else { continue };
+            let of_account = &mut self.accounts[account as usize].open;
+            let of_record = record.map(|record| &mut self.records[record as usize].open);
+            for open in [Some(of_account), of_record].into_iter().flatten() {
+                *open = if more { *open + 1 } else { open.saturating_sub(1) };
+            }
+        }
+    }
+
+    /// Forgets the executions whose lookback has passed and that can never be counted again: one of the lists
+    /// they are in was read since, and will be known to hold nothing new up to their place.
+    pub fn prune(&mut self, now: Timestamp) {
+        let horizon = self.horizon_at(now);
+        self.horizon = self.horizon.max(Some(horizon));
+        let past = |entry: &Entry| !entry.is_open() && entry.over.is_some_and(|over| over < horizon);
+        let past: Vec<_> = self.executions.iter().filter(|(_, e)| past(e)).map(|(slot, _)| slot).collect();
+        let forgotten = past.into_iter().filter_map(|slot| self.forget(slot));
+        let mut emptied: Vec<_> = forgotten.filter_map(|entry| entry.conversation).collect();
+        emptied.sort_unstable();
+        emptied.dedup();
+        for record in emptied {
+            let executions = &self.executions;
+            self.records[record as usize].executions.retain(|&slot| executions.get(slot).is_some());
+        }
+    }
+
+    /// Forgets one, if a list vouches for it.
+    fn forget(&mut self, slot: Slot) -> Option<Entry> {
+        let Self { executions, records, accounts, .. } = self;
+        let entry = executions.get(slot)?;
+        let position = entry.position()?;
+        let account = &mut accounts[entry.workflow as usize];
+        let record = entry.conversation.map(|record| &mut records[record as usize]);
+        let is_read = |record: &&mut super::Record| {
+            (record.clean || record.gone) && record.listed.map(Moment::from) > entry.over
+        };
+        let by_conversation = record.filter(is_read).map(|record| &mut record.settled);
+        let by_workflow = account.is_known_at(position).then_some(&mut account.settled);
+        let vouching: Vec<_> = [by_conversation, by_workflow].into_iter().flatten().collect();
+        if vouching.is_empty() {
+            return None;
+        }
+        for settled in vouching {
+            *settled = (*settled).max(Some(position));
+        }
+        executions.remove(slot)
+    }
+
+    /// What was over before then is past the lookback.
+    pub(super) fn horizon_at(&self, now: Timestamp) -> Moment {
+        now.saturating_sub(self.settings.lookback).unwrap_or(Timestamp::MIN).into()
+    }
+}
