@@ -30,6 +30,7 @@ fn execution(number: usize, workflows: usize) -> Execution {
             id: format!("flow_{workflow}").as_str().into(),
             name: Some(format!("Workflow {workflow}").into()),
         }),
+        conversation: None,
         status: Status::Waiting,
         started_at: Some(at(number)),
         last_event_at: Some(at(number + 5)),
