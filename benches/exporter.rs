@@ -122,7 +122,7 @@ fn render(c: &mut Criterion) {
     group.sample_size(20);
     for (executions, workflows) in [(1_000, 6), (10_000, 60), (100_000, 600)] {
         let exposition = exposition(filled(executions, workflows));
-        exposition.render().unwrap();
+        exposition.publish(exposition.render().unwrap());
         let size = exposition.newest().plain.len() / 1000;
         let name = format!("{executions} open executions, {workflows} workflows, {size} kB");
         group.bench_function(BenchmarkId::from_parameter(name), |b| {
@@ -134,7 +134,7 @@ fn render(c: &mut Criterion) {
 
 fn scrape(c: &mut Criterion) {
     let exposition = exposition(filled(100_000, 600));
-    exposition.render().unwrap();
+    exposition.publish(exposition.render().unwrap());
     c.bench_function("what a scrape does", |b| {
         b.iter(|| black_box(exposition.newest().gzip.clone()));
     });

@@ -92,6 +92,18 @@ pub struct Watch {
     pub scrape: Scrape,
     #[command(flatten)]
     pub metrics: Metrics,
+    #[command(flatten)]
+    pub state: State,
+}
+
+/// What survives a restart.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "State")]
+pub struct State {
+    /// File in which counters and what is known survive a restart; without it they are kept in memory alone, and a
+    /// restart starts counting afresh
+    #[arg(long = "state.path", env = "KAPSO_EXPORTER_STATE_PATH", value_name = "FILE")]
+    pub path: Option<PathBuf>,
 }
 
 /// Where Kapso is.

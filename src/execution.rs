@@ -6,6 +6,7 @@
 use std::{borrow::Borrow, fmt, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Which of Kapso's two APIs something comes from; the `api` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,6 +60,19 @@ macro_rules! id {
             }
         }
 
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            /// From formats that lend their text, such as the one in which state is kept.
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <&str>::deserialize(deserializer).map(Into::into)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -81,7 +95,7 @@ id!(
 );
 
 /// The state of an execution; the `status` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Status {
     /// Finished normally.
     Ended,
@@ -151,7 +165,7 @@ pub struct ListedWorkflow {
 }
 
 /// Where in its workflow an execution stands.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Step {
     /// `current_step.identifier`, the name given in the workflow editor.
     pub identifier: Box<str>,
@@ -160,7 +174,7 @@ pub struct Step {
 }
 
 /// Who handed an execution off; the `source` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HandoffSource {
     /// A workflow's action step.
     ActionStep,
@@ -183,7 +197,7 @@ impl HandoffSource {
 }
 
 /// The class of a handoff's reason; the `reason` label. The reason itself is free text and stays out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HandoffReason {
     /// The API gave no reason.
     None,
@@ -251,7 +265,7 @@ impl Execution {
 }
 
 /// The state of a conversation; the `status` label of `kapso_conversations`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ConversationStatus {
     /// Open for messages.
     Active,

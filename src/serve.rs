@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::Web,
-    metrics::Exposition,
+    publication::Publication,
     source::Source,
     sweep::News,
     web::{self, App, Status},
@@ -52,6 +52,8 @@ pub async fn serve(project: Project, web: Web) -> anyhow::Result<()> {
             shutdown.cancel();
         }
     }
+    let publication = exporter.wiring.publication.clone();
+    tokio::task::spawn_blocking(move || publication.save(true)).await??;
     unexpected.map_or(Ok(()), |why| Err(anyhow::anyhow!("a part of the exporter ended unexpectedly: {why}")))
 }
 
@@ -69,14 +71,17 @@ impl Serving {
         for (source, book) in &wiring.books {
             status.announce(&book.project, *source);
         }
-        wiring.exposition.render()?;
+        wiring.publication.publish()?;
+        if wiring.publication.is_restored() {
+            status.set_ready();
+        }
         let changes = Changes { swept: Arc::default(), requested: wiring.requested.clone() };
         Ok(Self { wiring, status, changes })
     }
 
     fn app(&self, telemetry_path: String) -> App {
         App {
-            exposition: self.wiring.exposition.clone(),
+            exposition: self.wiring.publication.exposition(),
             status: self.status.clone(),
             clock: self.wiring.project.clock.clone(),
             telemetry_path,
@@ -90,8 +95,8 @@ impl Serving {
             tasks.spawn(sweeper.run(tell));
         }
         let Project { config, shutdown, .. } = &self.wiring.project;
-        let (exposition, status) = (self.wiring.exposition.clone(), self.status.clone());
-        tasks.spawn(render_loop(exposition, status, self.changes.clone(), shutdown.clone()));
+        let (publication, status) = (self.wiring.publication.clone(), self.status.clone());
+        tasks.spawn(render_loop(publication, status, self.changes.clone(), shutdown.clone()));
         tasks.spawn(grace_period(self.status.clone(), config.interval, shutdown.clone()));
     }
 
@@ -110,10 +115,10 @@ impl Serving {
     }
 }
 
-/// Renders after each sweep, while one is under way as news come in, and at least every [`RENDER_INTERVAL`].
+/// Publishes after each sweep, while one is under way as news come in, and at least every [`RENDER_INTERVAL`].
 /// Once all sources were swept and that is published, the exporter is ready.
 async fn render_loop(
-    exposition: Arc<Exposition>,
+    publication: Arc<Publication>,
     status: Arc<Status>,
     changes: Changes,
     shutdown: CancellationToken,
@@ -121,8 +126,8 @@ async fn render_loop(
     let mut pace = RENDER_PACE;
     while shutdown.run_until_cancelled(changes.wait(pace)).await.is_some() {
         let all_swept = status.all_swept();
-        let (exposition, begun) = (exposition.clone(), Instant::now());
-        match tokio::task::spawn_blocking(move || exposition.render()).await {
+        let (publication, begun) = (publication.clone(), Instant::now());
+        match tokio::task::spawn_blocking(move || publication.publish()).await {
             Ok(Ok(())) if all_swept => status.set_ready(),
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "cannot render the metrics"),

@@ -20,8 +20,10 @@ use crate::{
     kapso::{self, Budget, Client, Http, Observer, Transport},
     ledger::Ledger,
     metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
+    publication::Publication,
     simulator::{Scenario, Simulator},
     source::{Means, Scope, Source, Walk},
+    state::Kept,
     sweep::Sweeper,
 };
 
@@ -98,8 +100,8 @@ pub struct Wiring {
     pub project: Project,
     /// The exporter's own metrics.
     pub exporter: Arc<Exporter>,
-    /// What is published; not rendered yet.
-    pub exposition: Arc<Exposition>,
+    /// What is published; nothing yet.
+    pub publication: Arc<Publication>,
     /// Each source with its ledger, which the sources of an API share.
     pub books: Vec<(Source, Book)>,
     /// Told of every request.
@@ -112,8 +114,9 @@ impl Wiring {
     /// Puts everything together and asks nothing.
     ///
     /// # Errors
-    /// If two metrics share a name, or the TLS backend cannot be set up.
+    /// If two metrics share a name, the TLS backend cannot be set up, or the state file cannot be used.
     pub fn new(project: Project) -> anyhow::Result<Self> {
+        let mut kept = project.config.state_path.as_deref().map(Kept::open).transpose()?;
         let registry = Registry::new();
         let exporter = Arc::new(Exporter::register(&registry)?);
         let requested = Arc::new(Notify::new());
@@ -126,7 +129,13 @@ impl Wiring {
                 changed: requested.clone(),
             };
             let client = project.client(api, Arc::new(observer), project.http(api)?);
-            of_api.insert(api, book(&project, client, apis.len()));
+            let (name, settings) =
+                (format!("{}/{api}", project.config.project), project.config.ledger.clone());
+            let ledger = match &mut kept {
+                Some(kept) => kept.ledger(name, settings)?,
+                None => Arc::new(Mutex::new(Ledger::new(settings))),
+            };
+            of_api.insert(api, book(&project, client, ledger, apis.len()));
         }
         let mut books = Vec::new();
         for &source in &project.config.sources {
@@ -136,7 +145,8 @@ impl Wiring {
         let published = of_api.into_values().collect();
         let exposition = Arc::new(Exposition::new(registry, exporter.clone(), published)?);
         let started = project.clock.now();
-        Ok(Self { project, exporter, exposition, books, requested, started })
+        let publication = Publication::new(exposition, exporter.clone(), kept, project.clock.clone());
+        Ok(Self { project, exporter, publication: Arc::new(publication), books, requested, started })
     }
 
     /// The loop of one source.
@@ -164,11 +174,11 @@ impl Wiring {
     }
 }
 
-fn book(project: &Project, client: Arc<Client>, apis: usize) -> Book {
+fn book(project: &Project, client: Arc<Client>, ledger: Arc<Mutex<Ledger>>, apis: usize) -> Book {
     let config = &project.config;
     Book {
         project: config.project.clone(),
-        ledger: Arc::new(Mutex::new(Ledger::new(config.ledger.clone()))),
+        ledger,
         client,
         budget: project.budget.clone(),
         limits: Limits::within(config.max_series / apis, config.max_conversations),

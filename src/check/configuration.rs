@@ -20,6 +20,8 @@ pub struct Configuration {
     pub timeout_seconds: f64,
     /// `null` = half of the key's limit.
     pub requests_per_minute: Option<u32>,
+    /// `null` = in memory alone.
+    pub state_path: Option<String>,
 }
 
 impl From<&Config> for Configuration {
@@ -35,6 +37,7 @@ impl From<&Config> for Configuration {
             conversation_max_age_seconds: config.ledger.conversation_max_age.as_secs_f64(),
             timeout_seconds: config.timeout.as_secs_f64(),
             requests_per_minute: config.requests_per_minute,
+            state_path: config.state_path.as_ref().map(|path| path.display().to_string()),
         }
     }
 }

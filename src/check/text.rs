@@ -47,6 +47,7 @@ fn configuration(page: &mut Page, configuration: &Configuration) {
         "request budget",
         own.map_or("half of the key's limit".into(), |own| format!("{own} per minute")),
     );
+    page.row("state", configuration.state_path.as_deref().unwrap_or("in memory alone"));
 }
 
 fn source(page: &mut Page, source: &SourceReport, configuration: &Configuration) {

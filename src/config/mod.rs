@@ -2,7 +2,12 @@
 
 pub mod parse;
 
-use std::{collections::BTreeSet, env, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use secrecy::SecretString;
@@ -46,6 +51,8 @@ pub struct Config {
     pub max_series: usize,
     /// Conversations with series of their own.
     pub max_conversations: usize,
+    /// File in which state survives; none = memory alone.
+    pub state_path: Option<PathBuf>,
 }
 
 impl Config {
@@ -78,6 +85,7 @@ impl Config {
             },
             max_series: flags.metrics.max_series,
             max_conversations: flags.metrics.max_conversations,
+            state_path: flags.state.path,
         })
     }
 

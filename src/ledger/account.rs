@@ -1,8 +1,7 @@
 //! The account of one workflow: what was counted, and how far its own list of executions is known.
 
-use std::sync::Arc;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, fmt::serde::timestamp::microsecond};
+use serde::{Deserialize, Serialize};
 
 use super::{Buckets, Totals, moment::Moment};
 use crate::execution::{ListedWorkflow, WorkflowId};
@@ -11,46 +10,55 @@ use crate::execution::{ListedWorkflow, WorkflowId};
 const OVERLAP: SignedDuration = SignedDuration::from_mins(2);
 
 /// The account of one workflow.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Account {
     /// Identity.
     pub id: WorkflowId,
     /// The name it was last seen with.
-    name: Option<Arc<str>>,
+    name: Option<Box<str>>,
     /// The newest `last_event_at` of its executions.
+    #[serde(with = "microsecond::optional")]
     pub last_event_at: Option<Timestamp>,
     /// `execution_count`, as the API last said.
     pub execution_count: Option<u64>,
     /// `last_executed_at`, as the API last said.
+    #[serde(with = "microsecond::optional")]
     pub last_executed_at: Option<Timestamp>,
     /// What was counted.
     pub totals: Totals,
     /// When the newest list of workflows that showed it was asked for.
+    #[serde(with = "microsecond::optional")]
     pub discovered: Option<Timestamp>,
     /// When that list was first seen to tell of new executions, or to tell nothing about them.
+    #[serde(with = "microsecond::optional")]
     pub moved: Option<Timestamp>,
     /// The span of starts in which its list of executions was read.
     pub reach: Option<Reach>,
     /// Its list had an item that could not be read, and is to be read again.
     pub doubtful: bool,
     /// When it was last asked about all of its open executions.
+    #[serde(with = "microsecond::optional")]
     pub visited: Option<Timestamp>,
     /// When it was last asked for open executions of every status.
+    #[serde(with = "microsecond::optional")]
     pub surveyed: Option<Timestamp>,
     /// The API no longer has it.
     pub gone: bool,
     /// How many of its executions are open.
+    #[serde(skip)]
     pub(super) open: usize,
     /// Its executions that started up to then are counted and forgotten, unless they are remembered.
     pub(super) settled: Option<Moment>,
 }
 
 /// A span of starts, all of which are known but those that a list may still show late.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reach {
     /// Its beginning.
+    #[serde(with = "microsecond::required")]
     pub since: Timestamp,
     /// Its end: when the list was asked for.
+    #[serde(with = "microsecond::required")]
     pub until: Timestamp,
 }
 
@@ -100,10 +108,13 @@ impl Account {
         self.open > 0
     }
 
-    pub(super) fn rename(&mut self, name: Option<&Arc<str>>) {
-        if let Some(name) = name {
-            self.name = Some(name.clone());
-        }
+    /// Whether this name is news.
+    pub(super) fn is_renamed(&self, name: Option<&str>) -> bool {
+        name.is_some_and(|name| self.name.as_deref() != Some(name))
+    }
+
+    pub(super) fn rename(&mut self, name: &str) {
+        self.name = Some(name.into());
     }
 
     pub(super) fn learn(&mut self, seen: &ListedWorkflow, as_of: Timestamp) {

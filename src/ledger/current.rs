@@ -114,7 +114,8 @@ impl Ledger {
 
     fn conversations_by_status(&self, now: Timestamp) -> [u64; 3] {
         let mut counts = [0; 3];
-        for record in self.records.iter().filter(|r| r.is_watched(now, self.settings.conversation_max_age)) {
+        let (max_age, watch_start) = (self.settings.conversation_max_age, self.watch_start());
+        for record in self.records.iter().filter(|record| record.is_watched(now, max_age, watch_start)) {
             counts[record.status as usize] += 1;
         }
         counts

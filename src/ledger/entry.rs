@@ -1,12 +1,13 @@
 //! One execution's account: what was last seen of it, and which of its events are settled.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{moment::Moment, totals::Event};
 use crate::execution::{Execution, ExecutionId, Status, Step, seconds_between};
 
 /// What is known of one execution.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub id: ExecutionId,
     /// When it started, `last_event_at`.
@@ -15,6 +16,7 @@ pub(super) struct Entry {
     /// When it finished, or was first seen finished if the API does not say; when it was found to be no more.
     pub over: Option<Moment>,
     /// The number of the newest request that showed it.
+    #[serde(skip)]
     pub asked: u64,
     /// Where it stands, while it is open.
     pub step: Option<Box<Step>>,
@@ -29,7 +31,7 @@ pub(super) struct Entry {
 }
 
 /// Events that were decided on: counted, or found to be history. Each is decided once.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "four independent facts")]
 struct Settled {
     start: bool,
@@ -89,6 +91,12 @@ impl Entry {
     pub fn vanish(&mut self, at: Timestamp) {
         self.vanished = true;
         self.over.get_or_insert(at.into());
+    }
+
+    /// What of it can change and is worth keeping.
+    pub fn facts(&self) -> impl PartialEq + use<> {
+        let times = (self.started_at, self.last_event_at, self.over);
+        (self.status, self.vanished, self.settled, times, self.workflow, self.conversation, self.step.clone())
     }
 
     /// Takes an observation in and returns the events that it tells for the first time and that count.

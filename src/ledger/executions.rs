@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use hashbrown::{HashTable, hash_table::Entry as Place};
 use slab::Slab;
 
-use super::entry::Entry;
+use super::{entry::Entry, tracked::Changed};
 use crate::execution::ExecutionId;
 
 /// Where an execution is kept, as long as it is remembered.
@@ -17,6 +17,7 @@ pub(super) struct Executions {
     entries: Slab<Entry>,
     by_id: HashTable<Slot>,
     hasher: RandomState,
+    pub changed: Changed,
 }
 
 impl Executions {
@@ -32,9 +33,8 @@ impl Executions {
     }
 
     /// Keeps an execution, in the place of the one with its id if there is one.
-    #[allow(clippy::cast_possible_truncation, reason = "four billion entries do not fit into memory")]
     pub fn insert(&mut self, entry: Entry) -> Slot {
-        let Self { entries, by_id, hasher } = self;
+        let Self { entries, by_id, hasher, changed } = self;
         let hash = hasher.hash_one(&entry.id);
         let same = |&slot: &Slot| entries.get(slot as usize).is_some_and(|known| known.id == entry.id);
         let rehash = |&slot: &Slot| entries.get(slot as usize).map_or(0, |known| hasher.hash_one(&known.id));
@@ -42,12 +42,14 @@ impl Executions {
             Place::Occupied(place) => {
                 let slot = *place.get();
                 entries[slot as usize] = entry;
+                changed.note(slot);
                 slot
             }
             Place::Vacant(place) => {
-                let slot = entries.vacant_key() as Slot;
+                let slot = super::index(entries.vacant_key());
                 place.insert(slot);
                 entries.insert(entry);
+                changed.note(slot);
                 slot
             }
         }
@@ -57,6 +59,7 @@ impl Executions {
     pub fn remove(&mut self, slot: Slot) -> Option<Entry> {
         let entry = self.entries.try_remove(slot as usize)?;
         let hash = self.hasher.hash_one(&entry.id);
+        self.changed.note(slot);
         if let Ok(place) = self.by_id.find_entry(hash, |&other| other == slot) {
             place.remove();
         }
@@ -67,14 +70,33 @@ impl Executions {
         self.entries.get(slot as usize)
     }
 
-    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
-        self.entries.get_mut(slot as usize)
+    /// Changes one, and takes note of it if that made a difference.
+    pub fn change<T>(&mut self, slot: Slot, act: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        let entry = self.entries.get_mut(slot as usize)?;
+        let before = entry.facts();
+        let result = act(entry);
+        if entry.facts() != before {
+            self.changed.note(slot);
+        }
+        Some(result)
+    }
+
+    /// Those that were kept, in their slots.
+    pub fn kept(entries: Vec<(Slot, Entry)>) -> Self {
+        let entries: Slab<Entry> = entries.into_iter().map(|(slot, entry)| (slot as usize, entry)).collect();
+        let mut executions = Self { by_id: HashTable::with_capacity(entries.len()), ..Self::default() };
+        executions.entries = entries;
+        let Self { entries, by_id, hasher, .. } = &mut executions;
+        for (slot, entry) in entries.iter() {
+            let hash = |&slot: &Slot| entries.get(slot as usize).map_or(0, |e| hasher.hash_one(&e.id));
+            by_id.insert_unique(hasher.hash_one(&entry.id), super::index(slot), hash);
+        }
+        executions
     }
 
     /// All of them, in no particular order.
-    #[allow(clippy::cast_possible_truncation, reason = "as in insert")]
     pub fn iter(&self) -> impl Iterator<Item = (Slot, &Entry)> {
-        self.entries.iter().map(|(slot, entry)| (slot as Slot, entry))
+        self.entries.iter().map(|(slot, entry)| (super::index(slot), entry))
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// A histogram with fixed upper bounds, in seconds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Kept", into = "Kept")]
 pub struct Histogram {
     bounds: Arc<[f64]>,
     counts: Box<[u64]>,
@@ -32,6 +35,19 @@ impl Histogram {
         self.sum += other.sum;
     }
 
+    /// With these bounds: what was in a bucket goes to the one that holds its upper bound, so that no bucket
+    /// tells of more values below its bound than there were.
+    #[must_use]
+    pub fn with_bounds(self, bounds: &Arc<[f64]>) -> Self {
+        let mut new = Self::new(bounds);
+        let upper = self.bounds.iter().copied().chain([f64::INFINITY]);
+        for (upper, count) in upper.zip(&self.counts) {
+            new.counts[bounds.partition_point(|&bound| bound < upper)] += count;
+        }
+        new.sum = self.sum;
+        new
+    }
+
     /// How many values it took in.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -50,6 +66,27 @@ impl Histogram {
             *sum += count;
             Some((bound, *sum))
         })
+    }
+}
+
+/// A histogram as it is kept: with its bounds, since those of a later version may be others.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    bounds: Vec<f64>,
+    counts: Vec<u64>,
+    sum: f64,
+}
+
+impl From<Histogram> for Kept {
+    fn from(Histogram { bounds, counts, sum }: Histogram) -> Self {
+        Self { bounds: bounds.to_vec(), counts: counts.into(), sum }
+    }
+}
+
+impl From<Kept> for Histogram {
+    fn from(Kept { bounds, mut counts, sum }: Kept) -> Self {
+        counts.resize(bounds.len() + 1, 0);
+        Self { bounds: bounds.into(), counts: counts.into(), sum }
     }
 }
 

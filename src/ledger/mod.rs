@@ -25,14 +25,17 @@ mod histogram;
 mod listing;
 mod moment;
 mod observation;
+mod saved;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod tracked;
 mod visit;
 
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 pub use self::{
     account::{Account, Reach},
@@ -40,10 +43,11 @@ pub use self::{
     current::{AtStep, ByStatus, Current, OpenInConversation},
     histogram::{Buckets, Histogram},
     listing::Listing,
+    saved::{Changes, Damaged, Row, Saved, VERSION},
     totals::{Event, Totals},
     visit::{OpenExecution, Visit},
 };
-use self::{executions::Executions, moment::Moment};
+use self::{executions::Executions, moment::Moment, tracked::Tracked};
 use crate::execution::{Conversation, ConversationId, ListedWorkflow, Page, Workflow, WorkflowId};
 
 /// The workflow of executions whose API answer names none.
@@ -75,14 +79,25 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Ledger {
     settings: Settings,
-    watch_start: Option<Timestamp>,
-    /// Executions that were over before then may have been forgotten.
-    horizon: Option<Moment>,
-    accounts: Vec<Account>,
+    marks: Marks,
+    accounts: Tracked<Account>,
     account_of: HashMap<WorkflowId, usize>,
-    records: Vec<Record>,
+    records: Tracked<Record>,
     record_of: HashMap<ConversationId, usize>,
     executions: Executions,
+}
+
+/// What is known beside accounts, records and executions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Marks {
+    /// When watching began.
+    watch_start: Option<Moment>,
+    /// Executions that were over before then may have been forgotten.
+    horizon: Option<Moment>,
+    /// When recent activity was last asked for.
+    activity_read: Option<Moment>,
+    /// When the last complete round over the conversations began.
+    round_read: Option<Moment>,
 }
 
 impl Ledger {
@@ -91,11 +106,10 @@ impl Ledger {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            watch_start: None,
-            horizon: None,
-            accounts: Vec::new(),
+            marks: Marks::default(),
+            accounts: Tracked::default(),
             account_of: HashMap::new(),
-            records: Vec::new(),
+            records: Tracked::default(),
             record_of: HashMap::new(),
             executions: Executions::default(),
         }
@@ -103,13 +117,26 @@ impl Ledger {
 
     /// Says when watching began, in Kapso's clock. Only the first call counts; it comes before any page.
     pub fn watch_from(&mut self, at: Timestamp) {
-        self.watch_start.get_or_insert_with(|| Moment::from(at).into());
+        self.marks.watch_start.get_or_insert(at.into());
     }
 
     /// When watching began, in Kapso's clock.
     #[must_use]
     pub fn watch_start(&self) -> Option<Timestamp> {
-        self.watch_start
+        self.marks.watch_start.map(Into::into)
+    }
+
+    /// How far the list of conversations was read: when its recent activity, and when the last complete round
+    /// over it, were asked for.
+    #[must_use]
+    pub fn discovered(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.marks.activity_read.map(Into::into), self.marks.round_read.map(Into::into))
+    }
+
+    /// Takes note of how far it was read.
+    pub fn note_discovered(&mut self, activity_read: Option<Timestamp>, round_read: Option<Timestamp>) {
+        self.marks.activity_read = activity_read.map(Into::into);
+        self.marks.round_read = round_read.map(Into::into);
     }
 
     /// The accounts of all workflows ever seen, in the order of their first sight.
@@ -165,7 +192,11 @@ impl Ledger {
     fn account(&mut self, workflow: Option<&Workflow>) -> usize {
         let Some(workflow) = workflow else { return self.account_by_id(&NO_WORKFLOW.into()) };
         let account = self.account_by_id(&workflow.id);
-        self.accounts[account].rename(workflow.name.as_ref());
+        if let Some(name) =
+            workflow.name.as_deref().filter(|name| self.accounts[account].is_renamed(Some(name)))
+        {
+            self.accounts[account].rename(name);
+        }
         account
     }
 
@@ -173,18 +204,18 @@ impl Ledger {
         if let Some(&index) = self.account_of.get(id) {
             return index;
         }
-        self.accounts.push(Account::new(id.clone(), &self.settings.buckets));
-        self.account_of.insert(id.clone(), self.accounts.len() - 1);
-        self.accounts.len() - 1
+        let index = self.accounts.push(Account::new(id.clone(), &self.settings.buckets));
+        self.account_of.insert(id.clone(), index);
+        index
     }
 
     fn record(&mut self, id: &ConversationId) -> usize {
         if let Some(&index) = self.record_of.get(id) {
             return index;
         }
-        self.records.push(Record::new(id.clone()));
-        self.record_of.insert(id.clone(), self.records.len() - 1);
-        self.records.len() - 1
+        let index = self.records.push(Record::new(id.clone()));
+        self.record_of.insert(id.clone(), index);
+        index
     }
 }
 

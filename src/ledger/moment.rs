@@ -3,9 +3,10 @@
 use std::num::{NonZeroI64, NonZeroU8};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// A moment to the microsecond, which is as precise as Kapso writes. `Option<Moment>` takes eight bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Moment(NonZeroI64);
 
 impl From<Timestamp> for Moment {

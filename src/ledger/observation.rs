@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Ledger,
+    Ledger, Record,
     entry::{Entry, Judge},
     executions::Slot,
     index,
@@ -48,8 +48,10 @@ impl Ledger {
             (None, Some(entry)) => entry.workflow,
             (workflow, _) => index(self.account(workflow.as_ref())),
         };
-        let touched = &mut self.accounts[account as usize];
-        touched.last_event_at = touched.last_event_at.max(seen.last_event_at);
+        let newest = self.accounts[account as usize].last_event_at;
+        if newest < seen.last_event_at {
+            self.accounts[account as usize].last_event_at = seen.last_event_at;
+        }
         if known.is_none() && self.is_settled(seen, account, record, at) {
             return true;
         }
@@ -70,7 +72,7 @@ impl Ledger {
         let settled = record.and_then(|record| self.records[record as usize].settled);
         let settled = settled.max(self.accounts[account as usize].settled);
         let was_forgotten = Some(Moment::from(position)) <= settled
-            && self.horizon.is_some_and(|horizon| over.is_none_or(|over| over < horizon));
+            && self.marks.horizon.is_some_and(|horizon| over.is_none_or(|over| over < horizon));
         let newest = seen.ended_at.max(seen.handoff.and_then(|handoff| handoff.at)).max(Some(position));
         let watch_start = at.judge.watch_start;
         let is_old = over.is_some_and(|over| over < self.horizon_at(at.now));
@@ -78,21 +80,31 @@ impl Ledger {
     }
 
     fn note(&mut self, slot: Slot, seen: &Execution, account: u32, record: Option<u32>, at: Observed) {
-        let Some(entry) = self.executions.get_mut(slot).filter(|entry| at.asked >= entry.asked) else {
+        if self.executions.get(slot).is_none_or(|entry| at.asked < entry.asked) {
             return;
-        };
-        let was = Counted::of(entry);
-        entry.workflow = account;
-        if let Some(record) = record.filter(|_| entry.conversation.is_none()) {
-            entry.conversation = Some(record);
-            self.records[record as usize].executions.push(slot);
         }
-        let events = entry.observe(seen, at.asked, at.as_of, at.judge);
-        let (is, record) = (Counted::of(entry), entry.conversation);
+        let joined = self.executions.change(slot, |entry| {
+            let (was, had) = (Counted::of(entry), entry.conversation);
+            entry.workflow = account;
+            entry.conversation = had.or(record);
+            let events = entry.observe(seen, at.asked, at.as_of, at.judge);
+            (
+                was,
+                Counted::of(entry),
+                entry.conversation.filter(|_| had.is_none()),
+                entry.conversation,
+                events,
+            )
+        });
+        let Some((was, is, joined, record, events)) = joined else { return };
+        if let Some(joined) = joined {
+            self.records.untracked(joined).executions.push(slot);
+        }
         self.recount(was, is);
-        if let Some(record) = record {
-            let record = &mut self.records[record as usize];
-            record.last_event_at = record.last_event_at.max(seen.last_event_at);
+        if let Some(record) = record.map(|record| record as usize)
+            && self.records[record].last_event_at < seen.last_event_at
+        {
+            self.records[record].last_event_at = seen.last_event_at;
         }
         for event in &events {
             self.accounts[account as usize].totals.count(event, at.now);
@@ -102,9 +114,12 @@ impl Ledger {
     /// Takes note that no list shows these any more.
     pub(super) fn vanish(&mut self, slots: &[Slot], at: Timestamp) {
         for &slot in slots {
-            let Some(entry) = self.executions.get_mut(slot) else { continue };
-            let was = Counted::of(entry);
-            entry.vanish(at);
+            let vanish = |entry: &mut Entry| {
+                let was = Counted::of(entry);
+                entry.vanish(at);
+                was
+            };
+            let was = self.executions.change(slot, vanish).flatten();
             self.recount(was, None);
         }
     }
@@ -115,8 +130,8 @@ impl Ledger {
         }
         for (counted, more) in [(was, false), (is, true)] {
             let Some(Counted { account, record }) = counted else { continue };
-            let of_account = &mut self.accounts[account as usize].open;
-            let of_record = record.map(|record| &mut self.records[record as usize].open);
+            let of_account = &mut self.accounts.untracked(account).open;
+            let of_record = record.map(|record| &mut self.records.untracked(record).open);
             for open in [Some(of_account), of_record].into_iter().flatten() {
                 *open = if more { *open + 1 } else { open.saturating_sub(1) };
             }
@@ -127,7 +142,7 @@ impl Ledger {
     /// they are in was read since, and will be known to hold nothing new up to their place.
     pub fn prune(&mut self, now: Timestamp) {
         let horizon = self.horizon_at(now);
-        self.horizon = self.horizon.max(Some(horizon));
+        self.marks.horizon = self.marks.horizon.max(Some(horizon));
         let past = |entry: &Entry| !entry.is_open() && entry.over.is_some_and(|over| over < horizon);
         let past: Vec<_> = self.executions.iter().filter(|(_, e)| past(e)).map(|(slot, _)| slot).collect();
         let forgotten = past.into_iter().filter_map(|slot| self.forget(slot));
@@ -136,7 +151,7 @@ impl Ledger {
         emptied.dedup();
         for record in emptied {
             let executions = &self.executions;
-            self.records[record as usize].executions.retain(|&slot| executions.get(slot).is_some());
+            self.records.untracked(record).executions.retain(|&slot| executions.get(slot).is_some());
         }
     }
 
@@ -145,13 +160,14 @@ impl Ledger {
         let Self { executions, records, accounts, .. } = self;
         let entry = executions.get(slot)?;
         let position = entry.position()?;
-        let account = &mut accounts[entry.workflow as usize];
-        let record = entry.conversation.map(|record| &mut records[record as usize]);
-        let is_read = |record: &&mut super::Record| {
-            (record.clean || record.gone) && record.listed.map(Moment::from) > entry.over
+        let account = entry.workflow as usize;
+        let by_workflow = accounts[account].is_known_at(position).then(|| &mut accounts[account].settled);
+        let is_read = |record: &usize| {
+            let Record { clean, gone, listed, .. } = records[*record];
+            (clean || gone) && listed.map(Moment::from) > entry.over
         };
-        let by_conversation = record.filter(is_read).map(|record| &mut record.settled);
-        let by_workflow = account.is_known_at(position).then_some(&mut account.settled);
+        let record = entry.conversation.map(|record| record as usize).filter(is_read);
+        let by_conversation = record.map(|record| &mut records[record].settled);
         let vouching: Vec<_> = [by_conversation, by_workflow].into_iter().flatten().collect();
         if vouching.is_empty() {
             return None;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::histogram::{Buckets, Histogram};
 use crate::execution::{HandoffReason, HandoffSource, Status, seconds_between};
@@ -35,7 +36,7 @@ pub enum Event {
 }
 
 /// The totals of one workflow since watching began.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
     /// Executions that started.
     pub started: u64,
@@ -68,6 +69,18 @@ impl Totals {
             failed_duration: Histogram::new(&buckets.duration),
             time_to_handoff: Histogram::new(&buckets.duration),
             detection_delay: Histogram::new(&buckets.delay),
+        }
+    }
+
+    /// With the bounds of these histograms.
+    #[must_use]
+    pub(super) fn with_bounds(self, buckets: &Buckets) -> Self {
+        Self {
+            ended_duration: self.ended_duration.with_bounds(&buckets.duration),
+            failed_duration: self.failed_duration.with_bounds(&buckets.duration),
+            time_to_handoff: self.time_to_handoff.with_bounds(&buckets.duration),
+            detection_delay: self.detection_delay.with_bounds(&buckets.delay),
+            ..self
         }
     }
 

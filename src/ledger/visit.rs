@@ -59,7 +59,7 @@ impl Ledger {
 
     /// What started within the lookback is remembered, so that it can be counted.
     fn count_since(&self, open: &mut [Vec<OpenExecution>], horizon: Moment) {
-        let horizon = Timestamp::from(self.horizon.max(Some(horizon)).unwrap_or(horizon));
+        let horizon = Timestamp::from(self.marks.horizon.max(Some(horizon)).unwrap_or(horizon));
         for execution in open.iter_mut().flatten() {
             execution.since = execution.started_at.filter(|&at| at >= horizon).map(|_| 0);
         }
@@ -90,7 +90,7 @@ impl Ledger {
     /// Takes in a page of any of the workflow's lists, at `now` in Kapso's clock.
     pub fn see(&mut self, visit: &mut Visit, page: &Page<Execution>, now: Timestamp) {
         let begun = *visit.begun.get_or_insert(Begun::with(page));
-        let watch_start = self.watch_start.unwrap_or(begun.at);
+        let watch_start = self.watch_start().unwrap_or(begun.at);
         let judge = Judge { watch_start, list_was_known: visit.list_was_known };
         let observed = Observed { record: None, asked: page.asked, as_of: page.as_of, now, judge };
         for execution in &page.items {

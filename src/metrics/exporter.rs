@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use http::StatusCode;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus::{
     Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -37,6 +38,9 @@ pub struct Exporter {
     request_budget: GaugeVec,
     pub(super) series: IntGauge,
     pub(super) series_dropped: IntCounterVec,
+    state_size: GaugeVec,
+    state_last_write: GaugeVec,
+    state_errors: IntCounterVec,
     outcomes: Mutex<BTreeMap<(String, Source), Outcome>>,
 }
 
@@ -126,6 +130,17 @@ impl Exporter {
                 "Workflows (for steps: steps) that got no series of their own in this family because of --metrics.max-series; they are added up under \"other\".",
                 &["family"],
             )?,
+            state_size: own.gauges("kapso_exporter_state_size_bytes", "Size of the file at --state.path.", &[])?,
+            state_last_write: own.gauges(
+                "kapso_exporter_state_last_write_timestamp_seconds",
+                "When state was last written to --state.path; 0 before the first time.",
+                &[],
+            )?,
+            state_errors: own.counters(
+                "kapso_exporter_state_errors_total",
+                "Failures to write state to --state.path. Counting goes on in memory, and each failure is followed by another try.",
+                &[],
+            )?,
             outcomes: Mutex::default(),
         })
     }
@@ -144,6 +159,24 @@ impl Exporter {
         for reason in Reason::ALL {
             self.errors.with_label_values(&[project, api, reason.as_str()]);
         }
+    }
+
+    /// Makes the metrics of the state file appear, before it is written.
+    pub fn announce_state(&self) {
+        self.state_last_write.with_label_values::<&str>(&[]).set(0.0);
+        self.state_errors.with_label_values::<&str>(&[]);
+    }
+
+    /// Takes note that state was written, and how large the file is.
+    #[allow(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+    pub fn state_written(&self, size: u64, at: Timestamp) {
+        self.state_size.with_label_values::<&str>(&[]).set(size as f64);
+        self.state_last_write.with_label_values::<&str>(&[]).set(unix_seconds(at));
+    }
+
+    /// Takes note that state could not be written.
+    pub fn state_failed(&self) {
+        self.state_errors.with_label_values::<&str>(&[]).inc();
     }
 
     /// Takes note of what a source's loop tells.

@@ -62,12 +62,11 @@ impl Exposition {
         self.newest.load_full()
     }
 
-    /// Renders anew and publishes the result. Takes milliseconds for thousands of series: not for the
-    /// threads that serve.
+    /// Renders what is known now. Takes milliseconds for thousands of series: not for the threads that serve.
     ///
     /// # Errors
     /// If a family cannot be written as text.
-    pub fn render(&self) -> anyhow::Result<()> {
+    pub fn render(&self) -> anyhow::Result<Snapshot> {
         for book in &self.books {
             self.exporter.budget(&book.project, book.budget.status());
         }
@@ -77,9 +76,12 @@ impl Exposition {
         TextEncoder::new().encode(&families, &mut plain)?;
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&plain)?;
-        let snapshot = Snapshot { plain: plain.into(), gzip: gzip.finish()?.into() };
+        Ok(Snapshot { plain: plain.into(), gzip: gzip.finish()?.into() })
+    }
+
+    /// Makes a rendering the newest one.
+    pub fn publish(&self, snapshot: Snapshot) {
         self.newest.store(Arc::new(snapshot));
-        Ok(())
     }
 
     /// Sets `kapso_exporter_series` in what was gathered, to what was gathered.

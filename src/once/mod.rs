@@ -24,8 +24,9 @@ pub async fn once(project: Project) -> anyhow::Result<()> {
     });
     let reports = progress::shown_while(join_all(sweeps), &wiring).await;
     ensure!(!wiring.project.shutdown.is_cancelled(), "interrupted before the sweep was complete");
-    wiring.exposition.render()?;
-    write(&wiring.exposition.newest().plain).context("cannot write the metrics to stdout")?;
+    let snapshot = wiring.publication.exposition().render()?;
+    wiring.publication.save(true)?;
+    write(&snapshot.plain).context("cannot write the metrics to stdout")?;
     let missing: Vec<_> = reports.iter().filter_map(missing).collect();
     ensure!(missing.is_empty(), "the sweep was incomplete: {}", missing.join("; "));
     Ok(())

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::{
     ledger::Record,
     metrics::Book,
+    source::Source,
     wiring::{Project, Wiring},
 };
 
@@ -22,7 +23,7 @@ const PACE: Duration = Duration::from_millis(200);
 /// A pause of the budget that is worth a word.
 const PAUSE: Duration = Duration::from_secs(2);
 
-const TEMPLATE: &str = "[{elapsed}] {bar:24} {pos} of {len} conversations listed, {msg}";
+const TEMPLATE: &str = "[{elapsed}] {bar:24} {pos} of {len} lists read, {msg}";
 
 /// Waits for `sweeps`; after a while shows how far they are on stderr, if that is a terminal.
 pub(super) async fn shown_while<T>(sweeps: impl Future<Output = T>, wiring: &Wiring) -> T {
@@ -46,7 +47,8 @@ pub(super) async fn shown_while<T>(sweeps: impl Future<Output = T>, wiring: &Wir
 }
 
 fn show(bar: &ProgressBar, wiring: &Wiring) {
-    let figures: Vec<_> = wiring.books.iter().map(|(_, book)| listed_of_due(book, wiring)).collect();
+    let figures: Vec<_> =
+        wiring.books.iter().map(|(source, book)| listed_of_due(*source, book, wiring)).collect();
     let (listed, due) = figures.iter().fold((0, 0), |sum, figure| (sum.0 + figure.0, sum.1 + figure.1));
     bar.set_length(due);
     bar.set_position(listed);
@@ -54,15 +56,22 @@ fn show(bar: &ProgressBar, wiring: &Wiring) {
     bar.tick();
 }
 
-/// Conversations that were listed, of those that one first sweep lists: all that are watched.
-fn listed_of_due(book: &Book, wiring: &Wiring) -> (u64, u64) {
+/// Conversations that were listed, of those that one first sweep lists: all that are watched; or workflows.
+fn listed_of_due(source: Source, book: &Book, wiring: &Wiring) -> (u64, u64) {
     let config = &wiring.project.config;
     let now = book.client.kapso_now();
     let ledger = book.ledger.lock();
+    let watch_start = ledger.watch_start();
+    if source == Source::Workflows {
+        let listed = ledger.accounts().iter().filter(|account| account.visited.is_some()).count();
+        return (listed as u64, ledger.accounts().len() as u64);
+    }
     let listed = |record: &&Record| record.listed.is_some() || record.gone;
     let count = |wanted: &dyn Fn(&&Record) -> bool| ledger.records().iter().filter(wanted).count();
     let due = if config.conversations.is_empty() {
-        count(&|record| listed(record) || record.is_watched(now, config.ledger.conversation_max_age))
+        count(&|record| {
+            listed(record) || record.is_watched(now, config.ledger.conversation_max_age, watch_start)
+        })
     } else {
         config.conversations.len()
     };

@@ -16,4 +16,5 @@ mod economy;
 mod exactness;
 mod once;
 mod serving;
+mod state;
 mod support;

@@ -35,6 +35,18 @@ pub struct Round {
 }
 
 impl Discovery {
+    /// Goes on where an earlier one was: when it last read recent activity, and a complete round.
+    #[must_use]
+    pub fn resumed(recent: Option<Timestamp>, last_round: Option<Timestamp>) -> Self {
+        Self { recent, last_round, ..Self::default() }
+    }
+
+    /// When recent activity, and a complete round, were last read.
+    #[must_use]
+    pub fn read(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.recent, self.last_round)
+    }
+
     /// From when on recent activity is to be read, once the first round has begun.
     #[must_use]
     pub fn recent_since(&self) -> Option<Timestamp> {

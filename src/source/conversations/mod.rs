@@ -31,7 +31,13 @@ impl Conversations {
     /// A walk that has not begun.
     #[must_use]
     pub fn new(means: Means, scope: Scope) -> Self {
-        Self { means, scope, discovery: Discovery::default(), probed: false }
+        let (activity, round) = means.ledger.lock().discovered();
+        Self { means, scope, discovery: Discovery::resumed(activity, round), probed: false }
+    }
+
+    fn note_discovered(&self) {
+        let (activity, round) = self.discovery.read();
+        self.means.ledger.lock().note_discovered(activity, round);
     }
 
     async fn discover(&mut self) -> Result<(), Error> {
@@ -60,6 +66,7 @@ impl Conversations {
         }
         if let Some(asked) = asked {
             self.discovery.recent_read(asked, clean);
+            self.note_discovered();
         }
         Ok(())
     }
@@ -73,6 +80,7 @@ impl Conversations {
             let next = pager.place();
             self.means.ledger.lock().learn_conversations(&page);
             self.discovery.round_read(page.as_of, next);
+            self.note_discovered();
             if page.last {
                 return Ok(());
             }
@@ -181,7 +189,8 @@ impl Territory for Conversations {
         let now = self.means.client.kapso_now();
         let mut ledger = self.means.ledger.lock();
         ledger.prune(now);
-        let watched = |record: &&Record| record.is_watched(now, self.scope.max_age);
+        let watch_start = ledger.watch_start();
+        let watched = |record: &&Record| record.is_watched(now, self.scope.max_age, watch_start);
         progress.watched = ledger.records().iter().filter(watched).count();
         progress.open = ledger.open_executions();
     }

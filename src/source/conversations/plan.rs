@@ -86,7 +86,9 @@ pub fn load(records: &[Record], rules: &Rules, now: Timestamp) -> Load {
 fn due<'a>(records: &'a [Record], rules: &Rules, now: Timestamp) -> Due<'a> {
     let mut due = Due::default();
     let mut resting = 0;
-    for record in records.iter().filter(|record| record.is_watched(now, rules.max_age)) {
+    for record in
+        records.iter().filter(|record| record.is_watched(now, rules.max_age, Some(rules.watch_start)))
+    {
         if record.has_open_executions() {
             due.load.list(record.listed);
         }

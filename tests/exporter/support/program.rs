@@ -31,7 +31,9 @@ pub struct Finished {
 }
 
 fn command(args: &[&str], env: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kapso-exporter"));
+    // Where a test limits the size of files, as a full disk would, that is to be an error and not a deadly signal.
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_kapso-exporter")]);
     command.args(args).env_clear().envs(env.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
@@ -133,6 +135,14 @@ impl Exporter {
     pub async fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().await.unwrap().success());
+    }
+
+    /// Lets it write no file beyond this size.
+    pub async fn limit_files(&self, bytes: u64) {
+        let pid = self.child.id().unwrap().to_string();
+        let limit = if bytes == u64::MAX { "unlimited".into() } else { bytes.to_string() };
+        let soft = format!("--fsize={limit}:");
+        assert!(Command::new("prlimit").args(["--pid", &pid, &soft]).status().await.unwrap().success());
     }
 
     /// Waits until it ends by itself, `at_most`; returns its exit code.

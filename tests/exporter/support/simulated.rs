@@ -104,8 +104,7 @@ impl Simulated {
 
     /// What it would publish now.
     pub fn scrape(&self) -> Exposition {
-        self.metrics.render().unwrap();
-        Exposition::parse(std::str::from_utf8(&self.metrics.newest().plain).unwrap())
+        Exposition::parse(std::str::from_utf8(&self.metrics.render().unwrap().plain).unwrap())
     }
 }
 

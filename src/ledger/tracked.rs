@@ -1,0 +1,103 @@
+//! A list that knows which of its items changed since that was last asked.
+
+use std::{
+    collections::BTreeSet,
+    ops::{Deref, Index, IndexMut},
+};
+
+/// Numbers of what changed; nothing is noted until somebody wants to know.
+#[derive(Debug, Default)]
+pub(super) struct Changed(Option<BTreeSet<u32>>);
+
+impl Changed {
+    /// Notes changes from now on, beginning with all of these.
+    pub fn watch(&mut self, all: impl Iterator<Item = u32>) {
+        self.0 = Some(all.collect());
+    }
+
+    pub fn note(&mut self, number: u32) {
+        if let Some(changed) = &mut self.0 {
+            changed.insert(number);
+        }
+    }
+
+    /// What changed since this was last called, in order.
+    pub fn take(&mut self) -> BTreeSet<u32> {
+        self.0.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+}
+
+/// A list that grows and never shrinks. Whatever is borrowed to be changed counts as changed.
+#[derive(Debug)]
+pub(super) struct Tracked<T> {
+    items: Vec<T>,
+    pub changed: Changed,
+}
+
+impl<T> Default for Tracked<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), changed: Changed::default() }
+    }
+}
+
+impl<T> From<Vec<T>> for Tracked<T> {
+    fn from(items: Vec<T>) -> Self {
+        Self { items, changed: Changed::default() }
+    }
+}
+
+impl<T> Tracked<T> {
+    /// Adds an item and returns its index.
+    pub fn push(&mut self, item: T) -> usize {
+        self.items.push(item);
+        self.changed.note(super::index(self.items.len() - 1));
+        self.items.len() - 1
+    }
+
+    /// An item, for a change that needs not be kept.
+    pub fn untracked(&mut self, index: u32) -> &mut T {
+        &mut self.items[index as usize]
+    }
+}
+
+impl<T> Deref for Tracked<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.items
+    }
+}
+
+impl<T> Index<usize> for Tracked<T> {
+    type Output = T;
+
+    fn index(&self, index: usize) -> &T {
+        &self.items[index]
+    }
+}
+
+impl<T> IndexMut<usize> for Tracked<T> {
+    fn index_mut(&mut self, index: usize) -> &mut T {
+        self.changed.note(super::index(index));
+        &mut self.items[index]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_added_or_borrowed_to_be_changed_has_changed() {
+        let mut list = Tracked::from(vec!['a', 'b']);
+        list[0] = 'x';
+        assert_eq!(list.changed.take(), BTreeSet::new(), "nobody wanted to know");
+        list.changed.watch(0..2);
+        assert_eq!(list.changed.take(), [0, 1].into());
+        list[1] = 'y';
+        assert_eq!((list.push('c'), list[0]), (2, 'x'));
+        *list.untracked(0) = 'z';
+        assert_eq!(list.changed.take(), [1, 2].into());
+        assert_eq!(list.changed.take(), BTreeSet::new());
+    }
+}

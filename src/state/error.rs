@@ -1,0 +1,106 @@
+//! What can be wrong with a state file, and the way out.
+
+use std::path::{Path, PathBuf};
+
+use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionError};
+use thiserror::Error;
+
+use crate::ledger::Damaged;
+
+/// Why state cannot be read or written. Every one names the file and what to do.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Another process has it open.
+    #[error(
+        "the state file {} is in use by another process: stop the other exporter, or give this one a file of its own \
+         with --state.path", .0.display()
+    )]
+    Locked(PathBuf),
+    /// It is of a later version.
+    #[error(
+        "the state file {} was written by a newer version of this program (format {format}, this one knows {known}): \
+         use that version, or another file with --state.path", path.display()
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its format.
+        format: u64,
+        /// The newest format that is known.
+        known: u64,
+    },
+    /// It is none of ours.
+    #[error(
+        "{} is not a state file of this program, and is left as it is: name another file with --state.path",
+        .0.display()
+    )]
+    Foreign(PathBuf),
+    /// It is ours, and something happened to it.
+    #[error(
+        "the state file {} is damaged ({what}), and is left as it is: put a backup in its place, or move it away and \
+         start counting afresh", path.display()
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// Somebody else wrote to it meanwhile.
+    #[error(
+        "the state file {} was replaced while this program was running, and is left as it is: give every exporter a \
+         file of its own", .0.display()
+    )]
+    Replaced(PathBuf),
+    /// The disk, or the rights.
+    #[error("cannot {action} the state file {}: {source} (--state.path)", path.display())]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// The system's own words.
+        source: std::io::Error,
+    },
+}
+
+/// An error of the database, which knows neither the file nor what it is for.
+pub(super) struct Cause(redb::Error);
+
+impl Cause {
+    /// As an error of this module.
+    pub fn at(self, path: &Path, action: &'static str) -> Error {
+        let path = path.to_owned();
+        match self.0 {
+            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Error::Locked(path),
+            redb::Error::Io(source) => io(action, path, source),
+            other => Error::Damaged { path, what: other.to_string() },
+        }
+    }
+}
+
+fn io(action: &'static str, path: PathBuf, source: std::io::Error) -> Error {
+    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    match source.kind() {
+        InvalidData | UnexpectedEof => Error::Damaged { path, what: source.to_string() },
+        _ => Error::Io { action, path, source },
+    }
+}
+
+impl Error {
+    pub(super) fn damaged(path: &Path, what: Damaged) -> Self {
+        Self::Damaged { path: path.to_owned(), what: what.to_string() }
+    }
+}
+
+macro_rules! cause {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Cause {
+            fn from(error: $error) -> Self {
+                Self(error.into())
+            }
+        }
+    )*};
+}
+
+cause!(CommitError, DatabaseError, StorageError, TableError, TransactionError);

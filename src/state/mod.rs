@@ -1,0 +1,123 @@
+//! State that survives: the rows of the ledgers in one file, an embedded database (redb).
+//!
+//! What changed is written in one transaction, so that the file always holds one moment, whenever the process is
+//! killed. It is written before what was counted is published: a restart never takes a counter back. A file that
+//! is damaged, of another program or of a later version is never overwritten; one that cannot be written while
+//! the exporter runs is tried again, and until then the rows that changed are kept in mind.
+
+mod error;
+mod kept;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use redb::{Builder, Database, ReadableDatabase};
+
+use self::{error::Cause, rows::Scope};
+pub use self::{error::Error, kept::Kept};
+use crate::ledger::{Changes, Ledger, Saved, Settings, VERSION};
+
+/// Bytes of the file that are kept in memory.
+const CACHE: usize = 8 << 20;
+
+/// A state file.
+pub struct Store {
+    path: PathBuf,
+    /// `None` after a failure, until it could be opened again.
+    database: Option<Database>,
+    /// Counts the transactions: tells whether the file is still the one that was written last.
+    generation: u64,
+}
+
+impl Store {
+    /// Opens the file, or begins a new one. The whole of it is checked.
+    ///
+    /// # Errors
+    /// If it cannot be used; then it is left as it is.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        rows::refuse_what_is_not_ours(path)?;
+        let database = guarded(path, || create(path))?;
+        let generation = guarded(path, || rows::begin(&database, path))?;
+        Ok(Self { path: path.to_owned(), database: Some(database), generation })
+    }
+
+    /// The ledger that is kept under this name, or a new one. From now on it notes its changes.
+    ///
+    /// # Errors
+    /// If what is kept cannot be understood.
+    pub fn ledger(&self, name: &str, settings: Settings) -> Result<Ledger, Error> {
+        let Some(saved) = guarded(&self.path, || self.read(name))? else {
+            let mut ledger = Ledger::new(settings);
+            ledger.track();
+            return Ok(ledger);
+        };
+        Ledger::restore(settings, &saved).map_err(|damaged| Error::damaged(&self.path, damaged))
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Saved>, Error> {
+        let Some(database) = &self.database else { return Ok(None) };
+        let read = || Scope::of(name).read(&database.begin_read()?);
+        read().map_err(|cause: Cause| cause.at(&self.path, "read"))
+    }
+
+    /// Writes what changed in these ledgers, all or nothing.
+    ///
+    /// # Errors
+    /// If it could not be written; the ledgers are to be given their changes back.
+    pub fn write(&mut self, changes: &[(&str, &Changes)]) -> Result<(), Error> {
+        let path = self.path.clone();
+        let result = guarded(&path, || {
+            self.reopen()?;
+            let Some(database) = &self.database else { return Err(Error::Replaced(path.clone())) };
+            let write = || rows::write(database, self.generation + 1, changes);
+            write().map_err(|cause: Cause| cause.at(&path, "write"))
+        });
+        match result {
+            Ok(()) => self.generation += 1,
+            // After an error the database refuses everything until it is opened again.
+            Err(_) => self.database = None,
+        }
+        result
+    }
+
+    /// Opens it again after a failure.
+    fn reopen(&mut self) -> Result<(), Error> {
+        if self.database.is_some() {
+            return Ok(());
+        }
+        rows::refuse_what_is_not_ours(&self.path)?;
+        let database = create(&self.path)?;
+        let generation = rows::begin(&database, &self.path)?;
+        // A transaction whose end was not reported may have been written all the same.
+        if generation != self.generation && generation != self.generation + 1 {
+            return Err(Error::Replaced(self.path.clone()));
+        }
+        self.generation = generation;
+        self.database = Some(database);
+        Ok(())
+    }
+
+    /// How large the file is, in bytes.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        fs::metadata(&self.path).ok().map(|metadata| metadata.len())
+    }
+}
+
+fn create(path: &Path) -> Result<Database, Error> {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+    builder.create(path).map_err(|error| Cause::from(error).at(path, "open"))
+}
+
+/// The database promises no more than errors for a file that something else has written to; should it panic all
+/// the same, that is one.
+fn guarded<T>(path: &Path, act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let panicked = |_| Err(Error::Damaged { path: path.to_owned(), what: "the database gave up".into() });
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_or_else(panicked)
+}

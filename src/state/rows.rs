@@ -1,0 +1,128 @@
+//! The tables of a state file.
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Read},
+    path::Path,
+};
+
+use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
+
+use super::{Error, VERSION, error::Cause};
+use crate::ledger::{Changes, Row, Saved};
+
+/// What every database of this kind begins with.
+const MAGIC: &[u8; 4] = b"redb";
+/// Numbers about the file itself.
+const FILE: TableDefinition<&str, u64> = TableDefinition::new("kapso-exporter");
+const FORMAT: &str = "format";
+const GENERATION: &str = "generation";
+
+type Table = TableDefinition<'static, (&'static str, u32), &'static [u8]>;
+const MARKS: Table = TableDefinition::new("marks");
+const ACCOUNTS: Table = TableDefinition::new("accounts");
+const RECORDS: Table = TableDefinition::new("records");
+const EXECUTIONS: Table = TableDefinition::new("executions");
+
+/// Looks at a file before the database does, which would repair what it takes for a database.
+pub fn refuse_what_is_not_ours(path: &Path) -> Result<(), Error> {
+    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io(error)),
+    };
+    let metadata = file.metadata().map_err(io)?;
+    if metadata.is_file() && metadata.len() == 0 {
+        return Ok(());
+    }
+    let mut magic = [0; MAGIC.len()];
+    let is_ours = metadata.is_file() && file.read_exact(&mut magic).is_ok() && magic == *MAGIC;
+    if is_ours { Ok(()) } else { Err(Error::Foreign(path.to_owned())) }
+}
+
+/// Finds the file's generation; a new file gets its format written.
+pub fn begin(database: &Database, path: &Path) -> Result<u64, Error> {
+    let read = || -> Result<Option<(u64, u64)>, Cause> {
+        let transaction = database.begin_read()?;
+        let tables = transaction.list_tables()?.count();
+        let file = match transaction.open_table(FILE) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok((tables > 0).then_some((0, 0))),
+            table => table?,
+        };
+        let number = |name| Ok::<_, Cause>(file.get(name)?.map_or(0, |number| number.value()));
+        Ok(Some((number(FORMAT)?, number(GENERATION)?)))
+    };
+    match read().map_err(|cause| cause.at(path, "read"))? {
+        Some((VERSION, generation)) => Ok(generation),
+        Some((0, _)) => Err(Error::Foreign(path.to_owned())),
+        Some((format, _)) => Err(Error::Newer { path: path.to_owned(), format, known: VERSION }),
+        None => write(database, 0, &[]).map(|()| 0).map_err(|cause| cause.at(path, "write")),
+    }
+}
+
+/// Writes these changes in one transaction.
+pub fn write(database: &Database, generation: u64, changes: &[(&str, &Changes)]) -> Result<(), Cause> {
+    let transaction = database.begin_write()?;
+    {
+        let mut file = transaction.open_table(FILE)?;
+        file.insert(FORMAT, VERSION)?;
+        file.insert(GENERATION, generation)?;
+    }
+    for (name, changes) in changes {
+        Scope::of(name).write(&transaction, changes)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// The rows of one ledger.
+pub struct Scope<'a>(&'a str);
+
+impl<'a> Scope<'a> {
+    pub fn of(name: &'a str) -> Self {
+        Self(name)
+    }
+
+    fn write(&self, transaction: &WriteTransaction, changes: &Changes) -> Result<(), Cause> {
+        transaction.open_table(MARKS)?.insert((self.0, 0), changes.marks.as_slice())?;
+        self.put(transaction, ACCOUNTS, &changes.accounts)?;
+        self.put(transaction, RECORDS, &changes.records)?;
+        self.put(transaction, EXECUTIONS, &changes.executions)
+    }
+
+    fn put(&self, transaction: &WriteTransaction, table: Table, rows: &[Row]) -> Result<(), Cause> {
+        let mut table = transaction.open_table(table)?;
+        for (number, content) in rows {
+            let key = (self.0, *number);
+            match content {
+                Some(content) => drop(table.insert(key, content.as_slice())?),
+                None => drop(table.remove(key)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// All rows, if there are any.
+    pub fn read(&self, transaction: &ReadTransaction) -> Result<Option<Saved>, Cause> {
+        let Some((_, marks)) = self.get(transaction, MARKS)?.pop() else { return Ok(None) };
+        Ok(Some(Saved {
+            marks,
+            accounts: self.get(transaction, ACCOUNTS)?,
+            records: self.get(transaction, RECORDS)?,
+            executions: self.get(transaction, EXECUTIONS)?,
+        }))
+    }
+
+    fn get(&self, transaction: &ReadTransaction, table: Table) -> Result<Vec<(u32, Vec<u8>)>, Cause> {
+        let table = match transaction.open_table(table) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+            table => table?,
+        };
+        let mut rows = Vec::new();
+        for row in table.range((self.0, 0)..=(self.0, u32::MAX))? {
+            let (key, content) = row?;
+            rows.push((key.value().1, content.value().to_vec()));
+        }
+        Ok(rows)
+    }
+}

@@ -1,0 +1,311 @@
+use std::{fs, path::PathBuf};
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use super::*;
+use crate::execution::{
+    Conversation, ConversationStatus, Execution, Handoff, HandoffReason, HandoffSource, ListedWorkflow, Page,
+    Status, Step, Workflow,
+};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
+    Page { items, bad_items: 0, asked: now.unsigned_abs(), as_of: at(now), last: true }
+}
+
+fn execution(id: &str, status: Status, start: i64, event: i64) -> Execution {
+    let handoff =
+        Handoff { at: Some(at(event)), source: HandoffSource::AgentTool, reason: HandoffReason::Other };
+    Execution {
+        id: id.into(),
+        workflow: Some(Workflow { id: "w".into(), name: Some("Orders".into()) }),
+        conversation: Some("c".into()),
+        status,
+        started_at: Some(at(start)),
+        last_event_at: Some(at(event)),
+        ended_at: Some(at(event)).filter(|_| status.is_finished()),
+        handoff: (status == Status::Handoff).then_some(handoff),
+        step: Some(Step { identifier: "wait".into(), step_type: "FlowWaitStep".into() }),
+    }
+}
+
+fn read(ledger: &mut Ledger, items: &[Execution], now: i64) {
+    let mut listing = ledger.open(&"c".into(), true);
+    ledger.read(&mut listing, &page(items.to_vec(), now), at(now));
+    ledger.close(&listing);
+}
+
+/// One of everything.
+fn fill(ledger: &mut Ledger) {
+    ledger.watch_from(at(0));
+    let workflow = Workflow { id: "w".into(), name: Some("Orders".into()) };
+    let items = vec![ListedWorkflow { workflow, execution_count: Some(9), last_executed_at: Some(at(5)) }];
+    ledger.learn_workflows(&page(items, 10));
+    let items = vec![Conversation {
+        id: "c".into(),
+        status: ConversationStatus::Active,
+        last_active_at: Some(at(7)),
+    }];
+    ledger.learn_conversations(&page(items, 10));
+    read(
+        ledger,
+        &[
+            execution("b", Status::Handoff, 5, 8),
+            execution("a", Status::Failed, 1, 6),
+            execution("old", Status::Ended, 1, 2),
+        ],
+        20,
+    );
+    let mut visit = ledger.visit(&"w".into());
+    ledger.see(&mut visit, &page(vec![], 30), at(30));
+    ledger.reached(&visit, at(0), at(30), true);
+    ledger.close_visit(&visit, true);
+    ledger.note_discovered(Some(at(10)), Some(at(11)));
+    ledger.prune(at(24 * 3600 + 3));
+}
+
+fn file() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    (folder, path)
+}
+
+fn save(store: &mut Store, ledger: &mut Ledger) {
+    let changes = ledger.take_changes();
+    store.write(&[("default/platform", &changes)]).unwrap();
+}
+
+fn restored(path: &Path) -> Ledger {
+    Store::open(path).unwrap().ledger("default/platform", Settings::default()).unwrap()
+}
+
+/// A file that holds a ledger with one of everything.
+fn filled() -> (TempDir, PathBuf) {
+    let (folder, path) = file();
+    let mut store = Store::open(&path).unwrap();
+    let mut ledger = store.ledger("default/platform", Settings::default()).unwrap();
+    fill(&mut ledger);
+    save(&mut store, &mut ledger);
+    (folder, path)
+}
+
+fn refused(path: &Path) -> String {
+    let before = fs::read(path).unwrap();
+    let open = || Store::open(path)?.ledger("default/platform", Settings::default()).map(drop);
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains(path.to_str().unwrap()), "{error}");
+    assert_eq!(fs::read(path).unwrap().len(), before.len(), "the file is left as it is");
+    error
+}
+
+/// Everything but the numbers of requests.
+fn all(ledger: &Ledger) -> String {
+    let text = format!("{:?} {:?}", ledger.accounts(), ledger.records());
+    let current = ledger.current(at(24 * 3600));
+    format!("{text} {current:?} {} {:?} {:?}", ledger.remembered(), ledger.watch_start(), ledger.discovered())
+}
+
+#[test]
+fn a_ledger_is_the_same_after_a_restart() {
+    let (_folder, path) = filled();
+    let mut ledger = Ledger::new(Settings::default());
+    fill(&mut ledger);
+    assert_eq!(all(&restored(&path)), all(&ledger));
+}
+
+#[test]
+fn counting_goes_on_where_it_was() {
+    let (_folder, path) = filled();
+    let mut ledger = restored(&path);
+    let again = [
+        execution("b", Status::Handoff, 5, 8),
+        execution("a", Status::Failed, 1, 6),
+        execution("old", Status::Ended, 1, 2),
+    ];
+    read(&mut ledger, &again, 26 * 3600);
+    let totals = &ledger.accounts()[0].totals;
+    let counts = (totals.started, totals.handoffs.values().sum::<u64>(), totals.ended, totals.failed);
+    assert_eq!(counts, (3, 1, 1, 1), "nothing twice");
+    read(&mut ledger, &[execution("b", Status::Ended, 5, 26 * 3600)], 27 * 3600);
+    assert_eq!(ledger.accounts()[0].totals.ended, 2);
+}
+
+#[test]
+fn only_what_changed_is_written() {
+    let (_folder, path) = filled();
+    let mut store = Store::open(&path).unwrap();
+    let mut ledger = store.ledger("default/platform", Settings::default()).unwrap();
+    assert!(ledger.take_changes().is_empty());
+    let a = execution("a", Status::Failed, 1, 6);
+    read(&mut ledger, &[execution("b", Status::Handoff, 5, 8), a.clone()], 40);
+    let changes = ledger.take_changes();
+    assert_eq!((changes.accounts.len(), changes.records.len(), changes.executions.len()), (0, 1, 0));
+    read(&mut ledger, &[execution("b", Status::Ended, 5, 50), a], 60);
+    let changes = ledger.take_changes();
+    assert_eq!((changes.accounts.len(), changes.records.len(), changes.executions.len()), (1, 1, 1));
+    ledger.give_back(&changes);
+    assert_eq!(ledger.take_changes(), changes);
+    store.write(&[("default/platform", &changes)]).unwrap();
+    ledger.prune(at(100 * 3600));
+    save(&mut store, &mut ledger);
+    assert_eq!(ledger.remembered(), 0);
+    drop(store);
+    assert_eq!(restored(&path).remembered(), 0, "what was forgotten is gone from the file");
+}
+
+#[test]
+fn ledgers_of_several_names_do_not_mix() {
+    let (_folder, path) = filled();
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.ledger("default/legacy", Settings::default()).unwrap().remembered(), 0);
+}
+
+#[test]
+fn other_buckets_keep_the_count_and_the_sum() {
+    let (_folder, path) = filled();
+    let store = Store::open(&path).unwrap();
+    let mut settings = Settings::default();
+    settings.buckets.duration = [2.0, 60.0].into();
+    let ledger = store.ledger("default/platform", settings).unwrap();
+    let failed = &ledger.accounts()[0].totals.failed_duration;
+    assert_eq!((failed.count(), failed.sum()), (1, 5.0));
+    assert_eq!(failed.cumulative().collect::<Vec<_>>(), [(2.0, 0), (60.0, 1)]);
+}
+
+#[test]
+fn a_file_that_is_in_use_is_refused() {
+    let (_folder, path) = filled();
+    let _first = Store::open(&path).unwrap();
+    assert!(refused(&path).contains("is in use by another process"));
+}
+
+#[test]
+fn a_file_of_another_program_is_refused() {
+    let (_folder, path) = file();
+    fs::write(&path, "name,age\n").unwrap();
+    assert!(refused(&path).contains("is not a state file of this program"));
+    fs::write(&path, "r").unwrap();
+    assert!(refused(&path).contains("is not a state file of this program"));
+}
+
+#[test]
+fn a_database_of_another_program_is_refused() {
+    let (_folder, path) = file();
+    let database = Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(redb::TableDefinition::<u64, u64>::new("theirs")).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    assert!(refused(&path).contains("is not a state file of this program"));
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_refused() {
+    let (_folder, path) = filled();
+    let database = Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut table =
+        transaction.open_table(redb::TableDefinition::<&str, u64>::new("kapso-exporter")).unwrap();
+    table.insert("format", 7).unwrap();
+    drop(table);
+    transaction.commit().unwrap();
+    drop(database);
+    let error = refused(&path);
+    assert!(
+        error.contains("written by a newer version of this program (format 7, this one knows 1)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_folder_is_no_state_file_and_a_missing_folder_is_named() {
+    let (folder, _) = file();
+    let error = Store::open(folder.path()).err().unwrap().to_string();
+    assert!(error.contains("is not a state file"), "{error}");
+    let error = Store::open(&folder.path().join("no/such")).err().unwrap().to_string();
+    assert!(error.contains("cannot open the state file") && error.contains("No such file"), "{error}");
+}
+
+#[test]
+fn an_empty_file_is_a_new_one() {
+    let (_folder, path) = file();
+    fs::write(&path, "").unwrap();
+    assert_eq!(restored(&path).remembered(), 0);
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_refused() {
+    let (_folder, path) = filled();
+    let whole = fs::read(&path).unwrap();
+    for length in [100, 4096, whole.len() / 3, whole.len() - 1] {
+        fs::write(&path, &whole[..length]).unwrap();
+        let error = refused(&path);
+        assert!(error.contains("is damaged"), "{length}: {error}");
+    }
+}
+
+/// Flips a bit in some of the bytes that hold something, one at a time: the file is refused, or the ledger is as it
+/// was.
+#[test]
+fn a_flipped_bit_never_makes_a_wrong_number() {
+    let (_folder, path) = filled();
+    let right = all(&restored(&path));
+    let whole = fs::read(&path).unwrap();
+    let mut refused = 0;
+    let written: Vec<_> = (0..whole.len()).filter(|&position| whole[position] != 0).collect();
+    for &position in written.iter().step_by(written.len() / 50) {
+        let mut flipped = whole.clone();
+        flipped[position] ^= 4;
+        fs::write(&path, &flipped).unwrap();
+        let open = || Store::open(&path)?.ledger("default/platform", Settings::default());
+        match open() {
+            Ok(ledger) => {
+                let is_new = ledger.watch_start().is_none();
+                assert!(is_new || all(&ledger) == right, "a bit at {position} of {}", whole.len());
+                assert!(!is_new, "a bit at {position}: the state is silently gone");
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 5, "{refused}");
+}
+
+#[test]
+fn what_could_not_be_written_is_written_later() {
+    let (_folder, path) = filled();
+    let mut kept = Kept::open(&path).unwrap();
+    let ledger = kept.ledger("default/platform".into(), Settings::default()).unwrap();
+    assert!(kept.is_restored());
+    assert!(kept.save(false).unwrap().is_some(), "the marks, once");
+    assert_eq!(kept.save(false).unwrap(), None, "nothing to write");
+    read(&mut ledger.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
+    kept.store.database = None;
+    let other = Store::open(&path).unwrap();
+    assert!(kept.save(false).unwrap_err().to_string().contains("in use"));
+    drop(other);
+    assert_eq!(kept.save(false).unwrap(), None, "not at once");
+    assert!(kept.save(true).unwrap() > Some(0));
+    drop(kept);
+    assert_eq!(restored(&path).accounts()[0].totals.ended, 2);
+}
+
+#[test]
+fn a_file_that_was_replaced_while_the_exporter_ran_is_left_alone() {
+    let (_folder, path) = filled();
+    let (_other_folder, other) = filled();
+    let mut kept = Kept::open(&path).unwrap();
+    let ledger = kept.ledger("default/platform".into(), Settings::default()).unwrap();
+    for minute in 1..5 {
+        read(&mut ledger.lock(), &[execution("b", Status::Handoff, 5, 60 * minute)], 60 * minute);
+        kept.save(false).unwrap();
+    }
+    kept.store.database = None;
+    fs::rename(&other, &path).unwrap();
+    read(&mut ledger.lock(), &[execution("b", Status::Ended, 5, 500)], 600);
+    let error = kept.save(false).unwrap_err().to_string();
+    assert!(error.contains("was replaced while this program was running"), "{error}");
+}
