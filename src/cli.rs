@@ -150,6 +150,11 @@ pub struct Scrape {
     #[arg(long = "scrape.conversation-max-age", env = "KAPSO_EXPORTER_SCRAPE_CONVERSATION_MAX_AGE",
         value_name = "DURATION", default_value = "7d", value_parser = parse::max_age)]
     pub conversation_max_age: HumanDuration,
+    /// If nothing was learned for so long, the gauges of the current state are withdrawn instead of frozen; ten
+    /// times the interval, at least 10m, unless given
+    #[arg(long = "scrape.max-staleness", env = "KAPSO_EXPORTER_SCRAPE_MAX_STALENESS", value_name = "DURATION",
+        value_parser = parse::max_staleness)]
+    pub max_staleness: Option<HumanDuration>,
     /// The exporter's own request budget; without it half of the limit that the API reports (of 100 until it
     /// has said), so that the production bot on the same key never starves
     #[arg(long = "scrape.requests-per-minute", env = "KAPSO_EXPORTER_SCRAPE_REQUESTS_PER_MINUTE",

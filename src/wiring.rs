@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -22,10 +23,13 @@ use crate::{
     metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
     publication::Publication,
     simulator::{Scenario, Simulator},
-    source::{Means, Scope, Source, Walk},
+    source::{Means, Pulse, Scope, Source, Walk},
     state::Kept,
     sweep::Sweeper,
 };
+
+/// Requests of a sweep may wait for their turn in a budget that is nearly used up, and the sweep is alive.
+const PATIENCE: Duration = Duration::from_mins(15);
 
 /// Starts the simulated Kapso on a free loopback port and points the configuration at it.
 ///
@@ -163,11 +167,13 @@ impl Wiring {
             ledger: book.ledger.clone(),
             budget: budget.clone(),
             started: self.started,
+            pulse: Pulse::default(),
         };
         Sweeper {
             source,
             walk: Walk::new(source, means, scope),
             interval: config.interval,
+            patience: PATIENCE + kapso::longest_call(config.timeout),
             clock: clock.clone(),
             shutdown: shutdown.clone(),
         }

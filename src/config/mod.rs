@@ -10,11 +10,12 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
+use jiff::SignedDuration;
 use secrecy::SecretString;
 use url::Url;
 
 use crate::{
-    cli::Watch,
+    cli::{Scrape, Watch},
     execution::{Api, ConversationId},
     ledger,
     simulator::DEFAULT_KEY,
@@ -67,6 +68,7 @@ impl Config {
             "--scrape.conversation does not go with --scrape.source=workflows, which lists the executions of all \
              conversations: use conversations or agents"
         );
+        let max_staleness = max_staleness(&flags.scrape)?;
         let key = if flags.demo { DEFAULT_KEY.into() } else { key(flags.kapso.api_key_file.as_deref())? };
         Ok(Self {
             project: "default".into(),
@@ -81,6 +83,7 @@ impl Config {
             ledger: ledger::Settings {
                 lookback: flags.scrape.lookback.signed(),
                 conversation_max_age: flags.scrape.conversation_max_age.signed(),
+                max_staleness,
                 buckets: ledger::Buckets::default(),
             },
             max_series: flags.metrics.max_series,
@@ -97,6 +100,19 @@ impl Config {
             Api::Platform => &self.platform_url,
         }
     }
+}
+
+/// As it is given, or ten intervals, at least ten minutes.
+fn max_staleness(flags: &Scrape) -> anyhow::Result<SignedDuration> {
+    let interval = flags.interval.signed();
+    let Some(given) = &flags.max_staleness else {
+        return Ok(interval.saturating_mul(10).max(SignedDuration::from_mins(10)));
+    };
+    ensure!(
+        given.signed() > interval,
+        "--scrape.max-staleness must be longer than --scrape.interval, or the gauges come and go with every sweep"
+    );
+    Ok(given.signed())
 }
 
 /// The key from the file, if one is named, else from the environment.

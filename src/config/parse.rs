@@ -43,6 +43,14 @@ pub fn lookback(text: &str) -> Parsed<HumanDuration> {
     duration(text, "1m", "365d")
 }
 
+/// `--scrape.max-staleness`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn max_staleness(text: &str) -> Parsed<HumanDuration> {
+    duration(text, "1m", "365d")
+}
+
 /// `--scrape.conversation-max-age`.
 ///
 /// # Errors

@@ -33,6 +33,14 @@ const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_times(3)
     .with_jitter();
 
+/// How long a call may take at most, all its attempts and waits included, if no attempt takes longer than
+/// `timeout`.
+#[must_use]
+pub fn longest_call(timeout: Duration) -> Duration {
+    let attempts = 4;
+    attempts * (LONGEST_WAIT + timeout + Duration::from_secs(5))
+}
+
 /// Hears of every request. Implementations must not block.
 pub trait Observer: Send + Sync {
     /// A request was answered with `status`, or not at all, after `elapsed`.

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 
 pub use self::{
     budget::{ASSUMED_LIMIT, Budget, BudgetStatus},
-    client::{Client, Observer, Settings},
+    client::{Client, Observer, Settings, longest_call},
     error::{Error, Reason},
     paging::{PAGE_SIZE, Pager, Place},
     transport::{Answer, Http, Transport},

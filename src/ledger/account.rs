@@ -26,6 +26,10 @@ pub struct Account {
     pub last_executed_at: Option<Timestamp>,
     /// What was counted.
     pub totals: Totals,
+    /// `execution_count` when it was first read, and when that was.
+    first_count: Option<(u64, Moment)>,
+    /// Starts that were counted and were before that.
+    started_before: u64,
     /// When the newest list of workflows that showed it was asked for.
     #[serde(with = "microsecond::optional")]
     pub discovered: Option<Timestamp>,
@@ -84,6 +88,8 @@ impl Account {
             execution_count: None,
             last_executed_at: None,
             totals: Totals::new(buckets),
+            first_count: None,
+            started_before: 0,
             discovered: None,
             moved: None,
             reach: None,
@@ -124,8 +130,25 @@ impl Account {
             self.moved = self.moved.max(Some(as_of));
         }
         (self.execution_count, self.last_executed_at) = now;
+        let first = seen.execution_count.map(|count| (count, as_of.into()));
+        self.first_count = self.first_count.or(first);
         self.discovered = self.discovered.max(Some(as_of));
         self.gone = false;
+    }
+
+    /// Takes note of a start that was counted.
+    pub(super) fn note_start(&mut self, at: Option<Timestamp>) {
+        let is_before = |at: Timestamp| self.first_count.is_none_or(|(_, first)| Moment::from(at) <= first);
+        self.started_before += u64::from(at.is_some_and(is_before));
+    }
+
+    /// By how much `execution_count` grew since it was first read, less the starts that were counted since: above
+    /// zero, the API counts executions that are not seen.
+    #[must_use]
+    pub fn uncounted(&self) -> Option<i64> {
+        let (first, _) = self.first_count?;
+        let grown = i64::try_from(self.execution_count?).ok()? - i64::try_from(first).ok()?;
+        Some(grown - i64::try_from(self.totals.started.saturating_sub(self.started_before)).ok()?)
     }
 
     /// Whether a reading of its list has shown all that started until `at`.

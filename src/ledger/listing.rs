@@ -47,6 +47,7 @@ impl Ledger {
     /// Takes in the next page, at `now` in Kapso's clock. Returns whether an older page can hold news.
     pub fn read(&mut self, listing: &mut Listing, page: &Page<Execution>, now: Timestamp) -> bool {
         let begun = *listing.begun.get_or_insert(Begun::with(page));
+        self.note_learned(page.as_of);
         let watch_start = self.watch_start().unwrap_or(begun.at);
         let observed = Observed {
             record: Some(index(listing.record)),

@@ -60,6 +60,8 @@ pub struct Settings {
     pub lookback: SignedDuration,
     /// How long a conversation without activity and without open executions is watched.
     pub conversation_max_age: SignedDuration,
+    /// The current state is no longer shown if nothing was learned for so long.
+    pub max_staleness: SignedDuration,
     /// Bounds of the histograms.
     pub buckets: Buckets,
 }
@@ -70,6 +72,7 @@ impl Default for Settings {
         Self {
             lookback: SignedDuration::from_hours(24),
             conversation_max_age: SignedDuration::from_hours(24 * 7),
+            max_staleness: SignedDuration::from_mins(10),
             buckets: Buckets::default(),
         }
     }
@@ -98,6 +101,8 @@ struct Marks {
     activity_read: Option<Moment>,
     /// When the last complete round over the conversations began.
     round_read: Option<Moment>,
+    /// When executions were last listed, or there was nothing to list.
+    learned: Option<Moment>,
 }
 
 impl Ledger {
@@ -124,6 +129,18 @@ impl Ledger {
     #[must_use]
     pub fn watch_start(&self) -> Option<Timestamp> {
         self.marks.watch_start.map(Into::into)
+    }
+
+    /// Takes note that at `at` there was nothing more to learn.
+    pub fn note_learned(&mut self, at: Timestamp) {
+        self.marks.learned = self.marks.learned.max(Some(at.into()));
+    }
+
+    /// Whether nothing was learned for too long, so that the current state may be quite another.
+    #[must_use]
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        let learned = self.marks.learned.map(Timestamp::from);
+        learned.is_some_and(|learned| now.duration_since(learned) > self.settings.max_staleness)
     }
 
     /// How far the list of conversations was read: when its recent activity, and when the last complete round

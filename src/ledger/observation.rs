@@ -8,6 +8,7 @@ use super::{
     executions::Slot,
     index,
     moment::Moment,
+    totals::Event,
 };
 use crate::execution::Execution;
 
@@ -107,7 +108,11 @@ impl Ledger {
             self.records[record].last_event_at = seen.last_event_at;
         }
         for event in &events {
-            self.accounts[account as usize].totals.count(event, at.now);
+            let account = &mut self.accounts[account as usize];
+            account.totals.count(event, at.now);
+            if matches!(event, Event::Started) {
+                account.note_start(seen.started_at);
+            }
         }
     }
 

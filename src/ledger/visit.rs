@@ -90,6 +90,7 @@ impl Ledger {
     /// Takes in a page of any of the workflow's lists, at `now` in Kapso's clock.
     pub fn see(&mut self, visit: &mut Visit, page: &Page<Execution>, now: Timestamp) {
         let begun = *visit.begun.get_or_insert(Begun::with(page));
+        self.note_learned(page.as_of);
         let watch_start = self.watch_start().unwrap_or(begun.at);
         let judge = Judge { watch_start, list_was_known: visit.list_was_known };
         let observed = Observed { record: None, asked: page.asked, as_of: page.as_of, now, judge };

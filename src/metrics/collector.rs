@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use prometheus::{
     core::{Collector, Desc},
@@ -68,6 +69,7 @@ struct Open<'a> {
     ledger: MutexGuard<'a, Ledger>,
     current: Current,
     admission: MutexGuard<'a, Admission>,
+    now: Timestamp,
 }
 
 impl Ledgers {
@@ -77,7 +79,7 @@ impl Ledgers {
         let current = ledger.current(now);
         let mut admission = admission.lock();
         self.drop_series(admission.admit(&current, book.limits));
-        Open { book, ledger, current, admission }
+        Open { book, ledger, current, admission, now }
     }
 }
 
@@ -102,7 +104,7 @@ impl Limits {
 
 impl Open<'_> {
     fn view(&self) -> View<'_> {
-        let Self { book, ledger, current, admission } = self;
-        View::new(&book.project, book.client.api(), ledger, current, admission, book.limits)
+        let Self { book, ledger, current, admission, now } = self;
+        View::new(&book.project, book.client.api(), ledger, current, admission, book.limits, *now)
     }
 }

@@ -26,6 +26,7 @@ pub struct Exporter {
     sweep_last_success: GaugeVec,
     sweep_interval: GaugeVec,
     sweeps: IntCounterVec,
+    restarts: IntCounterVec,
     due: GaugeVec,
     lateness: GaugeVec,
     round: GaugeVec,
@@ -73,6 +74,11 @@ impl Exporter {
                 "kapso_exporter_sweeps_total",
                 "Sweeps, by result: complete, incomplete (something failed), absent (no such API).",
                 &["project", "api", "source", "result"],
+            )?,
+            restarts: own.counters(
+                "kapso_exporter_sweep_restarts_total",
+                "Sweeps that showed no sign of life for minutes and were given up for a new one.",
+                &["project", "api", "source"],
             )?,
             due: own.gauges(
                 "kapso_exporter_lists_due",
@@ -153,6 +159,7 @@ impl Exporter {
         self.up.with_label_values(&[project, api]).set(0);
         self.sweep_interval.with_label_values(&labels).set(interval.as_secs_f64());
         self.sweep_last_success.with_label_values(&labels).set(0.0);
+        self.restarts.with_label_values(&labels);
         for outcome in Outcome::ALL {
             self.sweeps.with_label_values(&[project, api, source.as_str(), outcome.as_str()]);
         }
@@ -203,6 +210,7 @@ impl Exporter {
         let api = report.source.api();
         let labels = [project, api.as_str(), report.source.as_str()];
         self.sweep_duration.with_label_values(&labels).set(report.duration.as_secs_f64());
+        self.restarts.with_label_values(&labels).inc_by(report.stuck.into());
         let [project, api_label, source] = labels;
         self.sweeps.with_label_values(&[project, api_label, source, report.outcome.as_str()]).inc();
         if report.outcome == Outcome::Complete {

@@ -19,6 +19,8 @@ pub struct Family {
     pub labels: &'static [&'static str],
     /// Its type.
     pub kind: MetricType,
+    /// It shows what is current: it is withdrawn if nothing was learned for too long.
+    pub current: bool,
     /// Its values.
     pub rows: Source,
 }
@@ -58,7 +60,7 @@ impl Family {
     #[must_use]
     pub fn collect(&self, views: &[View<'_>]) -> MetricFamily {
         let mut metrics = Vec::new();
-        for view in views {
+        for view in views.iter().filter(|view| !(self.current && view.stale)) {
             let base = [("api", view.api.as_str()), ("project", view.project)];
             match self.rows {
                 Source::Ledger(rows) => rows(view, &mut Rows::new(self, &base, &mut metrics)),

@@ -22,6 +22,7 @@ pub static TABLE: &[Family] = &[
         help: "Newest last_event_at of the conversation's open and recently finished executions (legacy: updated_at). Only with --metrics.max-conversations.",
         labels: &["conversation_id"],
         kind: GAUGE,
+        current: true,
         rows: Source::Ledger(|view, rows| for conversation in &view.conversations_shown {
             if let Some(at) = conversation.last_event_at {
                 rows.gauge(&[conversation.id], unix_seconds(at));
@@ -33,6 +34,7 @@ pub static TABLE: &[Family] = &[
         help: "Open executions of the conversation now, by status. Only with --metrics.max-conversations; the conversations beyond it are added up under \"other\".",
         labels: &["conversation_id", "status"],
         kind: GAUGE,
+        current: true,
         rows: Source::Ledger(|view, rows| for conversation in &view.conversations_shown {
             for (status, open) in Status::OPEN.iter().zip(conversation.open) {
                 rows.gauge(&[conversation.id, status.as_str()], number(open));
@@ -44,6 +46,7 @@ pub static TABLE: &[Family] = &[
         help: "Conversations that are watched, by their own status (status): active within --scrape.conversation-max-age, or with open executions. Unknown where only their executions are listed (source workflows).",
         labels: &["status"],
         kind: GAUGE,
+        current: true,
         rows: Source::Ledger(|view, rows| {
             for (status, count) in ConversationStatus::ALL.iter().zip(view.conversations) {
                 rows.gauge(&[status.as_str()], number(count));
@@ -55,6 +58,7 @@ pub static TABLE: &[Family] = &[
         help: "From an outcome's own timestamp (ended_at; for a handoff last_event_at) to the moment it was counted, in Kapso's clock.",
         labels: &[],
         kind: HISTOGRAM,
+        current: false,
         rows: Source::Workflow(|workflow, rows| rows.histogram(&[], &workflow.totals.detection_delay)),
     },
     Family {
@@ -62,6 +66,7 @@ pub static TABLE: &[Family] = &[
         help: "From started_at to ended_at, once for each execution that finished, by how it finished.",
         labels: &["status"],
         kind: HISTOGRAM,
+        current: false,
         rows: Source::Workflow(|workflow, rows| {
             rows.histogram(&[Status::Ended.as_str()], &workflow.totals.ended_duration);
             rows.histogram(&[Status::Failed.as_str()], &workflow.totals.failed_duration);
@@ -72,6 +77,7 @@ pub static TABLE: &[Family] = &[
         help: "Transitions into handoff since watching began, by who handed off and by the class of the reason. One that begins and ends between two sweeps cannot be seen.",
         labels: &["reason", "source"],
         kind: COUNTER,
+        current: false,
         rows: Source::Workflow(|workflow, rows| for ((source, reason), count) in workflow.handoffs() {
             rows.counter(&[reason.as_str(), source.as_str()], count);
         }),
@@ -81,6 +87,7 @@ pub static TABLE: &[Family] = &[
         help: "Newest last_event_at seen in any execution of the workflow (legacy: updated_at).",
         labels: &[],
         kind: GAUGE,
+        current: true,
         rows: Source::Workflow(|workflow, rows| if let Some(at) = workflow.last_event_at {
             rows.gauge(&[], unix_seconds(at));
         }),
@@ -90,6 +97,7 @@ pub static TABLE: &[Family] = &[
         help: "From started_at to the first handoff (its last_event_at), once for each execution that was handed off.",
         labels: &[],
         kind: HISTOGRAM,
+        current: false,
         rows: Source::Workflow(|workflow, rows| rows.histogram(&[], &workflow.totals.time_to_handoff)),
     },
     Family {
@@ -97,6 +105,7 @@ pub static TABLE: &[Family] = &[
         help: "Executions that are in this status now (status): open ones always, finished ones for --scrape.lookback after ended_at.",
         labels: &["status"],
         kind: GAUGE,
+        current: true,
         rows: Source::Workflow(|workflow, rows| {
             for (status, sum) in Status::ALL.iter().zip(&*workflow.by_status) {
                 rows.gauge(&[status.as_str()], number(sum.count));
@@ -108,6 +117,7 @@ pub static TABLE: &[Family] = &[
         help: "Executions that ended or failed since watching began, each once, by how (ended_at, status).",
         labels: &["status"],
         kind: COUNTER,
+        current: false,
         rows: Source::Workflow(|workflow, rows| {
             rows.counter(&[Status::Ended.as_str()], workflow.totals.ended);
             rows.counter(&[Status::Failed.as_str()], workflow.totals.failed);
@@ -118,13 +128,23 @@ pub static TABLE: &[Family] = &[
         help: "Executions that started since watching began, each once (started_at).",
         labels: &[],
         kind: COUNTER,
+        current: false,
         rows: Source::Workflow(|workflow, rows| rows.counter(&[], workflow.totals.started)),
+    },
+    Family {
+        name: "kapso_exporter_data_stale",
+        help: "1 if nothing was learned for longer than --scrape.max-staleness: the gauges of the current state are withdrawn until something is.",
+        labels: &[],
+        kind: GAUGE,
+        current: false,
+        rows: Source::Ledger(|view, rows| rows.gauge(&[], f64::from(u8::from(view.stale)))),
     },
     Family {
         name: "kapso_exporter_state_conversations",
         help: "Conversations that the exporter remembers, deleted ones and those no longer watched included.",
         labels: &[],
         kind: GAUGE,
+        current: false,
         rows: Source::Ledger(|view, rows| rows.gauge(&[], number(view.remembered_conversations as u64))),
     },
     Family {
@@ -132,6 +152,7 @@ pub static TABLE: &[Family] = &[
         help: "Executions that the exporter remembers: open ones, and finished ones until --scrape.lookback has passed.",
         labels: &[],
         kind: GAUGE,
+        current: false,
         rows: Source::Ledger(|view, rows| rows.gauge(&[], number(view.remembered_executions as u64))),
     },
     Family {
@@ -139,6 +160,7 @@ pub static TABLE: &[Family] = &[
         help: "When watching began, in Kapso's clock: events with an older timestamp are history and not counted.",
         labels: &[],
         kind: GAUGE,
+        current: false,
         rows: Source::Ledger(|view, rows| if let Some(at) = view.watch_start {
             rows.gauge(&[], unix_seconds(at));
         }),
@@ -148,6 +170,7 @@ pub static TABLE: &[Family] = &[
         help: "Time since last_event_at of the executions that are open now. A snapshot, computed anew at least every 15 s: its buckets go up and down, so take no rate of them.",
         labels: &["status"],
         kind: HISTOGRAM,
+        current: true,
         rows: Source::Workflow(|workflow, rows| for (status, sum) in open(workflow) {
             rows.histogram(&[status], &sum.idle);
         }),
@@ -157,6 +180,7 @@ pub static TABLE: &[Family] = &[
         help: "Open executions by the step at which they stand (current_step.identifier, current_step.stepable_type). Platform only; steps beyond --metrics.max-series are added up under \"other\".",
         labels: &["status", "step", "step_type"],
         kind: GAUGE,
+        current: true,
         rows: Source::Workflow(|workflow, rows| for (step, count) in &workflow.steps {
             rows.gauge(&[step.status.as_str(), step.identifier, step.step_type], number(*count));
         }),
@@ -166,6 +190,7 @@ pub static TABLE: &[Family] = &[
         help: "Oldest last_event_at of the executions that are open now (legacy: updated_at).",
         labels: &["status"],
         kind: GAUGE,
+        current: true,
         rows: Source::Workflow(|workflow, rows| oldest(workflow, rows, |sum| sum.oldest_event)),
     },
     Family {
@@ -173,6 +198,7 @@ pub static TABLE: &[Family] = &[
         help: "Oldest started_at of the executions that are open now.",
         labels: &["status"],
         kind: GAUGE,
+        current: true,
         rows: Source::Workflow(|workflow, rows| oldest(workflow, rows, |sum| sum.oldest_start)),
     },
     Family {
@@ -180,8 +206,19 @@ pub static TABLE: &[Family] = &[
         help: "Executions of the workflow ever, as the API itself counts them (execution_count). Platform only.",
         labels: &[],
         kind: GAUGE,
+        current: true,
         rows: Source::Workflow(|workflow, rows| if let Some(count) = workflow.execution_count {
             rows.gauge(&[], number(count));
+        }),
+    },
+    Family {
+        name: "kapso_workflow_execution_count_difference",
+        help: "Growth of execution_count since it was first read, less the starts that were counted since. Above 0 for longer than a few sweeps, the API counts executions that this exporter does not see. Platform only.",
+        labels: &[],
+        kind: GAUGE,
+        current: true,
+        rows: Source::Workflow(|workflow, rows| if let Some(difference) = workflow.uncounted {
+            rows.gauge(&[], f64::from(i32::try_from(difference).unwrap_or(i32::MAX)));
         }),
     },
 ];
@@ -193,7 +230,7 @@ pub(super) fn series_per_workflow() -> usize {
     let histograms = 3 * histogram(&buckets.duration) + histogram(&buckets.delay);
     let per_open_status = 2 + histogram(&buckets.idle);
     let handoffs = 6;
-    histograms + Status::OPEN.len() * per_open_status + Status::ALL.len() + handoffs + 5
+    histograms + Status::OPEN.len() * per_open_status + Status::ALL.len() + handoffs + 6
 }
 
 fn open<'a>(workflow: &'a Workflow<'_>) -> impl Iterator<Item = (&'static str, &'a ByStatus)> {

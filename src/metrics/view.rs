@@ -7,6 +7,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashSet},
+    ops::Add,
 };
 
 use jiff::Timestamp;
@@ -46,6 +47,8 @@ pub struct View<'a> {
     pub(super) conversations: [u64; 3],
     pub(super) conversations_shown: Vec<Conversation<'a>>,
     pub(super) watch_start: Option<Timestamp>,
+    /// Nothing was learned for too long: what is current is not known.
+    pub(super) stale: bool,
     pub(super) remembered_executions: usize,
     pub(super) remembered_conversations: usize,
 }
@@ -59,6 +62,7 @@ pub struct Workflow<'a> {
     pub(super) by_status: Cow<'a, [ByStatus; 6]>,
     pub(super) last_event_at: Option<Timestamp>,
     pub(super) execution_count: Option<u64>,
+    pub(super) uncounted: Option<i64>,
     pub(super) steps: BTreeMap<StepLabels<'a>, u64>,
 }
 
@@ -97,10 +101,16 @@ impl Workflow<'_> {
             mine.merge(theirs);
         }
         self.last_event_at = self.last_event_at.max(account.last_event_at);
-        self.execution_count = match (self.execution_count, account.execution_count) {
-            (None, count) | (count, None) => count,
-            (Some(a), Some(b)) => Some(a + b),
-        };
+        self.execution_count = sum(self.execution_count, account.execution_count);
+        self.uncounted = sum(self.uncounted, account.uncounted());
+    }
+}
+
+/// The sum of what is known.
+fn sum<T: Add<Output = T>>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (None, one) | (one, None) => one,
+        (Some(a), Some(b)) => Some(a + b),
     }
 }
 
@@ -141,6 +151,7 @@ impl<'a> View<'a> {
         current: &'a Current,
         admission: &'a Admission,
         limits: Limits,
+        now: Timestamp,
     ) -> Self {
         let mut workflows: Vec<Workflow<'a>> = Vec::new();
         let mut place = Vec::with_capacity(current.workflows.len());
@@ -162,6 +173,7 @@ impl<'a> View<'a> {
             conversations: current.conversations,
             conversations_shown: conversations(ledger, limits.conversations),
             watch_start: ledger.watch_start(),
+            stale: ledger.is_stale(now),
             remembered_executions: ledger.remembered(),
             remembered_conversations: ledger.records().len(),
         };
@@ -189,6 +201,7 @@ fn workflow<'a>(api: Api, account: &'a Account, by_status: &'a [ByStatus; 6], sh
         by_status: Cow::Borrowed(by_status),
         last_event_at: account.last_event_at,
         execution_count: account.execution_count,
+        uncounted: account.uncounted(),
         steps: BTreeMap::new(),
     }
 }

@@ -4,6 +4,7 @@
 //! on the platform API or (source `agents`) on the legacy one; `workflows` those of each workflow.
 
 pub mod conversations;
+mod pulse;
 mod queue;
 mod walk;
 pub mod workflows;
@@ -13,8 +14,8 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-pub use self::queue::Load;
-use self::{conversations::Conversations, workflows::Workflows};
+use self::{conversations::Conversations, walk::Territory, workflows::Workflows};
+pub use self::{pulse::Pulse, queue::Load};
 use crate::{
     execution::{Api, ConversationId},
     kapso::{Budget, Client, Error},
@@ -94,6 +95,8 @@ pub struct Means {
     pub budget: Arc<Budget>,
     /// When this program began to watch, in our clock.
     pub started: Timestamp,
+    /// Tells that the walk is alive.
+    pub pulse: Pulse,
 }
 
 impl Means {
@@ -106,6 +109,7 @@ impl Means {
     /// Takes something into the ledger, which may be the first thing ever, at the time it is now in Kapso's
     /// clock.
     fn take_in<T>(&self, act: impl FnOnce(&mut Ledger, Timestamp) -> T) -> T {
+        self.pulse.beat();
         let mut ledger = self.ledger.lock();
         ledger.watch_from(self.client.in_kapso_clock(self.started));
         act(&mut ledger, self.client.kapso_now())
@@ -119,7 +123,7 @@ impl Means {
         while let Some(page) = pager.next().await? {
             asked.get_or_insert(page.as_of);
             clean &= page.bad_items == 0;
-            self.ledger.lock().learn_workflows(&page);
+            self.take_in(|ledger, _| ledger.learn_workflows(&page));
         }
         Ok(asked.filter(|_| clean))
     }
@@ -147,6 +151,15 @@ impl Walk {
         match source {
             Source::Agents | Source::Conversations => Self::Conversations(Conversations::new(means, scope)),
             Source::Workflows => Self::Workflows(Workflows::new(means, scope)),
+        }
+    }
+
+    /// What tells that it is alive.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        match self {
+            Self::Conversations(territory) => territory.pulse().clone(),
+            Self::Workflows(territory) => territory.pulse().clone(),
         }
     }
 

@@ -10,7 +10,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::time::Instant;
 
 use super::{
-    Progress,
+    Progress, Pulse,
     queue::{Load, Queue},
 };
 use crate::kapso::{Error, Reason};
@@ -32,6 +32,8 @@ pub trait Territory: Sync {
 
     /// Which task it is.
     fn key(task: &Self::Task) -> Self::Key;
+    /// What tells that the walk is alive.
+    fn pulse(&self) -> &Pulse;
     /// From one beat to the next.
     fn interval(&self) -> Duration;
     /// Finds out what there is and what moved.
@@ -44,6 +46,8 @@ pub trait Territory: Sync {
     fn is_discovered(&self) -> bool;
     /// Asks. Returns whether there is nothing more to ask about it.
     fn ask(&self, task: Self::Task) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Takes note that everything was learned.
+    fn note_complete(&self);
     /// Tidies up after a beat, and counts.
     fn settle(&self, progress: &mut Progress);
 }
@@ -56,6 +60,9 @@ pub async fn sweep<T: Territory>(territory: &mut T, mut tell: impl FnMut(&Load) 
         let result = beat(territory, &mut progress, &mut pending, &mut tell).await;
         territory.settle(&mut progress);
         let done = territory.is_discovered() && pending.as_ref().is_none_or(HashSet::is_empty);
+        if result.is_ok() && done && progress.is_complete() {
+            territory.note_complete();
+        }
         if result.is_err() || done {
             return progress;
         }
@@ -99,6 +106,7 @@ async fn ask<T: Territory>(
     let mut answers = stream::iter(next).map(asked).buffer_unordered(CONCURRENCY);
     let mut failed_in_a_row = 0;
     while let Some((key, answer)) = answers.next().await {
+        territory.pulse().beat();
         match answer {
             Ok(done) => {
                 failed_in_a_row = 0;

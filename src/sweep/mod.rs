@@ -3,6 +3,8 @@
 //! A source that fails disturbs no other. A sweep that takes longer than the interval goes on until it is done,
 //! and is followed by the next one at once.
 
+mod watchdog;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -57,6 +59,8 @@ pub struct Report {
     pub duration: Duration,
     /// Its figures.
     pub progress: Progress,
+    /// It showed no sign of life and was given up.
+    pub stuck: bool,
 }
 
 /// What a loop tells.
@@ -76,6 +80,8 @@ pub struct Sweeper {
     pub walk: Walk,
     /// From one sweep's start to the next.
     pub interval: Duration,
+    /// A sweep without a sign of life for so long is given up.
+    pub patience: Duration,
     /// Our clock.
     pub clock: Clock,
     /// Ends the loop.
@@ -113,17 +119,27 @@ impl Sweeper {
     async fn sweep(&mut self, tell: &mut (impl FnMut(Source, News<'_>) + Send)) -> Report {
         let begun = Instant::now();
         let source = self.source;
-        let progress = self.walk.sweep(|load| tell(source, News::Load(load))).await;
+        let pulse = self.walk.pulse();
+        let sweep = self.walk.sweep(|load| tell(source, News::Load(load)));
+        let progress = watchdog::guarded(sweep, &pulse, self.patience).await;
+        let stuck = progress.is_none();
+        let progress = progress.unwrap_or_default();
         let outcome = match &progress {
+            _ if stuck => Outcome::Incomplete,
             progress if progress.absent => Outcome::Absent,
             progress if progress.is_complete() => Outcome::Complete,
             _ => Outcome::Incomplete,
         };
-        Report { source, outcome, finished: self.clock.now(), duration: begun.elapsed(), progress }
+        Report { source, outcome, finished: self.clock.now(), duration: begun.elapsed(), progress, stuck }
     }
 }
 
 fn log(report: &Report) {
+    if report.stuck {
+        let minutes = report.duration.as_secs() / 60;
+        tracing::error!(source = %report.source, minutes, "the sweep is stuck: it is given up, and the next one begins");
+        return;
+    }
     let Progress { watched, open, due, listed, failed, error, .. } = &report.progress;
     tracing::info!(
         source = %report.source,

@@ -10,6 +10,7 @@
 
 mod answers;
 mod bad_input;
+mod blindness;
 mod check;
 mod command_line;
 mod economy;

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::discovery::Discovery;
 use super::{
-    Means, Progress, Scope,
+    Means, Progress, Pulse, Scope,
     queue::{Load, Queue},
     walk::{Stop, Territory, is_hopeless},
 };
@@ -62,7 +62,7 @@ impl Conversations {
         while let Some(page) = pager.next().await? {
             asked.get_or_insert(page.as_of);
             clean &= page.bad_items == 0;
-            self.means.ledger.lock().learn_conversations(&page);
+            self.means.take_in(|ledger, _| ledger.learn_conversations(&page));
         }
         if let Some(asked) = asked {
             self.discovery.recent_read(asked, clean);
@@ -78,7 +78,7 @@ impl Conversations {
             let mut pager = self.means.client.conversations(Some(round.active_since)).from(round.place);
             let Some(page) = pager.next().await? else { return Ok(()) };
             let next = pager.place();
-            self.means.ledger.lock().learn_conversations(&page);
+            self.means.take_in(|ledger, _| ledger.learn_conversations(&page));
             self.discovery.round_read(page.as_of, next);
             self.note_discovered();
             if page.last {
@@ -138,6 +138,10 @@ impl Territory for Conversations {
         task.clone()
     }
 
+    fn pulse(&self) -> &Pulse {
+        &self.means.pulse
+    }
+
     fn interval(&self) -> Duration {
         self.scope.interval
     }
@@ -183,6 +187,10 @@ impl Territory for Conversations {
             result => result?,
         }
         Ok(true)
+    }
+
+    fn note_complete(&self) {
+        self.means.take_in(|ledger, now| ledger.note_learned(now));
     }
 
     fn settle(&self, progress: &mut Progress) {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use self::plan::{Rules, Task, Work};
 use super::{
-    Means, Progress, Scope,
+    Means, Progress, Pulse, Scope,
     queue::{Load, Queue},
     walk::{Stop, Territory},
 };
@@ -137,6 +137,10 @@ impl Territory for Workflows {
         (task.workflow.clone(), matches!(task.work, Work::History { .. }))
     }
 
+    fn pulse(&self) -> &Pulse {
+        &self.means.pulse
+    }
+
     fn interval(&self) -> Duration {
         self.scope.interval
     }
@@ -178,6 +182,10 @@ impl Territory for Workflows {
             }
             result => result,
         }
+    }
+
+    fn note_complete(&self) {
+        self.means.take_in(|ledger, now| ledger.note_learned(now));
     }
 
     fn settle(&self, progress: &mut Progress) {

@@ -58,6 +58,12 @@ impl Exposition {
         named.filter_map(|(_, labels)| labels.get(label)).map(String::as_str).collect()
     }
 
+    /// Whether there is a series with this name and at least these labels.
+    pub fn has(&self, name: &str, labels: &[(&str, &str)]) -> bool {
+        let names = [name.to_owned(), format!("{name}_count")];
+        names.iter().any(|name| self.matching(name, labels).next().is_some())
+    }
+
     fn matching<'a>(
         &'a self,
         name: &'a str,

@@ -14,7 +14,7 @@ use kapso_exporter::{
     ledger::{Ledger, Settings},
     metrics::{Book, Exporter, Exposition as Metrics, Limits, RequestObserver},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
-    source::{Means, Scope, Source, Walk},
+    source::{Means, Pulse, Scope, Source, Walk},
     sweep::{News, Sweeper},
 };
 use parking_lot::Mutex;
@@ -156,11 +156,12 @@ fn sweeper(
 ) -> Sweeper {
     let scope = Scope { only: Vec::new(), max_age: MAX_AGE, interval: setup.interval };
     let (client, ledger, budget) = (book.client.clone(), book.ledger.clone(), book.budget.clone());
-    let means = Means { client, ledger, budget, started };
+    let means = Means { client, ledger, budget, started, pulse: Pulse::default() };
     Sweeper {
         source,
         walk: Walk::new(source, means, scope),
         interval: setup.interval,
+        patience: Duration::from_hours(1),
         clock: clock.clone(),
         shutdown: shutdown.clone(),
     }

@@ -1,0 +1,55 @@
+//! A watchdog: work that shows no sign of life for too long is given up.
+//!
+//! Every request has a deadline of its own, so this never happens unless something is wrong that nobody thought
+//! of. An exporter that hangs shows old numbers for good; one that begins anew does not.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::source::Pulse;
+
+/// What comes of `work`, or `None` if there was no sign of life within `patience`; then it is dropped where it is.
+pub async fn guarded<T>(work: impl Future<Output = T>, pulse: &Pulse, patience: Duration) -> Option<T> {
+    let silence = async {
+        let mut last = pulse.count();
+        loop {
+            sleep(patience).await;
+            let now = pulse.count();
+            if std::mem::replace(&mut last, now) == now {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        result = work => Some(result),
+        () = silence => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_mins(5);
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_hangs_is_given_up() {
+        assert_eq!(guarded(pending::<()>(), &Pulse::default(), PATIENCE).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_work_with_signs_of_life_is_waited_for() {
+        let pulse = Pulse::default();
+        let work = async {
+            for _ in 0..100 {
+                sleep(Duration::from_mins(4)).await;
+                pulse.beat();
+            }
+            7
+        };
+        assert_eq!(guarded(work, &pulse, PATIENCE).await, Some(7));
+    }
+}
