@@ -35,9 +35,15 @@ async fn a_key_that_cannot_stand_in_a_header_is_refused_without_showing_it() {
 
 #[tokio::test]
 async fn a_key_file_that_cannot_be_read_is_named() {
-    let error = refused(&["--kapso.api-key-file", "/does/not/exist"], &[]).await;
-    let start = "error: cannot read --kapso.api-key-file /does/not/exist: No such file or directory";
+    let error = refused(&["--kapso.api-key-file", "/proc/self"], &[]).await;
+    let start = "error: cannot read --kapso.api-key-file /proc/self: Is a directory";
     assert!(error.starts_with(start), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_file_that_is_not_there_may_be_the_key_itself_and_is_not_shown() {
+    let error = refused(&["--kapso.api-key-file", "the-key-itself"], &[]).await;
+    assert_eq!(error, "error: there is no file with the name given by --kapso.api-key-file\n");
 }
 
 #[tokio::test]

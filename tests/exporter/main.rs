@@ -9,11 +9,15 @@
 )]
 
 mod answers;
+mod attacks;
 mod bad_input;
 mod check;
 mod command_line;
+mod corpus;
 mod economy;
 mod exactness;
 mod once;
+mod redirects;
+mod secrets;
 mod serving;
 mod support;
