@@ -19,10 +19,10 @@ pub fn run(data: &[u8]) {
         2 => url(text),
         3 => conversation(text),
         4 => key(text),
-        5 => duration(parse::interval(text), SECOND, DAY),
-        6 => duration(parse::lookback(text), SECOND * 60, DAY * 365),
-        7 => duration(parse::max_age(text), SECOND * 3600, DAY * 3650),
-        8 => duration(parse::timeout(text), SECOND / 10, SECOND * 300),
+        5 => duration(&parse::interval(text), SECOND, DAY),
+        6 => duration(&parse::lookback(text), SECOND * 60, DAY * 365),
+        7 => duration(&parse::max_age(text), SECOND * 3600, DAY * 3650),
+        8 => duration(&parse::timeout(text), SECOND / 10, SECOND * 300),
         _ => numbers(text),
     }
 }
@@ -60,7 +60,7 @@ fn key(text: &str) {
     assert!(key.expose_secret().len() < 4 || !shown.contains(key.expose_secret()), "{shown}");
 }
 
-fn duration(parsed: Result<parse::HumanDuration, String>, least: Duration, most: Duration) {
+fn duration(parsed: &Result<parse::HumanDuration, String>, least: Duration, most: Duration) {
     let Ok(duration) = parsed else { return };
     assert!((least..=most).contains(&duration.std()), "{duration:?}");
     assert_eq!(duration.signed().unsigned_abs(), duration.std());

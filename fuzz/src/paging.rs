@@ -30,13 +30,13 @@ pub fn run(data: &[u8]) {
 
 async fn walk<T: Send>(mut pager: Pager<'_, T>, bodies: usize) {
     let mut visited = HashSet::from([Place::Start]);
-    let mut pages = 0;
+    let mut read = 0;
     while let Ok(Some(Page { last, .. })) = pager.next().await {
-        pages += 1;
+        read += 1;
         assert_eq!(last, pager.place().is_none());
         assert!(pager.place().is_none_or(|place| visited.insert(place)), "a page is read twice");
     }
-    assert!(pages <= bodies);
+    assert!(read <= bodies);
     assert!(pager.place().is_none(), "after an error or the end there is nowhere to go on");
 }
 

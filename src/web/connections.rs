@@ -50,12 +50,11 @@ impl Connections {
 
     /// Lets one in; where there is no room, once another is gone.
     pub async fn enter(self: &Arc<Self>) -> (Connection, Asked) {
-        let slot = match self.slots.clone().try_acquire_owned() {
-            Ok(slot) => Some(slot),
-            Err(_) => {
-                self.make_room();
-                self.slots.clone().acquire_owned().await.ok()
-            }
+        let slot = if let Ok(slot) = self.slots.clone().try_acquire_owned() {
+            Some(slot)
+        } else {
+            self.make_room();
+            self.slots.clone().acquire_owned().await.ok()
         };
         let (ask, asked) = oneshot::channel();
         let mut order = self.order.lock();

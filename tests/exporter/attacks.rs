@@ -189,8 +189,8 @@ async fn garbage_is_refused() {
     for (bytes, statuses) in [
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".as_slice(), ["", "400"]),
         (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03 a TLS client", ["", "400"]),
-        (&[0; 100_000], ["", "400"]),
-        (&[0xff; 100_000], ["", "400"]),
+        (&[0; 10_000], ["", "400"]),
+        (&[0xff; 10_000], ["", "400"]),
         (b"GET / HTTP/1.1\nHost: x\nConnection: close\n\n", ["200", "400"]),
         (b"GET / HTTP/9.9\r\n\r\n", ["", "400"]),
         (b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", ["", "400"]),

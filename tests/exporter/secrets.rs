@@ -60,8 +60,10 @@ fn marks() -> Vec<String> {
     let form: String = url::form_urlencoded::byte_serialize(KEY.as_bytes()).collect();
     let json = serde_json::to_string(KEY).unwrap();
     marks.extend([KEY.into(), percent, hex, form, json.trim_matches('"').into()]);
-    for mark in [KEY, "KEYMARK", "Zebulon", "marzipan"] {
-        marks.extend((0..3).map(|offset| base64(mark.as_bytes(), offset)));
+    for mark in [KEY, "Zebulon", "marzipan", "+1555000000"] {
+        // Fewer letters may be anything.
+        let encoded = (0..3).map(|offset| base64(mark.as_bytes(), offset));
+        marks.extend(encoded.filter(|mark| mark.len() >= 8));
     }
     marks
 }
@@ -299,7 +301,8 @@ fn what_holds_the_key_does_not_show_it_for_debugging() {
 
 #[test]
 fn every_form_of_a_leak_is_seen() {
-    for text in [KEY, "S2V5WktFWU1BUks=", "ada %2B15550000001", &base64(KEY.as_bytes(), 1)] {
+    let in_base64 = base64(format!("x{KEY}yz").as_bytes(), 0);
+    for text in [KEY, "from %2B15550000001", "bWFyemlwYW4gZm9yIHRlYQ==", &in_base64] {
         assert!(std::panic::catch_unwind(|| keeps_quiet("a test", text)).is_err(), "{text}");
     }
     keeps_quiet("a test", "kapso_up 1");
