@@ -56,8 +56,7 @@ fn conversation(text: &str) {
 fn key(text: &str) {
     let Ok(key) = parse::key(text) else { return };
     http::HeaderValue::from_str(key.expose_secret()).expect("a key can stand in a header");
-    let shown = format!("{key:?}");
-    assert!(key.expose_secret().len() < 4 || !shown.contains(key.expose_secret()), "{shown}");
+    assert_eq!(format!("{key:?}"), "SecretBox<str>([REDACTED])");
 }
 
 fn duration(parsed: &Result<parse::HumanDuration, String>, least: Duration, most: Duration) {

@@ -1,9 +1,9 @@
 //! A connection whose writes have to get through in time: a reader that takes a byte now and then would
-//! otherwise hold its connection for ever. It also tells whether an answer is under way.
+//! otherwise hold its connection for ever.
 
 use std::{
     future::Future,
-    io, mem,
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -14,26 +14,17 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use super::connections::Connection;
-
 /// Wraps a connection. The time runs from the first write that the peer does not take until all is written.
 pub(super) struct WriteDeadline<S> {
     inner: S,
-    place: Connection,
     limit: Duration,
     sleep: Pin<Box<Sleep>>,
     running: bool,
-    written: bool,
 }
 
 impl<S> WriteDeadline<S> {
-    pub fn new(inner: S, place: Connection, limit: Duration) -> Self {
-        Self { inner, place, limit, sleep: Box::pin(sleep(limit)), running: false, written: false }
-    }
-
-    fn wrote(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.written |= matches!(result, Poll::Ready(Ok(1..)));
-        self.check(cx, result)
+    pub fn new(inner: S, limit: Duration) -> Self {
+        Self { inner, limit, sleep: Box::pin(sleep(limit)), running: false }
     }
 
     fn check<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -42,7 +33,6 @@ impl<S> WriteDeadline<S> {
         }
         if !self.running {
             self.running = true;
-            self.place.answers();
             self.sleep.as_mut().reset(Instant::now() + self.limit);
         }
         ready!(self.sleep.as_mut().poll(cx));
@@ -63,7 +53,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WriteDeadline<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.wrote(cx, result)
+        self.check(cx, result)
     }
 
     fn poll_write_vectored(
@@ -72,7 +62,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.wrote(cx, result)
+        self.check(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -82,10 +72,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
     /// The server flushes once everything is written: that ends the time.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.inner).poll_flush(cx);
-        if result.is_ready() && mem::take(&mut self.written) {
-            self.running = false;
-            self.place.waits();
-        }
+        self.running &= result.is_pending();
         self.check(cx, result)
     }
 
@@ -99,19 +86,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    use super::{super::connections::Connections, *};
+    use super::*;
 
     const LIMIT: Duration = Duration::from_secs(10);
-
-    async fn limited<S>(stream: S) -> WriteDeadline<S> {
-        let (place, _) = Connections::new(1).enter().await;
-        WriteDeadline::new(stream, place, LIMIT)
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_trickles_is_cut_off() {
         let (near, mut far) = duplex(16);
-        let mut near = limited(near).await;
+        let mut near = WriteDeadline::new(near, LIMIT);
         let begun = Instant::now();
         let reader = tokio::spawn(async move {
             let mut byte = [0];
@@ -127,7 +109,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_pauses_between_answers_is_not() {
         let (near, mut far) = duplex(16);
-        let mut near = limited(near).await;
+        let mut near = WriteDeadline::new(near, LIMIT);
         for _ in 0..3 {
             let read = async {
                 sleep(LIMIT / 2).await;

@@ -115,11 +115,11 @@ async fn refused(error: &io::Error, connections: &Connections, complained: &mut 
 async fn answer(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: SocketAddr,
-    (place, asked_to_go): (Connection, Asked),
+    (_place, asked_to_go): (Connection, Asked),
     router: Router,
     shutdown: CancellationToken,
 ) {
-    let io = TokioIo::new(WriteDeadline::new(stream, place, WRITE_TIMEOUT));
+    let io = TokioIo::new(WriteDeadline::new(stream, WRITE_TIMEOUT));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -1,8 +1,9 @@
 //! Clients that mean no good, and clients by the hundred: everybody else is served all the while, and memory and
 //! connections stay bounded.
 
-use std::{process::Command, time::Duration};
+use std::{io, net::SocketAddr, process::Command, time::Duration};
 
+use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -10,7 +11,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::support::Exporter;
+use crate::support::{Exporter, wait_for};
 
 /// More connections than the exporter keeps.
 const MANY: usize = 1000;
@@ -48,6 +49,24 @@ impl Target {
         TcpStream::connect(self.address()).await.unwrap()
     }
 
+    /// Attacks it on many connections. Whoever is thrown out comes again.
+    async fn attacked(&self, by: fn(TcpStream) -> BoxFuture<'static, ()>) -> JoinSet<()> {
+        let address = self.address().parse().unwrap();
+        let mut attack = JoinSet::new();
+        for _ in 0..MANY {
+            attack.spawn(async move {
+                loop {
+                    if let Ok(stream) = connect(address).await {
+                        by(stream).await;
+                    }
+                    sleep(Duration::from_secs(5)).await;
+                }
+            });
+        }
+        wait_for("the attack", async || self.exporter.open_files() >= 512).await;
+        attack
+    }
+
     /// The metrics and the probes, each asked for on a new connection.
     async fn serves(&self) {
         for path in ["/metrics", "/-/healthy", "/-/ready", "/"] {
@@ -81,6 +100,33 @@ impl Target {
     }
 }
 
+fn idle(mut stream: TcpStream) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let _ = stream.read(&mut [0]).await;
+    })
+}
+
+/// Sends the head, then a byte now and then.
+fn trickle(mut stream: TcpStream, head: &'static [u8]) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let mut alive = stream.write_all(head).await;
+        while alive.is_ok() {
+            sleep(Duration::from_millis(500)).await;
+            alive = stream.write_all(b"x").await;
+        }
+    })
+}
+
+fn never_read(mut stream: TcpStream) -> BoxFuture<'static, ()> {
+    Box::pin(async move { while stream.write_all(GET).await.is_ok() {} })
+}
+
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(16 << 10)?;
+    socket.connect(address).await
+}
+
 fn limit_files(pid: u32, limit: &str) {
     let args = [format!("--pid={pid}"), format!("--nofile={limit}")];
     assert!(Command::new("prlimit").args(args).status().unwrap().success());
@@ -89,46 +135,40 @@ fn limit_files(pid: u32, limit: &str) {
 #[tokio::test]
 async fn a_thousand_idle_connections_lock_nobody_out() {
     let target = Target::start().await;
-    let mut idle = Vec::new();
-    for _ in 0..MANY {
-        idle.push(target.connect().await);
-    }
+    let _attack = target.attacked(idle).await;
     target.stands().await;
 }
 
 #[tokio::test]
-async fn heads_and_bodies_that_trickle_lock_nobody_out() {
+async fn heads_that_trickle_lock_nobody_out() {
     let target = Target::start().await;
-    let mut attack = JoinSet::new();
-    for number in 0..MANY {
-        let mut stream = target.connect().await;
-        attack.spawn(async move {
-            let head: &[u8] = match number % 3 {
-                0 => b"GET /metrics HTTP/1.1\r\nX-Slow: ",
-                1 => b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
-                _ => b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n",
-            };
-            let mut alive = stream.write_all(head).await;
-            while alive.is_ok() {
-                sleep(Duration::from_millis(500)).await;
-                alive = stream.write_all(b"x").await;
-            }
-        });
-    }
+    let _attack = target.attacked(|stream| trickle(stream, b"GET /metrics HTTP/1.1\r\nX-Slow: ")).await;
     target.stands().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_never_read_lock_nobody_out() {
     let target = Target::start().await;
-    let address = target.address().parse().unwrap();
+    let _attack = target.attacked(never_read).await;
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn bodies_are_not_waited_for() {
+    let target = Target::start().await;
     let mut attack = JoinSet::new();
-    for _ in 0..MANY {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(16 << 10).unwrap();
-        let mut stream = socket.connect(address).await.unwrap();
-        attack.spawn(async move { while stream.write_all(GET).await.is_ok() {} });
+    for head in [
+        b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".as_slice(),
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551614\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n",
+        b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    ] {
+        for _ in 0..50 {
+            attack.spawn(trickle(target.connect().await, head));
+        }
     }
+    let ended = timeout(SOON, attack.join_all()).await;
+    assert!(ended.is_ok(), "a body is waited for");
     target.stands().await;
 }
 
