@@ -8,7 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use url::Url;
 
 use crate::{
-    config::parse::{self, HumanDuration},
+    config::{
+        discreet::Discreet,
+        parse::{self, HumanDuration},
+    },
     execution::ConversationId,
     source::Source,
 };
@@ -115,11 +118,11 @@ pub struct Kapso {
     pub api_key_file: Option<PathBuf>,
     /// Base URL of the Platform API
     #[arg(long = "kapso.platform-url", env = "KAPSO_EXPORTER_KAPSO_PLATFORM_URL", value_name = "URL",
-        default_value = "https://api.kapso.ai/platform/v1", value_parser = parse::url)]
+        default_value = "https://api.kapso.ai/platform/v1", value_parser = Discreet(parse::url))]
     pub platform_url: Url,
     /// Base URL of the legacy API
     #[arg(long = "kapso.legacy-url", env = "KAPSO_EXPORTER_KAPSO_LEGACY_URL", value_name = "URL",
-        default_value = "https://app.kapso.ai/api/v1", value_parser = parse::url)]
+        default_value = "https://app.kapso.ai/api/v1", value_parser = Discreet(parse::url))]
     pub legacy_url: Url,
 }
 

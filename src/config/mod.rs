@@ -1,5 +1,6 @@
 //! Flags and environment, put together into one [`Config`] that is known to make sense.
 
+pub mod discreet;
 pub mod parse;
 
 use std::{
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use jiff::SignedDuration;
 use secrecy::SecretString;
 use url::Url;
@@ -120,6 +121,8 @@ fn key(file: Option<&Path>) -> anyhow::Result<SecretString> {
     let (key, place) = match file {
         Some(path) => {
             let place = format!("--kapso.api-key-file {}", path.display());
+            // A name that no file has may be the key itself.
+            ensure!(path.exists(), "there is no file with the name given by --kapso.api-key-file");
             (std::fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?, place)
         }
         None => match env::var(KEY_VARIABLE) {
@@ -132,11 +135,5 @@ fn key(file: Option<&Path>) -> anyhow::Result<SecretString> {
             Err(env::VarError::NotUnicode(_)) => bail!("{KEY_VARIABLE} is not text"),
         },
     };
-    let key = key.trim();
-    ensure!(!key.is_empty(), "the API key is empty: {place}");
-    ensure!(
-        key.bytes().all(|byte| byte.is_ascii_graphic()),
-        "the API key must be one line of visible ASCII characters: {place}"
-    );
-    Ok(key.into())
+    parse::key(&key).map_err(|error| anyhow!("{error}: {place}"))
 }

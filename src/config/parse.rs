@@ -3,6 +3,7 @@
 use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
 use jiff::SignedDuration;
+use secrecy::SecretString;
 use url::Url;
 
 use crate::{execution::ConversationId, source::Source, web};
@@ -112,6 +113,21 @@ pub fn conversation(text: &str) -> Parsed<ConversationId> {
         return Ok(id.into());
     }
     Err("expected the id of a conversation, as Kapso lists it: up to 128 letters, digits, '-', '_', '.' and ':'".into())
+}
+
+/// The API key, as a variable or a file holds it. The error quotes nothing of it.
+///
+/// # Errors
+/// What is wrong, if `text` is not a key.
+pub fn key(text: &str) -> Parsed<SecretString> {
+    let key = text.trim();
+    if key.is_empty() {
+        return Err("the API key is empty".into());
+    }
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("the API key must be one line of visible ASCII characters".into());
+    }
+    Ok(key.into())
 }
 
 /// `--scrape.requests-per-minute`.

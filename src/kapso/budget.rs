@@ -8,8 +8,8 @@
 //! - **Spread**: a tenth of a minute's requests may go at once, the rest one by one.
 //! - **A floor**: when the key has hardly any requests left in its minute, others are using it; the rest of the
 //!   minute is theirs.
-//! - **Gently after a 429**: a pause as long as it says, then half of the budget, growing again a tenth of it
-//!   every minute.
+//! - **Gently after a 429**: a pause as long as it says, an hour at most, then half of the budget, growing again
+//!   a tenth of it every minute.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -29,6 +29,8 @@ const BURST_SHARE: u32 = 10;
 const FLOOR_SHARE: u32 = 10;
 /// How long to leave others alone where it is not known when the key's minute ends.
 const FLOOR_PAUSE: Duration = Duration::from_secs(15);
+/// The longest pause after a 429: an answer that asks for more is not to make the exporter blind for days.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 /// The least part of the budget that remains after any number of 429s.
 const LEAST_SHARE: f64 = 1.0 / 16.0;
 /// What the share grows by in a minute without a 429.
@@ -92,9 +94,10 @@ impl Budget {
         }
     }
 
-    /// Takes note of a 429: asks nothing before `pause` has passed, and less for a while after it.
+    /// Takes note of a 429: asks nothing before `pause` has passed, an hour at most, and less for a while after
+    /// it.
     pub fn refused(&self, pause: Duration) {
-        let now = Instant::now();
+        let (now, pause) = (Instant::now(), pause.min(LONGEST_PAUSE));
         let mut state = self.state.lock();
         // The requests that were under way together are refused together: that is one sign, not many.
         if state.paused_until.is_none_or(|until| until <= now) {
@@ -120,9 +123,9 @@ impl Budget {
         let news = limit.filter(|_| limit != state.limit)?;
         let before = self.per_minute(&state, now);
         state.limit = limit;
-        // What was sent counts in terms of the new pace.
+        // What was sent counts in terms of the new pace; after a minute it counts no more.
         let ahead = state.even.saturating_duration_since(now);
-        state.even = now + ahead * before / self.per_minute(&state, now);
+        state.even = now + (ahead * before / self.per_minute(&state, now)).min(MINUTE);
         Some(news)
     }
 
@@ -236,6 +239,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_limit_that_falls_deep_costs_a_minute_at_most() {
+        let budget = Budget::new(None);
+        budget.learn(Some(u32::MAX), None);
+        for _ in 0..1000 {
+            budget.acquire().await;
+        }
+        budget.learn(Some(20), None);
+        let start = Instant::now();
+        budget.acquire().await;
+        assert!(start.elapsed() <= WINDOW, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn own_figure_wins_over_the_reported_limit() {
         let budget = Budget::new(Some(7));
         budget.learn(Some(2000), None);
@@ -251,6 +267,13 @@ mod tests {
         let start = Instant::now();
         budget.acquire().await;
         assert_eq!(start.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_pause_is_longer_than_an_hour() {
+        let budget = Budget::new(None);
+        budget.refused(Duration::MAX);
+        assert_eq!(budget.paused_for(), LONGEST_PAUSE);
     }
 
     #[tokio::test(start_paused = true)]

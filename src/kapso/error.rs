@@ -101,7 +101,7 @@ pub enum Error {
         /// What is wrong, as a kind and a place; never a piece of the body.
         message: String,
     },
-    /// A page that points back at itself or at an earlier one.
+    /// A page that points back at itself or at an earlier one, or a list without an end.
     #[error("{endpoint} answered with a cursor that does not advance")]
     Cursor {
         /// What was asked.

@@ -16,6 +16,9 @@ use crate::execution::Page;
 /// The largest page that both APIs give.
 pub const PAGE_SIZE: u32 = 100;
 
+/// A list that is longer has no end: a million items at least were read in one go.
+const MOST_PAGES: usize = 10_000;
+
 /// A list that can be asked for.
 pub(super) struct List<T> {
     pub endpoint: Endpoint,
@@ -101,7 +104,8 @@ impl<'a, T: Send> Pager<'a, T> {
     /// The next page, or `None` after the last one.
     ///
     /// # Errors
-    /// What the request ran into; [`Error::Cursor`] where the list leads back to a page that was read.
+    /// What the request ran into; [`Error::Cursor`] where the list leads back to a page that was read, or does
+    /// not end.
     pub async fn next(&mut self) -> Result<Option<Page<T>>, Error> {
         let Some(place) = self.next.take() else {
             return Ok(None);
@@ -115,7 +119,8 @@ impl<'a, T: Send> Pager<'a, T> {
             self.client.observer().failed(self.client.api(), Reason::Decode, page.bad_items as u64);
         }
         self.visited.insert(place);
-        if next.as_ref().is_some_and(|next| self.visited.contains(next)) {
+        let endless = self.visited.len() >= MOST_PAGES;
+        if next.as_ref().is_some_and(|next| endless || self.visited.contains(next)) {
             self.client.observer().failed(self.client.api(), Reason::Cursor, 1);
             return Err(Error::Cursor { endpoint: self.list.endpoint });
         }

@@ -186,6 +186,17 @@ async fn a_429_of_an_hour_fails_at_once_and_nothing_is_asked_before_it_is_over()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_429_for_ever_is_one_of_an_hour() {
+    for for_ever in ["18446744073709551615", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        let headers: &'static [_] = Box::leak(Box::new([("retry-after", for_ever)]));
+        let scene = scene(Api::Platform, [Say(429, headers, ""), Say(200, &[], EMPTY)]);
+        assert_eq!(scene.ids().await.unwrap_err().reason(), Some(Reason::RateLimited));
+        tokio::time::advance(Duration::from_hours(1)).await;
+        scene.ids().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_ends_every_wait() {
     let scene = scene(Api::Platform, [Say(429, &[("retry-after", "60")], "")]);
     let stop = async {
@@ -217,6 +228,17 @@ async fn a_cursor_that_does_not_advance_is_an_error() {
         assert_eq!(scene.ids().await.unwrap_err().reason(), Some(Reason::Cursor));
         assert_eq!((scene.urls().len(), scene.reasons()), (asked, vec![Reason::Cursor]));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_without_an_end_is_given_up() {
+    let page = |number: usize| {
+        let body = format!(r#"{{"data":[],"paging":{{"next":"{number}"}}}}"#);
+        Say(200, &[("x-ratelimit-limit", "4000000000")], Box::leak(body.into_boxed_str()))
+    };
+    let scene = scene(Api::Platform, (0..20_000).map(page));
+    assert_eq!(scene.ids().await.unwrap_err().reason(), Some(Reason::Cursor));
+    assert_eq!(scene.urls().len(), 10_000);
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,7 +42,8 @@ impl Histogram {
         let mut new = Self::new(bounds);
         let upper = self.bounds.iter().copied().chain([f64::INFINITY]);
         for (upper, count) in upper.zip(&self.counts) {
-            new.counts[bounds.partition_point(|&bound| bound < upper)] += count;
+            let bucket = &mut new.counts[bounds.partition_point(|&bound| bound < upper)];
+            *bucket = bucket.saturating_add(*count);
         }
         new.sum = self.sum;
         new

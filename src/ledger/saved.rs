@@ -3,6 +3,8 @@
 //! A row has a number and a content. The ledger knows which rows changed since they were last taken, so that a
 //! store writes only these. What can be told from other rows (who belongs to whom, how many are open) is not kept.
 
+use std::collections::HashSet;
+
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
@@ -10,6 +12,9 @@ use super::{Account, Ledger, Record, Settings, entry::Entry, executions::Executi
 
 /// The version of the rows' contents.
 pub const VERSION: u64 = 1;
+
+/// Numbers of executions are lower. They are places in memory, so one that was never given must not be believed.
+const MOST_EXECUTIONS: u32 = 1 << 25;
 
 /// A row: its number, and its content; `None` if it is no more.
 pub type Row = (u32, Option<Vec<u8>>);
@@ -28,7 +33,7 @@ pub struct Changes {
 }
 
 /// All rows.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Saved {
     /// The one row that is always there.
     pub marks: Vec<u8>,
@@ -125,9 +130,16 @@ impl Ledger {
         ledger.account_of = accounts.iter().enumerate().map(|(n, account)| (account.id.clone(), n)).collect();
         ledger.record_of = records.iter().enumerate().map(|(n, record)| (record.id.clone(), n)).collect();
         (ledger.accounts, ledger.records) = (accounts.into(), records.into());
-        let entry = |(number, content): &(u32, Vec<u8>)| Ok((*number, read("executions", *number, content)?));
+        let entry = |(number, content): &(u32, Vec<u8>)| match *number {
+            0..MOST_EXECUTIONS => Ok((*number, read("executions", *number, content)?)),
+            _ => Err(Damaged::Content { table: "executions", number: *number }),
+        };
         let entries: Vec<(u32, Entry)> = saved.executions.iter().map(entry).collect::<Result<_, _>>()?;
+        let mut ids = HashSet::new();
         for (slot, entry) in &entries {
+            if !ids.insert(&entry.id) {
+                return Err(Damaged::Content { table: "executions", number: *slot });
+            }
             ledger.attach(*slot, entry)?;
         }
         ledger.executions = Executions::kept(entries);

@@ -2,6 +2,7 @@
 //!
 //! No handler asks Kapso anything or waits for a sweep; `/metrics` hands out bytes that are ready.
 
+mod connections;
 mod deadline;
 mod encoding;
 mod landing;

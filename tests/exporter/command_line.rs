@@ -35,9 +35,15 @@ async fn a_key_that_cannot_stand_in_a_header_is_refused_without_showing_it() {
 
 #[tokio::test]
 async fn a_key_file_that_cannot_be_read_is_named() {
-    let error = refused(&["--kapso.api-key-file", "/does/not/exist"], &[]).await;
-    let start = "error: cannot read --kapso.api-key-file /does/not/exist: No such file or directory";
+    let error = refused(&["--kapso.api-key-file", "/proc/self"], &[]).await;
+    let start = "error: cannot read --kapso.api-key-file /proc/self: Is a directory";
     assert!(error.starts_with(start), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_file_that_is_not_there_may_be_the_key_itself_and_is_not_shown() {
+    let error = refused(&["--kapso.api-key-file", "the-key-itself"], &[]).await;
+    assert_eq!(error, "error: there is no file with the name given by --kapso.api-key-file\n");
 }
 
 #[tokio::test]
@@ -51,8 +57,6 @@ async fn an_empty_key_file_is_named() {
 #[tokio::test]
 async fn a_wrong_value_is_answered_with_the_flag_and_what_is_allowed() {
     for (flag, value, allowed) in [
-        ("--kapso.platform-url", "api.kapso.ai", "an http or https URL without credentials"),
-        ("--kapso.legacy-url", "ftp://app.kapso.ai", "an http or https URL without credentials"),
         ("--scrape.source", "orders", "none of: conversations, agents"),
         ("--scrape.conversation", "a/b", "the id of a conversation"),
         ("--scrape.interval", "soon", "a duration from 1s to 24h, such as 30s, 5m or 7d"),
@@ -83,6 +87,17 @@ async fn conversations_cannot_be_named_where_workflows_are_listed() {
     let error = refused(&flags, &[KEY]).await;
     let start = "error: --scrape.conversation does not go with --scrape.source=workflows";
     assert!(error.starts_with(start), "{error}");
+}
+
+#[tokio::test]
+async fn a_wrong_url_may_hold_a_password_and_is_not_shown() {
+    for (flag, value) in
+        [("--kapso.platform-url", "no-url"), ("--kapso.legacy-url", "ftp://ada:word@app.kapso.ai")]
+    {
+        let error = refused(&[&format!("{flag}={value}")], &[KEY]).await;
+        let start = format!("error: invalid value for '{flag} <URL>': expected an http or https URL without");
+        assert!(error.starts_with(&start) && !error.contains(value), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -9,13 +9,17 @@
 )]
 
 mod answers;
+mod attacks;
 mod bad_input;
 mod blindness;
 mod check;
 mod command_line;
+mod corpus;
 mod economy;
 mod exactness;
 mod once;
+mod redirects;
+mod secrets;
 mod serving;
 mod state;
 mod support;

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     execution::{Api, ConversationId},
     kapso::{Error, Reason},
-    ledger::Record,
+    ledger::{Ledger, Record},
 };
 
 /// A walk over the conversations of one API, into its ledger.
@@ -190,7 +190,7 @@ impl Territory for Conversations {
     }
 
     fn note_complete(&self) {
-        self.means.take_in(|ledger, now| ledger.note_learned(now));
+        self.means.take_in(Ledger::note_learned);
     }
 
     fn settle(&self, progress: &mut Progress) {

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     execution::{ExecutionId, WorkflowId},
     kapso::{Error, Place, Reason, Which},
-    ledger::{Account, Visit},
+    ledger::{Account, Ledger, Visit},
 };
 
 /// A walk over the workflows of a project, into its ledger.
@@ -185,7 +185,7 @@ impl Territory for Workflows {
     }
 
     fn note_complete(&self) {
-        self.means.take_in(|ledger, now| ledger.note_learned(now));
+        self.means.take_in(Ledger::note_learned);
     }
 
     fn settle(&self, progress: &mut Progress) {

@@ -2,6 +2,7 @@
 //! as a map, and the comparison of that with the simulator's tally.
 
 mod exposition;
+mod hostile;
 mod judge;
 mod kapso;
 mod program;
@@ -9,6 +10,7 @@ mod simulated;
 
 pub use self::{
     exposition::Exposition,
+    hostile::{Hostile, http},
     judge::{differences, wait_until_equal},
     kapso::{Kapso, run_against, watch},
     program::{Exporter, Finished, interrupt, run_to_end},

@@ -1,0 +1,89 @@
+//! Requests to the exporter: a line with method and target, then a header a line.
+
+use std::{
+    io::Read,
+    sync::{Arc, LazyLock},
+};
+
+use axum::{Router, body::Body};
+use flate2::read::GzDecoder;
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body_util::BodyExt;
+use kapso_exporter::{
+    clock::Clock,
+    metrics::{Exporter, Exposition},
+    web::{App, Status, router},
+};
+use prometheus::Registry;
+use tower::ServiceExt;
+
+use super::scripted::run as simulate;
+
+static APP: LazyLock<(Router, Arc<Exposition>)> = LazyLock::new(app);
+
+/// Every request is answered, and an exposition is the same whether it is compressed or not, which it is only
+/// where the request speaks of it.
+pub fn run(data: &[u8]) {
+    let Some(request) = read(data) else { return };
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let spoken = request.headers().get_all(header::ACCEPT_ENCODING).iter().any(|value| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        value.contains(&b'*') || value.windows(4).any(|window| window == b"gzip")
+    });
+    let (router, exposition) = &*APP;
+    let (head, body) = simulate(async move {
+        let (head, body) = router.clone().oneshot(request).await.expect("infallible").into_parts();
+        (head, body.collect().await.expect("a whole body").to_bytes())
+    });
+    let known = ["/", "/-/healthy", "/-/ready", "/metrics"].contains(&path.as_str());
+    let expected: &[u16] = match method {
+        _ if !known => &[404],
+        Method::GET | Method::HEAD if path == "/-/ready" => &[503],
+        Method::GET | Method::HEAD => &[200],
+        _ => &[405],
+    };
+    assert!(expected.contains(&head.status.as_u16()), "{method} {path}: {}", head.status);
+    let gzip = head.headers.get(header::CONTENT_ENCODING).is_some();
+    assert!(spoken || !gzip);
+    if method == Method::GET && path == "/metrics" {
+        assert_eq!(plain(&body, gzip), exposition.newest().plain);
+    }
+}
+
+fn read(data: &[u8]) -> Option<Request<Body>> {
+    let mut lines = data.split(|&byte| byte == b'\n');
+    let mut first = lines.next()?.splitn(2, |&byte| byte == b' ');
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = Method::from_bytes(first.next()?).ok()?;
+    *request.uri_mut() = Uri::try_from(first.next()?).ok()?;
+    for line in lines {
+        let mut header = line.splitn(2, |&byte| byte == b':');
+        let name = HeaderName::from_bytes(header.next()?).ok()?;
+        request.headers_mut().append(name, HeaderValue::from_bytes(header.next()?.trim_ascii()).ok()?);
+    }
+    Some(request)
+}
+
+fn app() -> (Router, Arc<Exposition>) {
+    let registry = Registry::new();
+    let exporter = Arc::new(Exporter::register(&registry).expect("names that differ"));
+    let exposition = Arc::new(Exposition::new(registry, exporter, Vec::new()).expect("no other names"));
+    exposition.publish(exposition.render().expect("an exposition"));
+    let app = App {
+        exposition: exposition.clone(),
+        status: Arc::new(Status::default()),
+        clock: Clock::system(),
+        telemetry_path: "/metrics".into(),
+    };
+    (router(app), exposition)
+}
+
+fn plain(body: &[u8], gzip: bool) -> Vec<u8> {
+    let mut plain = Vec::new();
+    if gzip {
+        GzDecoder::new(body).read_to_end(&mut plain).expect("gzip");
+    } else {
+        plain.extend_from_slice(body);
+    }
+    plain
+}

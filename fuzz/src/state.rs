@@ -1,0 +1,50 @@
+//! Rows of a state file that no exporter has written. A row is its table and its number, a byte each, its length,
+//! two of them, and its content.
+
+use kapso_exporter::ledger::{Changes, Ledger, Row, Saved, Settings};
+
+/// Rows are refused, or they are a ledger that writes the same rows again.
+pub fn run(data: &[u8]) {
+    let Ok(mut ledger) = Ledger::restore(Settings::default(), &read(data)) else { return };
+    assert_eq!(ledger.take_changes().len(), 0, "nothing changed yet");
+    ledger.track();
+    let rows = written(ledger.take_changes());
+    let mut again = Ledger::restore(Settings::default(), &rows).expect("its own rows are read");
+    assert_eq!(
+        (again.accounts().len(), again.records().len()),
+        (ledger.accounts().len(), ledger.records().len())
+    );
+    assert_eq!(
+        (again.remembered(), again.open_executions()),
+        (ledger.remembered(), ledger.open_executions())
+    );
+    again.track();
+    assert_eq!(written(again.take_changes()), rows);
+}
+
+fn read(mut data: &[u8]) -> Saved {
+    let mut saved = Saved::default();
+    while let [table, number, low, high, rest @ ..] = data {
+        let (content, rest) = rest.split_at(rest.len().min(usize::from(u16::from_le_bytes([*low, *high]))));
+        let row = (u32::from(*number), content.to_vec());
+        match table % 4 {
+            0 => saved.marks = row.1,
+            1 => saved.accounts.push(row),
+            2 => saved.records.push(row),
+            _ => saved.executions.push(row),
+        }
+        data = rest;
+    }
+    saved
+}
+
+fn written(changes: Changes) -> Saved {
+    let kept =
+        |rows: Vec<Row>| rows.into_iter().filter_map(|(number, content)| Some((number, content?))).collect();
+    Saved {
+        marks: changes.marks,
+        accounts: kept(changes.accounts),
+        records: kept(changes.records),
+        executions: kept(changes.executions),
+    }
+}
