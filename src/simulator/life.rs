@@ -77,7 +77,9 @@ impl Life<'_> {
             3..5 => self.to("waiting"),
             5 => {
                 self.to("running");
-                self.to("handoff");
+                if self.traffic.repeated_handoffs {
+                    self.to("handoff");
+                }
             }
             _ => {}
         }

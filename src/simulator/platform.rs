@@ -48,12 +48,12 @@ fn digits(number: &str) -> String {
 }
 
 /// `GET /whatsapp/conversations/{id}/flow_executions`
-pub fn flow_executions(world: &World, edits: &Edits, params: &Params, id: &str) -> Outcome {
+pub fn flow_executions(world: &World, edits: &Edits, params: &Params, id: &str, now: Timestamp) -> Outcome {
     let row = world.conversation_row(Api::Platform, id).ok_or_else(|| not_found("Conversation not found"))?;
     let window = cursor_window("flow_executions", params)?;
     let status = params.one_of("status", &EXECUTION_STATUSES)?;
     let matches = |row: Row| {
-        !world.is_gone(row) && status.is_none_or(|status| status == world.executions[row].status())
+        world.is_listed(row, now) && status.is_none_or(|status| status == world.executions[row].status())
     };
     let keys = &world.conversations[row].executions;
     let render = |row| edits.apply(row, world.execution_item(row));
@@ -74,7 +74,13 @@ pub fn workflows(world: &World, params: &Params) -> Outcome {
 }
 
 /// `GET /workflows/{id}/executions`
-pub fn workflow_executions(world: &World, edits: &Edits, params: &Params, id: &str) -> Outcome {
+pub fn workflow_executions(
+    world: &World,
+    edits: &Edits,
+    params: &Params,
+    id: &str,
+    now: Timestamp,
+) -> Outcome {
     let row = world.workflow_row(Api::Platform, id).ok_or_else(|| not_found("Workflow not found"))?;
     let window = cursor_window("executions", params)?;
     let status = params.one_of("status", &EXECUTION_STATUSES)?;
@@ -83,7 +89,7 @@ pub fn workflow_executions(world: &World, edits: &Edits, params: &Params, id: &s
     let matches = |row: Row| {
         let execution = &world.executions[row];
         let its_conversation = || execution.conversation.map(|row| world.conversations[row].id.as_str());
-        !world.is_gone(row)
+        world.is_listed(row, now)
             && created.contains(execution.started_at)
             && status.is_none_or(|status| status == execution.status())
             && reason.is_none_or(|reason| waiting_reason(execution) == Some(reason))

@@ -9,7 +9,7 @@ mod simulated;
 
 pub use self::{
     exposition::Exposition,
-    judge::{differences, wait_until_equal},
+    judge::{differences, differences_within, wait_until_equal},
     kapso::{Kapso, run_against, watch},
     program::{Exporter, Finished, interrupt, run_to_end},
     simulated::{Setup, Simulated},

@@ -31,6 +31,13 @@ const MAX_AGE: SignedDuration = SignedDuration::from_hours(24 * 3650);
 /// A simulated Kapso and an exporter that watches it.
 pub struct Simulated {
     pub simulator: Simulator,
+    /// The exporter's own clock.
+    clock: Clock,
+    exporter: Running,
+}
+
+/// An exporter at work, until it is dropped.
+struct Running {
     metrics: Metrics,
     _running: DropGuard,
 }
@@ -42,6 +49,10 @@ pub struct Setup {
     pub interval: Duration,
     pub timeout: Duration,
     pub requests_per_minute: Option<u32>,
+    /// How long finished executions stay in the gauges.
+    pub lookback: Duration,
+    /// How far the exporter's clock is ahead of Kapso's.
+    pub skew: SignedDuration,
 }
 
 impl Default for Setup {
@@ -51,6 +62,8 @@ impl Default for Setup {
             interval: Duration::from_secs(5),
             timeout: Duration::from_secs(1),
             requests_per_minute: Some(100_000),
+            lookback: Duration::from_hours(24),
+            skew: SignedDuration::ZERO,
         }
     }
 }
@@ -77,23 +90,14 @@ impl Simulated {
         let simulator = Simulator::new(scenario, clock.clone());
         // What happened before the watch is over by then: nothing lies on its very edge.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let shutdown = CancellationToken::new();
-        let registry = Registry::new();
-        let exporter = Arc::new(Exporter::register(&registry).unwrap());
-        let budget = Arc::new(Budget::new(setup.requests_per_minute));
-        let mut books = Vec::new();
-        for &source in &setup.sources {
-            exporter.announce("default", source, setup.interval);
-            let client = client(source, &simulator, setup, &clock, &exporter, &budget, &shutdown);
-            let book = book(client, &budget);
-            let started = clock.now();
-            tokio::spawn(
-                sweeper(source, &book, setup, started, &clock, &shutdown).run(tell(exporter.clone())),
-            );
-            books.push(book);
-        }
-        let metrics = Metrics::new(registry, exporter, books).unwrap();
-        Self { simulator, metrics, _running: shutdown.drop_guard() }
+        let clock = clock.skewed(setup.skew);
+        let exporter = Running::start(&simulator, setup, &clock);
+        Self { simulator, clock, exporter }
+    }
+
+    /// Stops the exporter and starts another one, which knows nothing of what the first one learned.
+    pub fn restart(&mut self, setup: &Setup) {
+        self.exporter = Running::start(&self.simulator, setup, &self.clock);
     }
 
     /// Asks the Platform API for something with the same key, as the production bot would; the status.
@@ -104,8 +108,31 @@ impl Simulated {
 
     /// What it would publish now.
     pub fn scrape(&self) -> Exposition {
-        self.metrics.render().unwrap();
-        Exposition::parse(std::str::from_utf8(&self.metrics.newest().plain).unwrap())
+        let metrics = &self.exporter.metrics;
+        metrics.render().unwrap();
+        Exposition::parse(std::str::from_utf8(&metrics.newest().plain).unwrap())
+    }
+}
+
+impl Running {
+    fn start(simulator: &Simulator, setup: &Setup, clock: &Clock) -> Self {
+        let shutdown = CancellationToken::new();
+        let registry = Registry::new();
+        let exporter = Arc::new(Exporter::register(&registry).unwrap());
+        let budget = Arc::new(Budget::new(setup.requests_per_minute));
+        let mut books = Vec::new();
+        for &source in &setup.sources {
+            exporter.announce("default", source, setup.interval);
+            let client = client(source, simulator, setup, clock, &exporter, &budget, &shutdown);
+            let book = book(client, &budget, setup);
+            let started = clock.now();
+            tokio::spawn(
+                sweeper(source, &book, setup, started, clock, &shutdown).run(tell(exporter.clone())),
+            );
+            books.push(book);
+        }
+        let metrics = Metrics::new(registry, exporter, books).unwrap();
+        Self { metrics, _running: shutdown.drop_guard() }
     }
 }
 
@@ -136,8 +163,9 @@ fn client(
     Arc::new(Client::new(settings, InProcess(simulator.router())))
 }
 
-fn book(client: Arc<Client>, budget: &Arc<Budget>) -> Book {
-    let ledger = Ledger::new(Settings { conversation_max_age: MAX_AGE, ..Settings::default() });
+fn book(client: Arc<Client>, budget: &Arc<Budget>, setup: &Setup) -> Book {
+    let lookback = SignedDuration::try_from(setup.lookback).unwrap();
+    let ledger = Ledger::new(Settings { lookback, conversation_max_age: MAX_AGE, ..Settings::default() });
     Book {
         project: "default".into(),
         ledger: Arc::new(Mutex::new(ledger)),

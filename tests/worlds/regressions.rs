@@ -1,0 +1,1 @@
+//! Worlds that failed once, as small as they could be made.
