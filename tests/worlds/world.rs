@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use kapso_exporter::{
+    ledger::Buckets,
     simulator::{Api, Fault, Faults, Scenario, Traffic},
     source::Source,
 };
@@ -117,6 +118,7 @@ impl World {
             requests_per_minute: self.rate_limit.is_none().then_some(100_000),
             lookback: self.lookback(),
             skew: SignedDuration::from_millis(self.skew),
+            buckets: few_buckets(),
         }
     }
 
@@ -166,6 +168,11 @@ impl Phase {
     pub fn faults(&self) -> Faults {
         Faults { one_in: self.one_in, kinds: self.faults.clone() }
     }
+}
+
+/// Sums and counts are compared, buckets only cost time.
+fn few_buckets() -> Buckets {
+    Buckets { duration: [60.0].into(), idle: [60.0].into(), delay: [60.0].into() }
 }
 
 /// Any world.

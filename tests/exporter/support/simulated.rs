@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
     clock::Clock,
     kapso::{self, Answer, Budget, Client, Transport},
-    ledger::{Ledger, Settings},
+    ledger::{Buckets, Ledger, Settings},
     metrics::{Book, Exporter, Exposition as Metrics, Limits, RequestObserver},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
     source::{Conversations, Scope, Source},
@@ -27,6 +27,9 @@ use super::Exposition;
 
 /// Every simulated conversation is younger.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(24 * 3650);
+
+/// From the simulated Kapso's start to the exporter's.
+const HEAD_START: Duration = Duration::from_secs(5);
 
 /// A simulated Kapso and an exporter that watches it.
 pub struct Simulated {
@@ -53,6 +56,7 @@ pub struct Setup {
     pub lookback: Duration,
     /// How far the exporter's clock is ahead of Kapso's.
     pub skew: SignedDuration,
+    pub buckets: Buckets,
 }
 
 impl Default for Setup {
@@ -64,6 +68,7 @@ impl Default for Setup {
             requests_per_minute: Some(100_000),
             lookback: Duration::from_hours(24),
             skew: SignedDuration::ZERO,
+            buckets: Buckets::default(),
         }
     }
 }
@@ -84,12 +89,12 @@ impl Transport for InProcess {
 }
 
 impl Simulated {
-    /// Starts both, the exporter a second later. Tokio's clock has to be paused.
+    /// Starts both, the exporter a little later. Tokio's clock has to be paused.
     pub async fn start(scenario: Scenario, setup: &Setup) -> Self {
         let clock = Clock::following_tokio("2026-11-22T10:00:00.5Z".parse().unwrap());
         let simulator = Simulator::new(scenario, clock.clone());
-        // What happened before the watch is over by then: nothing lies on its very edge.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // What happened before the watch is over by then: nothing lies on its very edge, however it tells the time.
+        tokio::time::sleep(HEAD_START).await;
         let clock = clock.skewed(setup.skew);
         let exporter = Running::start(&simulator, setup, &clock);
         Self { simulator, clock, exporter }
@@ -165,7 +170,8 @@ fn client(
 
 fn book(client: Arc<Client>, budget: &Arc<Budget>, setup: &Setup) -> Book {
     let lookback = SignedDuration::try_from(setup.lookback).unwrap();
-    let ledger = Ledger::new(Settings { lookback, conversation_max_age: MAX_AGE, ..Settings::default() });
+    let buckets = setup.buckets.clone();
+    let ledger = Ledger::new(Settings { lookback, conversation_max_age: MAX_AGE, buckets });
     Book {
         project: "default".into(),
         ledger: Arc::new(Mutex::new(ledger)),
