@@ -8,13 +8,15 @@ use crate::execution::{ConversationId, Execution, Page};
 /// One reading of a conversation's list, in progress. If it is dropped before [`Ledger::close`], what it brought
 /// stays, and the list counts as not read.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "four independent facts")]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Listing {
     record: usize,
     /// When its first page was asked for.
     begun: Option<Timestamp>,
     /// The list was read to the end before.
     list_was_known: bool,
+    /// And no reading since then had items that could not be read, or broke off.
+    rest_was_known: bool,
     /// Items come newest start first.
     ordered: bool,
     /// Every item so far could be read.
@@ -27,7 +29,16 @@ impl Ledger {
     pub fn open(&mut self, conversation: &ConversationId, ordered: bool) -> Listing {
         let record = self.record(conversation);
         let list_was_known = self.records[record].listed.is_some();
-        Listing { record, begun: None, list_was_known, ordered, clean: true, reached_end: false }
+        let rest_was_known = list_was_known && self.records[record].clean;
+        Listing {
+            record,
+            begun: None,
+            list_was_known,
+            rest_was_known,
+            ordered,
+            clean: true,
+            reached_end: false,
+        }
     }
 
     /// Takes in the next page, at `now` in Kapso's clock. Returns whether an older page can hold news.
@@ -36,7 +47,9 @@ impl Ledger {
         let watch_start = self.watch_start.unwrap_or(begun);
         let judge = Judge { watch_start, list_was_known: listing.list_was_known };
         let mut oldest_was_known = false;
-        let observed = Observed { record: listing.record, as_of: page.as_of, now, since: begun, judge };
+        // Pages are asked for one after the other, whatever is learned of Kapso's clock meanwhile.
+        let as_of = page.as_of.max(begun);
+        let observed = Observed { record: listing.record, as_of, now, since: begun, judge };
         for execution in &page.items {
             oldest_was_known = self.observe(execution, observed);
         }
@@ -44,7 +57,10 @@ impl Ledger {
         listing.clean &= page.bad_items == 0;
         listing.reached_end = page.last;
         let rest_is_settled = oldest_was_known && self.rest_is_settled(listing, begun);
-        !(page.last || rest_is_settled)
+        let goes_on = !(page.last || rest_is_settled);
+        // What is known from this page on says nothing of what is behind it, should the reading break off.
+        self.records[listing.record].clean &= !goes_on;
+        goes_on
     }
 
     /// Takes note that nothing older in the list can hold news: its last page was read, or the last that
@@ -72,7 +88,7 @@ impl Ledger {
                 .filter_map(|id| self.executions.get(id))
                 .all(|entry| !entry.is_open() || entry.as_of >= begun)
         };
-        listing.list_was_known && listing.ordered && listing.clean && record.clean && all_met()
+        listing.rest_was_known && listing.ordered && listing.clean && all_met()
     }
 
     /// Executions that a whole reading did not show are no more.

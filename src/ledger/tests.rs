@@ -232,6 +232,34 @@ fn an_open_execution_that_is_listed_no_more_leaves_the_gauges_and_may_come_back(
 }
 
 #[test]
+fn what_is_behind_the_page_at_which_a_reading_broke_off_is_read_by_the_next_one() {
+    let mut ledger = ledger();
+    let ended = |id, start| execution(id, Status::Ended, start, start + 1);
+    read(&mut ledger, &[&[ended("a", 1)]], 5);
+    let mut listing = ledger.open(&"c".into(), true);
+    let items = vec![ended("c", 20)];
+    assert!(ledger.read(&mut listing, &Page { items, bad_items: 0, as_of: at(30), last: false }, at(30)));
+    // The page with b fails.
+    let pages = [[ended("d", 40)], [ended("c", 20)], [ended("b", 10)], [ended("a", 1)]];
+    assert_eq!(read(&mut ledger, &pages.each_ref().map(|page| &page[..]), 60), 4);
+    assert_eq!(counted(&ledger), (4, 0, 4, 0));
+    assert_eq!(read(&mut ledger, &pages.each_ref().map(|page| &page[..]), 90), 1, "and then all is known");
+}
+
+#[test]
+fn a_page_that_seems_to_be_older_than_its_reading_shows_what_is_there_all_the_same() {
+    let mut ledger = ledger();
+    let mut listing = ledger.open(&"c".into(), true);
+    let page = |item, as_of, last| Page { items: vec![item], bad_items: 0, as_of: at(as_of), last };
+    let (young, old) = (execution("b", Status::Ended, 20, 30), execution("a", Status::Waiting, 10, 15));
+    ledger.read(&mut listing, &page(young.clone(), 60, false), at(60));
+    // What was learned of Kapso's clock meanwhile set it back.
+    ledger.read(&mut listing, &page(old, 59, true), at(60));
+    ledger.close(&listing, at(60));
+    assert_eq!((shown(&ledger, Status::Waiting, 60), ledger.open_executions()), (1, 1));
+}
+
+#[test]
 fn a_deleted_conversation_takes_its_executions_out_of_the_gauges() {
     let mut ledger = ledger();
     read(&mut ledger, &[&[execution("b", Status::Running, 10, 15), execution("a", Status::Ended, 1, 9)]], 20);

@@ -5,6 +5,7 @@
 //! `KAPSO_TEST_SEED` which ones. A world that fails is shrunk and printed as it can stand in `regressions.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod ledger;
 mod regressions;
 mod run;
 #[path = "../exporter/support/mod.rs"]

@@ -1,0 +1,319 @@
+//! The ledger alone, without I/O: any lives, listed in any pages, at any times, with readings that break off,
+//! items that cannot be read, and pruning in between.
+
+use jiff::{SignedDuration, Timestamp};
+use kapso_exporter::{
+    execution::{Execution, Handoff, HandoffReason, HandoffSource, Page, Status, Workflow},
+    ledger::{Ledger, Settings, Totals},
+};
+use proptest::prelude::*;
+
+/// One execution: when it starts, and what it goes through for how long. Times are in seconds; the watch begins
+/// at zero.
+#[derive(Clone, Debug)]
+struct Life {
+    start: i64,
+    stays: Vec<(Status, i64)>,
+    outcome: Option<Status>,
+}
+
+/// One reading of the list of all lives.
+#[derive(Clone, Debug)]
+struct Reading {
+    /// Seconds since the one before.
+    after: i64,
+    page_size: usize,
+    /// Breaks off after so many pages.
+    pages: Option<usize>,
+    /// The item at this place cannot be read.
+    bad_item: Option<usize>,
+    /// The item at this place comes twice.
+    repeated: Option<usize>,
+    /// Pages come from last item to first.
+    reversed: bool,
+    /// Whether the ledger is pruned before it.
+    prune: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Counts {
+    started: u64,
+    handoffs: u64,
+    ended: u64,
+    failed: u64,
+    /// Sum of all durations.
+    seconds: f64,
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+impl Life {
+    /// Times and statuses that it goes through, the outcome last.
+    fn transitions(&self) -> Vec<(i64, Status)> {
+        let mut time = self.start;
+        let mut all = vec![(time, Status::Running)];
+        for &(status, lasts) in &self.stays {
+            time += lasts;
+            if all.last().unwrap().1 != status {
+                all.push((time, status));
+            }
+        }
+        all.extend(self.outcome.map(|outcome| (time + 1, outcome)));
+        all
+    }
+
+    fn seen_at(&self, id: usize, now: i64) -> Option<Execution> {
+        let (event, status) = self.transitions().into_iter().take_while(|&(time, _)| time <= now).last()?;
+        let handoff =
+            Handoff { at: Some(at(event)), source: HandoffSource::Unknown, reason: HandoffReason::None };
+        Some(Execution {
+            id: id.to_string().as_str().into(),
+            workflow: Some(Workflow { id: "w".into(), name: None }),
+            status,
+            started_at: Some(at(self.start)),
+            last_event_at: Some(at(event)),
+            ended_at: status.is_finished().then(|| at(event)),
+            handoff: (status == Status::Handoff).then_some(handoff),
+            step: None,
+        })
+    }
+}
+
+impl Reading {
+    /// A reading of everything.
+    fn whole(after: i64) -> Self {
+        Self {
+            after,
+            page_size: 2,
+            pages: None,
+            bad_item: None,
+            repeated: None,
+            reversed: false,
+            prune: true,
+        }
+    }
+
+    fn list(&self, lives: &[Life], now: i64) -> Vec<Page<Execution>> {
+        let mut items: Vec<_> =
+            lives.iter().enumerate().filter_map(|(id, life)| life.seen_at(id, now)).map(Some).collect();
+        items.sort_by_key(|item| std::cmp::Reverse(item.as_ref().and_then(|item| item.started_at)));
+        let some =
+            |place: Option<usize>| place.filter(|_| !items.is_empty()).map(|place| place % items.len());
+        let (repeated, bad_item) = (some(self.repeated), some(self.bad_item));
+        if let Some(place) = repeated {
+            items.insert(place, items[place].clone());
+        }
+        if let Some(place) = bad_item {
+            items[place] = None;
+        }
+        let chunks: Vec<_> = items.chunks(self.page_size).collect();
+        let last = chunks.len().max(1) - 1;
+        let mut pages: Vec<_> =
+            chunks.iter().enumerate().map(|(n, items)| self.page(items, now, n == last)).collect();
+        if pages.is_empty() {
+            pages.push(self.page(&[], now, true));
+        }
+        pages
+    }
+
+    fn page(&self, slots: &[Option<Execution>], now: i64, last: bool) -> Page<Execution> {
+        let mut items: Vec<_> = slots.iter().flatten().cloned().collect();
+        if self.reversed {
+            items.reverse();
+        }
+        let bad_items = slots.len() - items.len();
+        Page { items, bad_items, as_of: at(now), last }
+    }
+}
+
+/// Reads pages into the ledger as a source does; what was read of them.
+fn read(ledger: &mut Ledger, pages: &[Page<Execution>], now: i64) -> usize {
+    let mut listing = ledger.open(&"c".into(), true);
+    for (read, page) in pages.iter().enumerate() {
+        if !ledger.read(&mut listing, page, at(now)) {
+            ledger.close(&listing, at(now));
+            return read + 1;
+        }
+    }
+    pages.len()
+}
+
+fn counts(ledger: &Ledger) -> Counts {
+    let Some(account) = ledger.accounts().first() else { return Counts::default() };
+    let Totals { started, ended, failed, ended_duration, failed_duration, .. } = &account.totals;
+    assert_eq!((ended_duration.count(), failed_duration.count()), (*ended, *failed));
+    Counts {
+        started: *started,
+        handoffs: account.totals.handoffs.values().sum(),
+        ended: *ended,
+        failed: *failed,
+        seconds: ended_duration.sum() + failed_duration.sum(),
+    }
+}
+
+/// What happened from the watch's beginning to `now`; of the handoffs those that were `sighted`.
+fn happened(lives: &[Life], now: i64, sighted: &[Vec<Sight>]) -> Counts {
+    let mut counts = Counts::default();
+    for (life, sighted) in lives.iter().zip(sighted) {
+        let news = |&&(time, _): &&(i64, Status)| (0..=now).contains(&time);
+        counts.started += u64::from((0..=now).contains(&life.start));
+        counts.handoffs += transitions_into_handoff(sighted);
+        let transitions = life.transitions();
+        if let Some(&(time, status)) =
+            transitions.last().filter(news).filter(|(_, status)| status.is_finished())
+        {
+            counts.ended += u64::from(status == Status::Ended);
+            counts.failed += u64::from(status == Status::Failed);
+            counts.seconds += f64::from(i32::try_from(time - life.start).unwrap());
+        }
+    }
+    counts
+}
+
+/// A second handoff that follows the first one between two looks cannot be told from it.
+fn transitions_into_handoff(sighted: &[Sight]) -> u64 {
+    let before = std::iter::once(&Sight::Elsewhere).chain(sighted);
+    let in_handoff = |sight: &Sight| *sight != Sight::Elsewhere;
+    sighted
+        .iter()
+        .zip(before)
+        .map(|(now, before)| u64::from(*now == Sight::InHandoff && !in_handoff(before)))
+        .sum()
+}
+
+/// What a look at a life showed.
+#[derive(Clone, Copy, PartialEq)]
+enum Sight {
+    InHandoff,
+    /// In a handoff from before the watch.
+    InOldHandoff,
+    Elsewhere,
+}
+
+impl Sight {
+    fn of(seen: &Execution) -> Self {
+        match seen.status {
+            Status::Handoff if seen.last_event_at < Some(at(0)) => Self::InOldHandoff,
+            Status::Handoff => Self::InHandoff,
+            _ => Self::Elsewhere,
+        }
+    }
+}
+
+struct Watch {
+    ledger: Ledger,
+    now: i64,
+    /// What each look at each life showed.
+    sighted: Vec<Vec<Sight>>,
+}
+
+impl Watch {
+    fn new(lives: &[Life], lookback: i64) -> Self {
+        let lookback = SignedDuration::from_secs(lookback);
+        let mut ledger = Ledger::new(Settings { lookback, ..Settings::default() });
+        ledger.watch_from(at(0));
+        Self { ledger, now: 0, sighted: vec![Vec::new(); lives.len()] }
+    }
+
+    fn look(&mut self, lives: &[Life], reading: &Reading) {
+        self.now += reading.after;
+        if reading.prune {
+            self.ledger.prune(at(self.now));
+        }
+        let mut pages = reading.list(lives, self.now);
+        pages.truncate(reading.pages.unwrap_or(usize::MAX));
+        let read = read(&mut self.ledger, &pages, self.now);
+        for execution in pages[..read].iter().flat_map(|page| &page.items) {
+            let id: usize = execution.id.as_str().parse().unwrap();
+            self.sighted[id].push(Sight::of(execution));
+        }
+    }
+}
+
+fn lives() -> impl Strategy<Value = Vec<Life>> {
+    let status = prop_oneof![Just(Status::Running), Just(Status::Waiting), Just(Status::Handoff)];
+    let outcome = prop_oneof![Just(Some(Status::Ended)), Just(Some(Status::Failed)), Just(None)];
+    let life = (-3_000..3_000_i64, prop::collection::vec((status, 1..1_500_i64), 0..4), outcome)
+        .prop_map(|(start, stays, outcome)| Life { start, stays, outcome });
+    prop::collection::vec(life, 0..8)
+}
+
+fn readings() -> impl Strategy<Value = Vec<Reading>> {
+    let rarely =
+        |strategy: std::ops::Range<usize>| prop_oneof![3 => Just(None), 1 => strategy.prop_map(Some)];
+    let reading =
+        (1..800_i64, 1..5_usize, rarely(0..3), rarely(0..8), rarely(0..8), any::<bool>(), any::<bool>())
+            .prop_map(|(after, page_size, pages, bad_item, repeated, reversed, prune)| Reading {
+                after,
+                page_size,
+                pages,
+                bad_item,
+                repeated,
+                reversed,
+                prune,
+            });
+    prop::collection::vec(reading, 0..12)
+}
+
+fn cheap() -> ProptestConfig {
+    ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cheap())]
+
+    /// Pruned, interrupted and spoilt as it may be, the next whole reading completes the account.
+    #[test]
+    fn whatever_was_read_before_a_whole_reading_makes_the_counts_right(
+        lives in lives(), readings in readings(), lookback in 1..3_000_i64, rest in 1..4_000_i64,
+    ) {
+        let mut watch = Watch::new(&lives, lookback);
+        let mut before = Counts::default();
+        for reading in readings.iter().chain([&Reading::whole(rest)]) {
+            watch.look(&lives, reading);
+            let now = counts(&watch.ledger);
+            prop_assert!(now.started >= before.started && now.handoffs >= before.handoffs, "counters never fall");
+            prop_assert!(now.ended >= before.ended && now.failed >= before.failed, "counters never fall");
+            before = now;
+        }
+        prop_assert_eq!(before, happened(&lives, watch.now, &watch.sighted));
+    }
+
+    /// What was read is read again, whole or in part, and pruned in between: nothing counts again.
+    #[test]
+    fn reading_again_counts_nothing_again(
+        lives in lives(), again in readings(), lookback in 1..3_000_i64, first in 1..8_000_i64,
+    ) {
+        let mut watch = Watch::new(&lives, lookback);
+        watch.look(&lives, &Reading::whole(first));
+        let before = counts(&watch.ledger);
+        // Nothing happens any more: time goes on for the ledger only.
+        for reading in again {
+            watch.now += reading.after;
+            watch.ledger.prune(at(watch.now));
+            let pages: Vec<_> = reading.list(&lives, first).into_iter().map(|page| Page { as_of: at(watch.now), ..page }).collect();
+            read(&mut watch.ledger, &pages, watch.now);
+            prop_assert_eq!(&counts(&watch.ledger), &before);
+        }
+    }
+
+    /// Two looks at the same list whose answers overtake each other: the older one takes nothing back.
+    #[test]
+    fn an_answer_that_was_overtaken_changes_nothing(
+        lives in lives(), page_size in 1..5_usize, older in 1..4_000_i64, younger in 1..4_000_i64,
+    ) {
+        let whole = Reading { page_size, ..Reading::whole(0) };
+        let now = older + younger;
+        let mut watch = Watch::new(&lives, 10_000);
+        read(&mut watch.ledger, &whole.list(&lives, now), now);
+        let (before, current) = (counts(&watch.ledger), format!("{:?}", watch.ledger.current(at(now))));
+        let mut late = watch.ledger.open(&"c".into(), true);
+        for page in whole.list(&lives, older) {
+            watch.ledger.read(&mut late, &page, at(now));
+        }
+        prop_assert_eq!(counts(&watch.ledger), before);
+        prop_assert_eq!(format!("{:?}", watch.ledger.current(at(now))), current);
+    }
+}
