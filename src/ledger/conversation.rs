@@ -17,7 +17,7 @@ pub struct Record {
     pub discovered: Option<Timestamp>,
     /// When the newest complete list of its executions was asked for.
     pub listed: Option<Timestamp>,
-    /// Whether that list could be read to the last item, and no reading broke off since.
+    /// Whether that list could be read to the last item.
     pub clean: bool,
     /// The API no longer has it.
     pub gone: bool,

@@ -1,9 +1,12 @@
 //! Reading the list of one conversation's executions, page by page, into the ledger.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Ledger, Observed, entry::Judge};
 use crate::execution::{ConversationId, Execution, Page};
+
+/// Lists show an execution at the latest so long after its start.
+const LATE: SignedDuration = SignedDuration::from_mins(2);
 
 /// One reading of a conversation's list, in progress. If it is dropped before [`Ledger::close`], what it brought
 /// stays, and the list counts as not read.
@@ -15,8 +18,10 @@ pub struct Listing {
     begun: Option<Timestamp>,
     /// The list was read to the end before.
     list_was_known: bool,
-    /// And no reading since then had items that could not be read, or broke off.
-    rest_was_known: bool,
+    /// What started up to then was listed by the last complete reading, if that could be read to the last item. A
+    /// known execution that is younger says nothing of those behind it: that reading may have been too early for
+    /// them, and the one that brought it may have broken off.
+    known_up_to: Option<Timestamp>,
     /// Items come newest start first.
     ordered: bool,
     /// Every item so far could be read.
@@ -29,16 +34,9 @@ impl Ledger {
     pub fn open(&mut self, conversation: &ConversationId, ordered: bool) -> Listing {
         let record = self.record(conversation);
         let list_was_known = self.records[record].listed.is_some();
-        let rest_was_known = list_was_known && self.records[record].clean;
-        Listing {
-            record,
-            begun: None,
-            list_was_known,
-            rest_was_known,
-            ordered,
-            clean: true,
-            reached_end: false,
-        }
+        let listed = self.records[record].listed.filter(|_| self.records[record].clean);
+        let known_up_to = listed.and_then(|listed| listed.checked_sub(LATE).ok());
+        Listing { record, begun: None, list_was_known, known_up_to, ordered, clean: true, reached_end: false }
     }
 
     /// Takes in the next page, at `now` in Kapso's clock. Returns whether an older page can hold news.
@@ -56,11 +54,9 @@ impl Ledger {
         listing.ordered &= page.items.is_sorted_by(|newer, older| newer.position() >= older.position());
         listing.clean &= page.bad_items == 0;
         listing.reached_end = page.last;
-        let rest_is_settled = oldest_was_known && self.rest_is_settled(listing, begun);
-        let goes_on = !(page.last || rest_is_settled);
-        // What is known from this page on says nothing of what is behind it, should the reading break off.
-        self.records[listing.record].clean &= !goes_on;
-        goes_on
+        let oldest = page.items.last().and_then(Execution::position).filter(|_| oldest_was_known);
+        let rest_is_settled = oldest.is_some_and(|oldest| self.rest_is_settled(listing, oldest, begun));
+        !(page.last || rest_is_settled)
     }
 
     /// Takes note that nothing older in the list can hold news: its last page was read, or the last that
@@ -77,9 +73,9 @@ impl Ledger {
         self.prune_conversation(listing.record, now);
     }
 
-    /// Whether everything below the last page is known and finished: the list was known before, and this
-    /// reading has met all of its open executions.
-    fn rest_is_settled(&self, listing: &Listing, begun: Timestamp) -> bool {
+    /// Whether everything older than `oldest` is known and finished: the list was known before, and this reading
+    /// has met all of its open executions.
+    fn rest_is_settled(&self, listing: &Listing, oldest: Timestamp, begun: Timestamp) -> bool {
         let record = &self.records[listing.record];
         let all_met = || {
             record
@@ -88,7 +84,7 @@ impl Ledger {
                 .filter_map(|id| self.executions.get(id))
                 .all(|entry| !entry.is_open() || entry.as_of >= begun)
         };
-        listing.rest_was_known && listing.ordered && listing.clean && all_met()
+        Some(oldest) <= listing.known_up_to && listing.ordered && listing.clean && all_met()
     }
 
     /// Executions that a whole reading did not show are no more.

@@ -13,6 +13,8 @@ use proptest::prelude::*;
 #[derive(Clone, Debug)]
 struct Life {
     start: i64,
+    /// From its start until lists show it.
+    late: i64,
     stays: Vec<(Status, i64)>,
     outcome: Option<Status>,
 }
@@ -64,6 +66,10 @@ impl Life {
         all
     }
 
+    fn is_visible(&self, now: i64) -> bool {
+        self.start + self.late <= now
+    }
+
     fn seen_at(&self, id: usize, now: i64) -> Option<Execution> {
         let (event, status) = self.transitions().into_iter().take_while(|&(time, _)| time <= now).last()?;
         let handoff =
@@ -96,8 +102,13 @@ impl Reading {
     }
 
     fn list(&self, lives: &[Life], now: i64) -> Vec<Page<Execution>> {
-        let mut items: Vec<_> =
-            lives.iter().enumerate().filter_map(|(id, life)| life.seen_at(id, now)).map(Some).collect();
+        let mut items: Vec<_> = lives
+            .iter()
+            .enumerate()
+            .filter(|(_, life)| life.is_visible(now))
+            .filter_map(|(id, life)| life.seen_at(id, now))
+            .map(Some)
+            .collect();
         items.sort_by_key(|item| std::cmp::Reverse(item.as_ref().and_then(|item| item.started_at)));
         let some =
             |place: Option<usize>| place.filter(|_| !items.is_empty()).map(|place| place % items.len());
@@ -156,7 +167,7 @@ fn counts(ledger: &Ledger) -> Counts {
 /// What happened from the watch's beginning to `now`; of the handoffs those that were `sighted`.
 fn happened(lives: &[Life], now: i64, sighted: &[Vec<Sight>]) -> Counts {
     let mut counts = Counts::default();
-    for (life, sighted) in lives.iter().zip(sighted) {
+    for (life, sighted) in lives.iter().zip(sighted).filter(|(life, _)| life.is_visible(now)) {
         let news = |&&(time, _): &&(i64, Status)| (0..=now).contains(&time);
         counts.started += u64::from((0..=now).contains(&life.start));
         counts.handoffs += transitions_into_handoff(sighted);
@@ -235,8 +246,8 @@ impl Watch {
 fn lives() -> impl Strategy<Value = Vec<Life>> {
     let status = prop_oneof![Just(Status::Running), Just(Status::Waiting), Just(Status::Handoff)];
     let outcome = prop_oneof![Just(Some(Status::Ended)), Just(Some(Status::Failed)), Just(None)];
-    let life = (-3_000..3_000_i64, prop::collection::vec((status, 1..1_500_i64), 0..4), outcome)
-        .prop_map(|(start, stays, outcome)| Life { start, stays, outcome });
+    let life = (-3_000..3_000_i64, 0..60_i64, prop::collection::vec((status, 1..1_500_i64), 0..4), outcome)
+        .prop_map(|(start, late, stays, outcome)| Life { start, late, stays, outcome });
     prop::collection::vec(life, 0..8)
 }
 
@@ -258,7 +269,7 @@ fn readings() -> impl Strategy<Value = Vec<Reading>> {
 }
 
 fn cheap() -> ProptestConfig {
-    ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
@@ -267,7 +278,7 @@ proptest! {
     /// Pruned, interrupted and spoilt as it may be, the next whole reading completes the account.
     #[test]
     fn whatever_was_read_before_a_whole_reading_makes_the_counts_right(
-        lives in lives(), readings in readings(), lookback in 1..3_000_i64, rest in 1..4_000_i64,
+        lives in lives(), readings in readings(), lookback in 100..3_000_i64, rest in 1..4_000_i64,
     ) {
         let mut watch = Watch::new(&lives, lookback);
         let mut before = Counts::default();
@@ -284,7 +295,7 @@ proptest! {
     /// What was read is read again, whole or in part, and pruned in between: nothing counts again.
     #[test]
     fn reading_again_counts_nothing_again(
-        lives in lives(), again in readings(), lookback in 1..3_000_i64, first in 1..8_000_i64,
+        lives in lives(), again in readings(), lookback in 100..3_000_i64, first in 1..8_000_i64,
     ) {
         let mut watch = Watch::new(&lives, lookback);
         watch.look(&lives, &Reading::whole(first));

@@ -14,7 +14,7 @@ use crate::{
 /// The exporter may be so wrong about the time.
 const CLOCK_ERROR: Duration = Duration::from_secs(5);
 /// Without traffic and faults, the numbers have to be right after so many intervals, or so many more.
-const PATIENCE: [u32; 5] = [4, 4, 8, 16, 100];
+const PATIENCE: [u32; 5] = [4, 4, 8, 16, 200];
 
 /// Plays `world` and compares everything that is published with the tally.
 ///
@@ -69,6 +69,14 @@ impl Run<'_> {
             End::Rename => {
                 let name = format!("Renamed {}", simulator.now());
                 simulator.rename_workflow("flow_1", &name).unwrap();
+            }
+            End::OddStatus => {
+                for &api in self.world.apis() {
+                    let workflow = simulator.workflow_ids(api).remove(0);
+                    let conversation = simulator.conversation_ids(api).remove(0);
+                    let id = simulator.start(api, &workflow, Some(&conversation)).unwrap();
+                    simulator.transition(&id, "hibernating").unwrap();
+                }
             }
             End::Restart(Restart::Forgetful) => {
                 let wrong = self.counted_too_often();

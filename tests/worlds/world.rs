@@ -5,7 +5,7 @@
 //!   can delay a look: [`World::patience`].
 //! - Executions without a conversation: the sources that walk over conversations cannot see them.
 //! - An execution of a conversation at rest, started through the API: found within an hour or so, which is longer
-//!   than a stay in handoff.
+//!   than a stay in handoff. So nothing is handed off where there are silent starts.
 //! - A second handoff, where the first one was before the watch and is no longer shown. So nothing is handed off
 //!   twice where the exporter is restarted.
 //! - A legacy handoff that is over when the exporter first looks after a restart: the API tells its end, and not
@@ -32,17 +32,22 @@ pub struct World {
     pub history: usize,
     pub open_history: usize,
     pub busy_conversation: usize,
+    /// Of the starts, those that move no conversation.
+    pub silent_percent: u32,
     /// Starts on each API in the whole time of the schedule.
     pub starts: u32,
     pub failures_percent: u32,
     pub handoffs_percent: u32,
     /// Conversations that end, come back or appear in the whole time of the schedule.
     pub changes: u32,
+    /// The most items of a page.
     pub page: usize,
     /// Seconds until all executions are visible.
     pub visible_after: u64,
     /// Requests per minute of the key.
     pub rate_limit: Option<u32>,
+    /// Whether answers tell it.
+    pub limit_headers: bool,
     /// Seconds from sweep to sweep.
     pub interval: u64,
     /// Minutes for which finished executions are shown.
@@ -75,6 +80,8 @@ pub enum End {
     Nothing,
     /// A workflow gets another name.
     Rename,
+    /// On each API an execution starts and goes into a status that is none of those documented.
+    OddStatus,
     Restart(Restart),
 }
 
@@ -139,6 +146,7 @@ impl World {
             busy_conversation: self.busy_conversation,
             traffic: self.traffic(),
             rate_limit: self.rate_limit,
+            rate_limit_headers: self.limit_headers,
             largest_page: self.page,
             visible_after: Duration::ZERO..Duration::from_secs(self.visible_after),
             ..Scenario::default()
@@ -148,7 +156,8 @@ impl World {
     fn traffic(&self) -> Traffic {
         let minutes = self.duration().as_secs_f64() / 60.0;
         let dwell = self.patience()..self.patience() * 2;
-        let handoffs = if self.restarts() && self.agents { 0 } else { self.handoffs_percent };
+        let hidden = self.silent_percent > 0 || self.restarts() && self.agents;
+        let handoffs = if hidden { 0 } else { self.handoffs_percent };
         Traffic {
             starts_per_minute: f64::from(self.starts) / minutes,
             reply_delay: Duration::from_millis(200)..Duration::from_secs(20),
@@ -157,6 +166,7 @@ impl World {
             failure_ratio: f64::from(self.failures_percent) / 100.0,
             handoff_ratio: f64::from(handoffs) / 100.0,
             repeated_handoffs: !self.restarts(),
+            silent_starts: f64::from(self.silent_percent) / 100.0,
             conversation_changes_per_minute: f64::from(self.changes) / minutes,
             ..Traffic::default()
         }
@@ -177,12 +187,14 @@ fn few_buckets() -> Buckets {
 
 /// Any world.
 pub fn worlds() -> impl Strategy<Value = World> {
-    let business = (1..9_usize, 0..12_usize, 0..4_usize, prop_oneof![3 => Just(0), 1 => 1..25_usize]);
-    let traffic = (0..8_u32, 0..=100_u32, 0..=100_u32, 0..6_u32);
+    let business = (1..7_usize, 0..8_usize, 0..4_usize, prop_oneof![3 => Just(0), 1 => 1..12_usize]);
+    let starts = (prop_oneof![3 => 0..8_u32, 1 => 8..30_u32], prop_oneof![11 => Just(0), 1 => 1..=100_u32]);
+    let traffic = (starts, 0..=100_u32, 0..=100_u32, 0..6_u32);
     let api = (
         prop_oneof![2 => Just(100), 1 => 1..6_usize],
         prop_oneof![1 => Just(0), 1 => 1..60_u64],
         prop_oneof![3 => Just(None), 1 => (120..400_u32).prop_map(Some)],
+        any::<bool>(),
     );
     let exporter = (
         any::<bool>(),
@@ -190,7 +202,7 @@ pub fn worlds() -> impl Strategy<Value = World> {
         prop_oneof![Just(24 * 60_u64), Just(5)],
         prop_oneof![Just(0), -2_000..2_000_i64, -7_200_000..7_200_000_i64],
     );
-    let rest = (seeds(), prop::collection::vec(phases(), 1..5), any::<bool>());
+    let rest = (seeds(), prop::collection::vec(phases(), 1..4), any::<bool>());
     (business, traffic, api, exporter, rest).prop_map(|(business, traffic, api, exporter, rest)| World {
         seed: rest.0,
         agents: exporter.0,
@@ -198,13 +210,15 @@ pub fn worlds() -> impl Strategy<Value = World> {
         history: business.1,
         open_history: business.2,
         busy_conversation: business.3,
-        starts: traffic.0,
+        silent_percent: traffic.0.1,
+        starts: traffic.0.0,
         failures_percent: traffic.1,
         handoffs_percent: traffic.2,
         changes: traffic.3,
         page: api.0,
         visible_after: api.1,
         rate_limit: api.2,
+        limit_headers: api.3,
         interval: exporter.1,
         lookback: exporter.2,
         skew: exporter.3,
@@ -221,13 +235,14 @@ fn phases() -> impl Strategy<Value = Phase> {
     let faults =
         (prop_oneof![1 => Just(0), 3 => 3..12_u32], subsequence(&Fault::ALL[..], 1..=Fault::ALL.len()));
     let time = (
-        1..10_u64,
+        1..8_u64,
         prop_oneof![2 => Just(0), 1 => 1..1500_u64],
         prop_oneof![2 => Just(0), 1 => -1500..1500_i64],
     );
     let end = prop_oneof![
         6 => Just(End::Nothing),
         1 => Just(End::Rename),
+        1 => Just(End::OddStatus),
         1 => Just(End::Restart(Restart::Forgetful)),
     ];
     (time, faults, end).prop_map(|((intervals, latency, date), (one_in, faults), end)| Phase {
