@@ -291,6 +291,39 @@ mod tests {
     }
 
     #[test]
+    fn a_page_may_repeat_an_item_or_come_in_another_order_and_loses_none() {
+        let mut plan = FaultPlan::new(Faults::default(), 1);
+        let mut page = |fault| -> Vec<u64> {
+            let answer = plan.spoil(fault, Answer::ok(json!({"data": [1, 2, 3, 4, 5]})), noon());
+            let Content::Json(body) = answer.content else { unreachable!() };
+            body["data"].as_array().unwrap().iter().filter_map(Value::as_u64).collect()
+        };
+        let mut repeated = page(Fault::RepeatedItem);
+        assert_eq!(repeated.len(), 6);
+        repeated.sort_unstable();
+        repeated.dedup();
+        assert_eq!(repeated, [1, 2, 3, 4, 5]);
+        let mut shuffled = page(Fault::OtherOrder);
+        assert!(!shuffled.is_sorted());
+        shuffled.sort_unstable();
+        assert_eq!(shuffled, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_refusal_may_name_a_date_or_nonsense_or_nothing() {
+        let mut plan = FaultPlan::new(Faults::default(), 1);
+        let mut forms = Vec::new();
+        for _ in 0..30 {
+            let answer = plan.spoil(Fault::OddRefusal, Answer::ok(json!({"data": []})), noon());
+            assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+            let retry_after = answer.headers.into_iter().find(|(name, _)| *name == "retry-after");
+            forms.push(retry_after.map(|(_, value)| value));
+        }
+        assert!(forms.contains(&None) && forms.contains(&Some("soon".to_owned())));
+        assert!(forms.iter().flatten().any(|form| form.starts_with("Mon, 02 Nov 2026 12:00:")));
+    }
+
+    #[test]
     fn an_answer_without_items_fails_all_the_same() {
         let mut plan = FaultPlan::new(Faults::default(), 1);
         let answer = plan.spoil(Fault::OddItem, Answer::ok(json!({"data": []})), noon());

@@ -118,6 +118,8 @@ mod tests {
         net::{SocketAddr, TcpStream},
     };
 
+    use jiff::SignedDuration;
+
     use super::*;
     use crate::{
         clock::Clock,
@@ -191,5 +193,23 @@ mod tests {
         assert_eq!(get(&simulator, PATH).await.header("date"), "Mon, 02 Nov 2026 12:00:02 GMT");
         assert_eq!(get(&simulator, "/nowhere").await.header("date"), "Mon, 02 Nov 2026 12:00:02 GMT");
         assert_eq!(simulator.requests()[0].at, noon());
+        simulator.set_date_offset(SignedDuration::from_secs(-60));
+        assert_eq!(get(&simulator, PATH).await.header("date"), "Mon, 02 Nov 2026 11:59:04 GMT");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_be_slow_or_have_odd_headers_or_none() {
+        let simulator = simulator(Scenario { rate_limit: Some(100), ..Scenario::quiet(1) });
+        let under = async |fault| {
+            simulator.set_faults(Faults { one_in: 1, kinds: vec![fault] });
+            get(&simulator, PATH).await
+        };
+        let begun = tokio::time::Instant::now();
+        assert_eq!(under(Fault::OddDate).await.header("date"), "just now");
+        let bare = under(Fault::NoHeaders).await;
+        assert_eq!((bare.status, bare.header("date"), bare.header("x-ratelimit-limit")), (200, "", ""));
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        assert_eq!(under(Fault::Slow).await.status, 200);
+        assert!((1..=5_000).contains(&begun.elapsed().as_millis()));
     }
 }

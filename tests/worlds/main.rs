@@ -3,19 +3,20 @@
 //!
 //! `KAPSO_TEST_WORLDS` says how many worlds are drawn (10,000 without it, always the same ones), and
 //! `KAPSO_TEST_SEED` which ones. A world that fails is shrunk and printed as it can stand in `regressions.rs`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation
+)]
 
 mod ledger;
 mod regressions;
 mod run;
 #[path = "../exporter/support/mod.rs"]
-#[allow(
-    dead_code,
-    unused_imports,
-    clippy::missing_panics_doc,
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation
-)]
+#[allow(dead_code, unused_imports, reason = "it is shared with the tests of the program itself")]
 mod support;
 mod world;
 

@@ -7,7 +7,7 @@ use kapso_exporter::simulator::{Api, Faults, WorkflowTally};
 use proptest::test_runner::TestCaseError;
 
 use crate::{
-    support::{Exposition, Simulated, differences_within},
+    support::{Exposition, Simulated, judge::differences_within},
     world::{End, Phase, Restart, World},
 };
 

@@ -188,7 +188,7 @@ fn few_buckets() -> Buckets {
 /// Any world.
 pub fn worlds() -> impl Strategy<Value = World> {
     let business = (1..7_usize, 0..8_usize, 0..4_usize, prop_oneof![3 => Just(0), 1 => 1..12_usize]);
-    let starts = (prop_oneof![3 => 0..8_u32, 1 => 8..30_u32], prop_oneof![11 => Just(0), 1 => 1..=100_u32]);
+    let starts = (prop_oneof![3 => 0..8_u32, 1 => 8..30_u32], prop_oneof![39 => Just(0), 1 => 1..=100_u32]);
     let traffic = (starts, 0..=100_u32, 0..=100_u32, 0..6_u32);
     let api = (
         prop_oneof![2 => Just(100), 1 => 1..6_usize],

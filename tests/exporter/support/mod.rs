@@ -2,14 +2,14 @@
 //! as a map, and the comparison of that with the simulator's tally.
 
 mod exposition;
-mod judge;
+pub mod judge;
 mod kapso;
 mod program;
 mod simulated;
 
 pub use self::{
     exposition::Exposition,
-    judge::{differences, differences_within, wait_until_equal},
+    judge::{differences, wait_until_equal},
     kapso::{Kapso, run_against, watch},
     program::{Exporter, Finished, interrupt, run_to_end},
     simulated::{Setup, Simulated},
