@@ -1,6 +1,6 @@
 //! Worlds that failed once, as small as they could be made.
 
-use kapso_exporter::simulator::Fault;
+use kapso_exporter::simulator::Fault::*;
 
 use crate::{
     run::judge,
@@ -40,12 +40,13 @@ fn undisturbed(intervals: u64) -> Phase {
 /// A date in `Retry-After` was compared with the exporter's own clock: the exporter paused for an hour and more.
 #[test]
 fn a_clock_that_is_slow_makes_no_long_pause_of_a_date_to_wait_for() {
-    let refusals = Phase { one_in: 6, faults: vec![Fault::OddRefusal], ..undisturbed(8) };
+    let refusals = Phase { one_in: 3, faults: vec![OddRefusal], ..undisturbed(8) };
     let world = World {
         seed: 933_685,
         conversations: 3,
         starts: 5,
-        skew: -4_993_107,
+        interval: 30,
+        skew: -7_200_000,
         schedule: vec![refusals],
         ..still()
     };
@@ -56,15 +57,20 @@ fn a_clock_that_is_slow_makes_no_long_pause_of_a_date_to_wait_for() {
 /// showed was taken as gone, and forgotten for good if it had been quiet for the lookback.
 #[test]
 fn what_is_on_a_later_page_stays_while_the_clock_is_being_learned() {
-    let kinds = [
-        Fault::ServerError,
-        Fault::OddItem,
-        Fault::ShortPage,
-        Fault::RepeatedItem,
-        Fault::OtherOrder,
-        Fault::NoHeaders,
-        Fault::OddDate,
-        Fault::OddRefusal,
+    let first = [ServerError, OddItem, ShortPage, RepeatedItem, OtherOrder, NoHeaders, OddDate, OddRefusal];
+    let then = [
+        ServerError,
+        HtmlError,
+        CutBody,
+        Hang,
+        OddItem,
+        RateLimited,
+        Reset,
+        NotJson,
+        ShortPage,
+        RepeatedItem,
+        NoHeaders,
+        OddDate,
     ];
     let world = World {
         seed: 169_135,
@@ -78,8 +84,10 @@ fn what_is_on_a_later_page_stays_while_the_clock_is_being_learned() {
         visible_after: 58,
         skew: -1_887,
         schedule: vec![
-            Phase { one_in: 8, faults: kinds.to_vec(), ..undisturbed(5) },
+            Phase { one_in: 8, faults: first.to_vec(), ..undisturbed(5) },
             Phase { latency: 229, date: 566, ..undisturbed(8) },
+            Phase { latency: 305, one_in: 9, faults: then.to_vec(), ..undisturbed(4) },
+            undisturbed(9),
         ],
         ..still()
     };

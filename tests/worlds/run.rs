@@ -13,8 +13,10 @@ use crate::{
 
 /// The exporter may be so wrong about the time.
 const CLOCK_ERROR: Duration = Duration::from_secs(5);
-/// Without traffic and faults, the numbers have to be right after so many intervals, or so many more.
-const PATIENCE: [u32; 5] = [4, 4, 8, 16, 200];
+/// Without traffic and faults, the numbers have to be right after so many intervals, or so many more, …
+const PATIENCE: [u32; 4] = [4, 4, 8, 16];
+/// … or at the latest after this time: conversations at rest are looked at every hour.
+const LONGEST: Duration = Duration::from_mins(75);
 
 /// Plays `world` and compares everything that is published with the tally.
 ///
@@ -89,9 +91,10 @@ impl Run<'_> {
 
     /// Waits until everything is as the tally says; what is not.
     async fn settle(&self) -> Vec<String> {
+        let waits = PATIENCE.map(|intervals| self.world.interval() * intervals);
         let mut differences = Vec::new();
-        for intervals in PATIENCE {
-            tokio::time::sleep(self.world.interval() * intervals).await;
+        for wait in waits.into_iter().chain([LONGEST]) {
+            tokio::time::sleep(wait).await;
             differences = self.differences().await;
             if differences.is_empty() {
                 break;
