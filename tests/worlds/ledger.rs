@@ -252,10 +252,11 @@ fn lives() -> impl Strategy<Value = Vec<Life>> {
 }
 
 fn readings() -> impl Strategy<Value = Vec<Reading>> {
-    let rarely =
-        |strategy: std::ops::Range<usize>| prop_oneof![3 => Just(None), 1 => strategy.prop_map(Some)];
+    let some =
+        |part, places: std::ops::Range<usize>| prop_oneof![part => Just(None), 1 => places.prop_map(Some)];
+    let rarely = || prop::bool::weighted(0.1);
     let reading =
-        (1..250_i64, 1..5_usize, rarely(0..3), rarely(0..8), rarely(0..8), any::<bool>(), any::<bool>())
+        (1..250_i64, 1..4_usize, some(2, 0..3), some(9, 0..8), some(9, 0..8), rarely(), any::<bool>())
             .prop_map(|(after, page_size, pages, bad_item, repeated, reversed, prune)| Reading {
                 after,
                 page_size,
