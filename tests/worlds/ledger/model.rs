@@ -1,53 +1,52 @@
-//! The ledger alone, without I/O: any lives, listed in any pages, at any times, with readings that break off,
-//! items that cannot be read, and pruning in between.
+//! Lives, how lists show them at any time, and what should be counted of them. Times are in seconds; the watch
+//! begins at zero.
 
 use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
     execution::{Execution, Handoff, HandoffReason, HandoffSource, Page, Status, Workflow},
     ledger::{Ledger, Settings, Totals},
 };
-use proptest::prelude::*;
 
 /// One execution: when it starts, and what it goes through for how long. Times are in seconds; the watch begins
 /// at zero.
 #[derive(Clone, Debug)]
-struct Life {
-    start: i64,
+pub struct Life {
+    pub start: i64,
     /// From its start until lists show it.
-    late: i64,
-    stays: Vec<(Status, i64)>,
-    outcome: Option<Status>,
+    pub late: i64,
+    pub stays: Vec<(Status, i64)>,
+    pub outcome: Option<Status>,
 }
 
 /// One reading of the list of all lives.
 #[derive(Clone, Debug)]
-struct Reading {
+pub struct Reading {
     /// Seconds since the one before.
-    after: i64,
-    page_size: usize,
+    pub after: i64,
+    pub page_size: usize,
     /// Breaks off after so many pages.
-    pages: Option<usize>,
+    pub pages: Option<usize>,
     /// The item at this place cannot be read.
-    bad_item: Option<usize>,
+    pub bad_item: Option<usize>,
     /// The item at this place comes twice.
-    repeated: Option<usize>,
+    pub repeated: Option<usize>,
     /// Pages come from last item to first.
-    reversed: bool,
+    pub reversed: bool,
     /// Whether the ledger is pruned before it.
-    prune: bool,
+    pub prune: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Counts {
-    started: u64,
-    handoffs: u64,
-    ended: u64,
-    failed: u64,
+pub struct Counts {
+    pub started: u64,
+    pub handoffs: u64,
+    pub ended: u64,
+    pub failed: u64,
     /// Sum of all durations.
-    seconds: f64,
+    pub seconds: f64,
 }
 
-fn at(seconds: i64) -> Timestamp {
+pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
 }
 
@@ -89,7 +88,7 @@ impl Life {
 
 impl Reading {
     /// A reading of everything.
-    fn whole(after: i64) -> Self {
+    pub fn whole(after: i64) -> Self {
         Self {
             after,
             page_size: 2,
@@ -101,7 +100,7 @@ impl Reading {
         }
     }
 
-    fn list(&self, lives: &[Life], now: i64) -> Vec<Page<Execution>> {
+    pub fn list(&self, lives: &[Life], now: i64) -> Vec<Page<Execution>> {
         let mut items: Vec<_> = lives
             .iter()
             .enumerate()
@@ -140,7 +139,7 @@ impl Reading {
 }
 
 /// Reads pages into the ledger as a source does; what was read of them.
-fn read(ledger: &mut Ledger, pages: &[Page<Execution>], now: i64) -> usize {
+pub fn read(ledger: &mut Ledger, pages: &[Page<Execution>], now: i64) -> usize {
     let mut listing = ledger.open(&"c".into(), true);
     for (read, page) in pages.iter().enumerate() {
         if !ledger.read(&mut listing, page, at(now)) {
@@ -151,7 +150,7 @@ fn read(ledger: &mut Ledger, pages: &[Page<Execution>], now: i64) -> usize {
     pages.len()
 }
 
-fn counts(ledger: &Ledger) -> Counts {
+pub fn counts(ledger: &Ledger) -> Counts {
     let Some(account) = ledger.accounts().first() else { return Counts::default() };
     let Totals { started, ended, failed, ended_duration, failed_duration, .. } = &account.totals;
     assert_eq!((ended_duration.count(), failed_duration.count()), (*ended, *failed));
@@ -165,7 +164,7 @@ fn counts(ledger: &Ledger) -> Counts {
 }
 
 /// What happened from the watch's beginning to `now`; of the handoffs those that were `sighted`.
-fn happened(lives: &[Life], now: i64, sighted: &[Vec<Sight>]) -> Counts {
+pub fn happened(lives: &[Life], now: i64, sighted: &[Vec<Sight>]) -> Counts {
     let mut counts = Counts::default();
     for (life, sighted) in lives.iter().zip(sighted).filter(|(life, _)| life.is_visible(now)) {
         let news = |&&(time, _): &&(i64, Status)| (0..=now).contains(&time);
@@ -196,7 +195,7 @@ fn transitions_into_handoff(sighted: &[Sight]) -> u64 {
 
 /// What a look at a life showed.
 #[derive(Clone, Copy, PartialEq)]
-enum Sight {
+pub enum Sight {
     InHandoff,
     /// In a handoff from before the watch.
     InOldHandoff,
@@ -213,22 +212,22 @@ impl Sight {
     }
 }
 
-struct Watch {
-    ledger: Ledger,
-    now: i64,
+pub struct Watch {
+    pub ledger: Ledger,
+    pub now: i64,
     /// What each look at each life showed.
-    sighted: Vec<Vec<Sight>>,
+    pub sighted: Vec<Vec<Sight>>,
 }
 
 impl Watch {
-    fn new(lives: &[Life], lookback: i64) -> Self {
+    pub fn new(lives: &[Life], lookback: i64) -> Self {
         let lookback = SignedDuration::from_secs(lookback);
         let mut ledger = Ledger::new(Settings { lookback, ..Settings::default() });
         ledger.watch_from(at(0));
         Self { ledger, now: 0, sighted: vec![Vec::new(); lives.len()] }
     }
 
-    fn look(&mut self, lives: &[Life], reading: &Reading) {
+    pub fn look(&mut self, lives: &[Life], reading: &Reading) {
         self.now += reading.after;
         if reading.prune {
             self.ledger.prune(at(self.now));
@@ -240,92 +239,5 @@ impl Watch {
             let id: usize = execution.id.as_str().parse().unwrap();
             self.sighted[id].push(Sight::of(execution));
         }
-    }
-}
-
-fn lives() -> impl Strategy<Value = Vec<Life>> {
-    let status = prop_oneof![Just(Status::Running), Just(Status::Waiting), Just(Status::Handoff)];
-    let outcome = prop_oneof![Just(Some(Status::Ended)), Just(Some(Status::Failed)), Just(None)];
-    let life = (-500..2_000_i64, 0..60_i64, prop::collection::vec((status, 1..1_500_i64), 0..4), outcome)
-        .prop_map(|(start, late, stays, outcome)| Life { start, late, stays, outcome });
-    prop::collection::vec(life, 0..8)
-}
-
-fn readings() -> impl Strategy<Value = Vec<Reading>> {
-    let some =
-        |part, places: std::ops::Range<usize>| prop_oneof![part => Just(None), 1 => places.prop_map(Some)];
-    let rarely = || prop::bool::weighted(0.1);
-    let reading =
-        (1..250_i64, 1..4_usize, some(2, 0..3), some(9, 0..8), some(9, 0..8), rarely(), any::<bool>())
-            .prop_map(|(after, page_size, pages, bad_item, repeated, reversed, prune)| Reading {
-                after,
-                page_size,
-                pages,
-                bad_item,
-                repeated,
-                reversed,
-                prune,
-            });
-    prop::collection::vec(reading, 0..12)
-}
-
-fn cheap() -> ProptestConfig {
-    ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() }
-}
-
-proptest! {
-    #![proptest_config(cheap())]
-
-    /// Pruned, interrupted and spoilt as it may be, the next whole reading completes the account.
-    #[test]
-    fn whatever_was_read_before_a_whole_reading_makes_the_counts_right(
-        lives in lives(), readings in readings(), lookback in 100..1_000_i64, rest in 1..4_000_i64,
-    ) {
-        let mut watch = Watch::new(&lives, lookback);
-        let mut before = Counts::default();
-        for reading in readings.iter().chain([&Reading::whole(rest)]) {
-            watch.look(&lives, reading);
-            let now = counts(&watch.ledger);
-            prop_assert!(now.started >= before.started && now.handoffs >= before.handoffs, "counters never fall");
-            prop_assert!(now.ended >= before.ended && now.failed >= before.failed, "counters never fall");
-            before = now;
-        }
-        prop_assert_eq!(before, happened(&lives, watch.now, &watch.sighted));
-    }
-
-    /// What was read is read again, whole or in part, and pruned in between: nothing counts again.
-    #[test]
-    fn reading_again_counts_nothing_again(
-        lives in lives(), again in readings(), lookback in 100..1_000_i64, first in 1..8_000_i64,
-    ) {
-        let mut watch = Watch::new(&lives, lookback);
-        watch.look(&lives, &Reading::whole(first));
-        let before = counts(&watch.ledger);
-        // Nothing happens any more: time goes on for the ledger only.
-        for reading in again {
-            watch.now += reading.after;
-            watch.ledger.prune(at(watch.now));
-            let pages: Vec<_> = reading.list(&lives, first).into_iter().map(|page| Page { as_of: at(watch.now), ..page }).collect();
-            read(&mut watch.ledger, &pages, watch.now);
-            prop_assert_eq!(&counts(&watch.ledger), &before);
-        }
-    }
-
-    /// Two looks at the same list whose answers overtake each other: the older one takes nothing back.
-    #[test]
-    fn an_answer_that_was_overtaken_changes_nothing(
-        lives in lives(), page_size in 1..5_usize, older in 1..4_000_i64, younger in 1..4_000_i64,
-    ) {
-        let whole = Reading { page_size, ..Reading::whole(0) };
-        let now = older + younger;
-        let mut watch = Watch::new(&lives, 10_000);
-        read(&mut watch.ledger, &whole.list(&lives, now), now);
-        let (before, current) = (counts(&watch.ledger), format!("{:?}", watch.ledger.current(at(now))));
-        let mut late = watch.ledger.open(&"c".into(), true);
-        for page in whole.list(&lives, older) {
-            watch.ledger.read(&mut late, &page, at(now));
-        }
-        prop_assert_eq!(counts(&watch.ledger), before);
-        prop_assert_eq!(format!("{:?}", watch.ledger.current(at(now))), current);
     }
 }
