@@ -67,6 +67,7 @@ async fn measure(case: Case) {
         interval: Duration::from_mins(1),
         timeout: Duration::from_secs(10),
         requests_per_minute: None,
+        ..Setup::default()
     };
     let begun = Instant::now();
     let simulated = Simulated::start(scenario(&case), &setup).await;

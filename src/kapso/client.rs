@@ -193,7 +193,7 @@ impl Client {
         if status.is_success() {
             return Ok(Body { bytes: answer.body, asked, as_of: self.in_kapso_clock(sent) });
         }
-        let mut retry_after = retry_after(&answer.headers, self.settings.clock.now());
+        let mut retry_after = retry_after(&answer.headers, self.kapso_now());
         if status == StatusCode::TOO_MANY_REQUESTS {
             let wait = *retry_after.get_or_insert(Duration::from_mins(1));
             self.settings.budget.refused(wait);
@@ -234,7 +234,7 @@ fn delay_before_retry(error: &Error, delays: &mut impl Iterator<Item = Duration>
     }
 }
 
-/// `Retry-After` in either form: seconds, or a date.
+/// `Retry-After` in either form: seconds, or a date in Kapso's clock, which shows `now`.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {

@@ -174,6 +174,16 @@ async fn a_429_is_waited_for_as_long_as_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_date_to_wait_for_is_read_in_kapsos_clock() {
+    let headers: &[_] =
+        &[("date", "Sun, 22 Nov 2026 12:00:00 GMT"), ("retry-after", "Sun, 22 Nov 2026 12:00:45 GMT")];
+    let scene = scene(Api::Platform, [Say(429, headers, ""), Say(200, &[], EMPTY)]);
+    scene.ids().await.unwrap();
+    // Its clock is two hours ahead, and shows whole seconds.
+    assert_eq!(scene.times(), [0, 44]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_429_of_an_hour_fails_at_once_and_nothing_is_asked_before_it_is_over() {
     let scene = scene(Api::Platform, [Say(429, &[("retry-after", "3600")], ""), Say(200, &[], EMPTY)]);
     for _ in 0..3 {

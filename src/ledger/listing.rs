@@ -1,19 +1,26 @@
 //! Reading the list of one conversation's executions, page by page, into the ledger.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Ledger, entry::Judge, index, observation::Observed};
 use crate::execution::{ConversationId, Execution, Page};
 
+/// Lists show an execution at the latest so long after its start.
+const LATE: SignedDuration = SignedDuration::from_mins(2);
+
 /// One reading of a conversation's list, in progress. If it is dropped before [`Ledger::close`], what it brought
 /// stays, and the list counts as not read.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "four independent facts")]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Listing {
     record: usize,
     begun: Option<Begun>,
     /// The list was read to the end before.
     list_was_known: bool,
+    /// What started up to then was listed by the last complete reading, if that could be read to the last item. A
+    /// known execution that is younger says nothing of those behind it: that reading may have been too early for
+    /// them, and the one that brought it may have broken off.
+    known_up_to: Option<Timestamp>,
     /// Items come newest start first.
     ordered: bool,
     /// Every item so far could be read.
@@ -41,7 +48,9 @@ impl Ledger {
     pub fn open(&mut self, conversation: &ConversationId, ordered: bool) -> Listing {
         let record = self.record(conversation);
         let list_was_known = self.records[record].listed.is_some();
-        Listing { record, begun: None, list_was_known, ordered, clean: true, reached_end: false }
+        let listed = self.records[record].listed.filter(|_| self.records[record].clean);
+        let known_up_to = listed.and_then(|listed| listed.checked_sub(LATE).ok());
+        Listing { record, begun: None, list_was_known, known_up_to, ordered, clean: true, reached_end: false }
     }
 
     /// Takes in the next page, at `now` in Kapso's clock. Returns whether an older page can hold news.
@@ -56,16 +65,15 @@ impl Ledger {
             now,
             judge: Judge { watch_start, list_was_known: listing.list_was_known },
         };
-        let listed = self.records[listing.record].listed;
-        let mut oldest_was_listed = false;
+        let mut oldest_was_known = false;
         for execution in &page.items {
-            let was_known = self.observe(execution, observed);
-            oldest_was_listed = was_known && execution.position().is_some_and(|at| Some(at) <= listed);
+            oldest_was_known = self.observe(execution, observed);
         }
         listing.ordered &= page.items.is_sorted_by(|newer, older| newer.position() >= older.position());
         listing.clean &= page.bad_items == 0;
         listing.reached_end = page.last;
-        let rest_is_settled = oldest_was_listed && self.rest_is_settled(listing, begun);
+        let oldest = page.items.last().and_then(Execution::position).filter(|_| oldest_was_known);
+        let rest_is_settled = oldest.is_some_and(|oldest| self.rest_is_settled(listing, oldest, begun));
         !(page.last || rest_is_settled)
     }
 
@@ -82,15 +90,15 @@ impl Ledger {
         record.gone = false;
     }
 
-    /// Whether everything below the last page is known and finished: the list was known before, and this
-    /// reading has met all of its open executions.
-    fn rest_is_settled(&self, listing: &Listing, begun: Begun) -> bool {
+    /// Whether everything older than `oldest` is known and finished: the list was known before, and this reading
+    /// has met all of its open executions.
+    fn rest_is_settled(&self, listing: &Listing, oldest: Timestamp, begun: Begun) -> bool {
         let record = &self.records[listing.record];
         let all_met = || {
             let members = record.executions.iter().filter_map(|&slot| self.executions.get(slot));
             members.filter(|entry| entry.is_open()).all(|entry| entry.asked >= begun.asked)
         };
-        listing.list_was_known && listing.ordered && listing.clean && record.clean && all_met()
+        Some(oldest) <= listing.known_up_to && listing.ordered && listing.clean && all_met()
     }
 
     /// Executions that a whole reading did not show are no more.

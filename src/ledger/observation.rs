@@ -144,11 +144,13 @@ impl Ledger {
     }
 
     /// Forgets the executions whose lookback has passed and that can never be counted again: one of the lists
-    /// they are in was read since, and will be known to hold nothing new up to their place.
+    /// they are in was read since, and will be known to hold nothing new up to their place. One that vanished
+    /// while it was open is kept: should it come back, its end is still to be counted.
     pub fn prune(&mut self, now: Timestamp) {
         let horizon = self.horizon_at(now);
         self.marks.horizon = self.marks.horizon.max(Some(horizon));
-        let past = |entry: &Entry| !entry.is_open() && entry.over.is_some_and(|over| over < horizon);
+        let past =
+            |entry: &Entry| entry.status.is_finished() && entry.over.is_some_and(|over| over < horizon);
         let past: Vec<_> = self.executions.iter().filter(|(_, e)| past(e)).map(|(slot, _)| slot).collect();
         let forgotten = past.into_iter().filter_map(|slot| self.forget(slot));
         let mut emptied: Vec<_> = forgotten.filter_map(|entry| entry.conversation).collect();

@@ -1,5 +1,7 @@
 //! An answer before it is put on the wire, and the shapes in which the APIs report errors.
 
+use std::time::Duration;
+
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
@@ -29,6 +31,17 @@ pub enum Ending {
     Never,
 }
 
+/// The `Date` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Date {
+    /// The time of the answer.
+    Now,
+    /// None.
+    Missing,
+    /// Not a date.
+    Odd,
+}
+
 /// A status, headers of its own and a body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -36,12 +49,22 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     pub content: Content,
     pub ending: Ending,
+    pub date: Date,
+    /// Its own delay, on top of the usual latency.
+    pub delay: Duration,
 }
 
 impl Answer {
     /// An answer with a JSON body.
     pub fn json(status: StatusCode, body: Value) -> Self {
-        Self { status, headers: Vec::new(), content: Content::Json(body), ending: Ending::Whole }
+        Self {
+            status,
+            headers: Vec::new(),
+            content: Content::Json(body),
+            ending: Ending::Whole,
+            date: Date::Now,
+            delay: Duration::ZERO,
+        }
     }
 
     /// 200 with a JSON body.

@@ -73,6 +73,7 @@ struct TrafficChange {
     handoff_dwell: Option<[f64; 2]>,
     failure_ratio: Option<f64>,
     handoff_ratio: Option<f64>,
+    repeated_handoffs: Option<bool>,
     without_conversation: Option<f64>,
     silent_starts: Option<f64>,
     conversation_changes_per_minute: Option<f64>,
@@ -91,6 +92,7 @@ impl TrafficChange {
         for (change, field) in numbers {
             *field = change.unwrap_or(*field);
         }
+        traffic.repeated_handoffs = self.repeated_handoffs.unwrap_or(traffic.repeated_handoffs);
         let ranges = [
             ("reply_delay", self.reply_delay, &mut traffic.reply_delay),
             ("dwell", self.dwell, &mut traffic.dwell),
@@ -129,6 +131,7 @@ fn shown(traffic: &Traffic) -> Value {
         "handoff_dwell": range(&traffic.handoff_dwell),
         "failure_ratio": traffic.failure_ratio,
         "handoff_ratio": traffic.handoff_ratio,
+        "repeated_handoffs": traffic.repeated_handoffs,
         "without_conversation": traffic.without_conversation,
         "silent_starts": traffic.silent_starts,
         "conversation_changes_per_minute": traffic.conversation_changes_per_minute,

@@ -20,6 +20,7 @@ impl World {
     /// The world of `scenario` as it is at `now`.
     pub fn new(scenario: &Scenario, now: Timestamp) -> Self {
         let mut world = Self::empty(scenario.seed, scenario.traffic.clone());
+        world.visible_after = scenario.visible_after.clone();
         world.open_business(scenario, now);
         for _ in 0..scenario.conversations {
             world.acquaint(now);

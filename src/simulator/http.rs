@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Api, Simulator,
-    answer::{Answer, Ending},
+    answer::{Answer, Date, Ending},
     control,
     state::Call,
     times,
@@ -58,19 +58,34 @@ pub async fn serve(
 impl Face {
     async fn respond(&self, request: Request) -> Response {
         let controls = request.uri().path().starts_with(CONTROL);
-        let mut response = if controls {
-            control::answer(&self.simulator, request).await.into_response()
+        let answer = if controls {
+            control::answer(&self.simulator, request).await
         } else {
-            self.respond_as_api(request).await
+            self.answer_as_api(request).await
         };
-        if let Ok(date) = HeaderValue::try_from(times::http_date(self.simulator.now())) {
+        let date = self.date(answer.date);
+        let mut response = answer.into_response();
+        if let Some(date) = date {
             response.headers_mut().insert(header::DATE, date);
         }
         response
     }
 
-    async fn respond_as_api(&self, request: Request) -> Response {
+    fn date(&self, date: Date) -> Option<HeaderValue> {
+        match date {
+            Date::Now => {
+                let now =
+                    self.simulator.with(|state, now| now.saturating_add(state.date_offset).unwrap_or(now));
+                HeaderValue::try_from(times::http_date(now)).ok()
+            }
+            Date::Odd => Some(HeaderValue::from_static("just now")),
+            Date::Missing => None,
+        }
+    }
+
+    async fn answer_as_api(&self, request: Request) -> Answer {
         let (answer, latency) = self.ask(&request);
+        let latency = latency + answer.delay;
         drop(request);
         if !latency.is_zero() {
             self.closing.run_until_cancelled(tokio::time::sleep(latency)).await;
@@ -78,7 +93,7 @@ impl Face {
         if answer.ending == Ending::Never {
             self.closing.run_until_cancelled(pending::<()>()).await;
         }
-        answer.into_response()
+        answer
     }
 
     fn ask(&self, request: &Request) -> (Answer, Duration) {
@@ -102,6 +117,8 @@ mod tests {
         io::{Read as _, Write as _},
         net::{SocketAddr, TcpStream},
     };
+
+    use jiff::SignedDuration;
 
     use super::*;
     use crate::{
@@ -176,5 +193,23 @@ mod tests {
         assert_eq!(get(&simulator, PATH).await.header("date"), "Mon, 02 Nov 2026 12:00:02 GMT");
         assert_eq!(get(&simulator, "/nowhere").await.header("date"), "Mon, 02 Nov 2026 12:00:02 GMT");
         assert_eq!(simulator.requests()[0].at, noon());
+        simulator.set_date_offset(SignedDuration::from_secs(-60));
+        assert_eq!(get(&simulator, PATH).await.header("date"), "Mon, 02 Nov 2026 11:59:04 GMT");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_be_slow_or_have_odd_headers_or_none() {
+        let simulator = simulator(Scenario { rate_limit: Some(100), ..Scenario::quiet(1) });
+        let under = async |fault| {
+            simulator.set_faults(Faults { one_in: 1, kinds: vec![fault] });
+            get(&simulator, PATH).await
+        };
+        let begun = tokio::time::Instant::now();
+        assert_eq!(under(Fault::OddDate).await.header("date"), "just now");
+        let bare = under(Fault::NoHeaders).await;
+        assert_eq!((bare.status, bare.header("date"), bare.header("x-ratelimit-limit")), (200, "", ""));
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        assert_eq!(under(Fault::Slow).await.status, 200);
+        assert!((1..=5_000).contains(&begun.elapsed().as_millis()));
     }
 }

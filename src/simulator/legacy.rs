@@ -34,11 +34,11 @@ pub fn conversations(world: &World, params: &Params) -> Outcome {
 }
 
 /// `GET /whatsapp_conversations/{id}/agent_executions`
-pub fn agent_executions(world: &World, edits: &Edits, params: &Params, id: &str) -> Outcome {
+pub fn agent_executions(world: &World, edits: &Edits, params: &Params, id: &str, now: Timestamp) -> Outcome {
     let not_found = || Answer::error(StatusCode::NOT_FOUND, "Conversation not found");
     let row = world.conversation_row(Api::Legacy, id).ok_or_else(not_found)?;
     let window = numbered_window(params)?;
-    let matches = |row: Row| !world.is_gone(row);
+    let matches = |row: Row| world.is_listed(row, now);
     let keys = &world.conversations[row].executions;
     let render = |row| edits.apply(row, association_item(world, row));
     Ok(Answer::ok(List { name: "agent_executions", keys, matches: &matches, render: &render }.page(window)))

@@ -77,7 +77,9 @@ impl Life<'_> {
             3..5 => self.to("waiting"),
             5 => {
                 self.to("running");
-                self.to("handoff");
+                if self.traffic.repeated_handoffs {
+                    self.to("handoff");
+                }
             }
             _ => {}
         }
@@ -156,6 +158,18 @@ mod tests {
                 before = step;
             }
         }
+    }
+
+    #[test]
+    fn where_nothing_is_handed_off_again_there_is_at_most_one_handoff() {
+        let handoffs = |repeated_handoffs| {
+            let traffic = Traffic { handoff_ratio: 1.0, repeated_handoffs, ..Traffic::default() };
+            let mut rng = Rng::with_seed(5);
+            let mut life = || plan(&mut rng, &traffic, Api::Platform, Timestamp::UNIX_EPOCH);
+            let count = |steps: Vec<Step>| steps.iter().filter(|s| s.what == Move::To("handoff")).count();
+            (0..100).map(|_| count(life())).max()
+        };
+        assert_eq!((handoffs(true), handoffs(false)), (Some(2), Some(1)));
     }
 
     #[test]

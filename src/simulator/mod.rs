@@ -36,7 +36,7 @@ mod world;
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -159,6 +159,11 @@ impl Simulator {
     /// The wait before every answer from now on.
     pub fn set_latency(&self, latency: Duration) {
         self.with(|state, _| state.latency = latency);
+    }
+
+    /// What the `Date` header is ahead of the world's own time from now on.
+    pub fn set_date_offset(&self, offset: SignedDuration) {
+        self.with(|state, _| state.date_offset = offset);
     }
 
     /// The latest 100,000 requests to the APIs, oldest first.

@@ -16,7 +16,6 @@ use super::{
 };
 
 const DEFAULT_SIZE: usize = 20;
-const LARGEST_SIZE: usize = 100;
 const MASK: u64 = 0x5bd1_e995_9d2c_5680;
 
 /// The part of a list that a request asks for.
@@ -44,11 +43,12 @@ pub struct List<'a> {
 /// # Errors
 /// 400 for an invalid cursor or number.
 pub fn cursor_window(list: &str, params: &Params) -> Result<Window, Answer> {
-    let limit = params.size("limit", LARGEST_SIZE)?;
+    let limit = params.size("limit", params.largest_page)?;
     let cursor =
         |name| params.get(name).map(|text| decode(list, text).ok_or_else(|| invalid(name, "is invalid")));
     let (after, before) = (cursor("after").transpose()?, cursor("before").transpose()?);
-    let size = limit.unwrap_or(DEFAULT_SIZE);
+    let asked = limit.unwrap_or(DEFAULT_SIZE.min(params.largest_page));
+    let size = params.cut_to.map_or(asked, |most| asked.min(most));
     match (after, before) {
         (Some(_), Some(_)) => Err(invalid("after", "cannot be combined with before")),
         (Some(key), None) => Ok(Window::After { key, limit: size }),
@@ -64,7 +64,8 @@ pub fn cursor_window(list: &str, params: &Params) -> Result<Window, Answer> {
 /// 400 for an invalid number.
 pub fn numbered_window(params: &Params) -> Result<Window, Answer> {
     let page = params.size("page", usize::MAX)?.unwrap_or(1);
-    let size = params.size("per_page", LARGEST_SIZE)?.unwrap_or(DEFAULT_SIZE);
+    let most = params.largest_page;
+    let size = params.size("per_page", most)?.unwrap_or(DEFAULT_SIZE.min(most));
     Ok(Window::Numbered { page, size })
 }
 

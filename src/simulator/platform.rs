@@ -48,12 +48,12 @@ fn digits(number: &str) -> String {
 }
 
 /// `GET /whatsapp/conversations/{id}/flow_executions`
-pub fn flow_executions(world: &World, edits: &Edits, params: &Params, id: &str) -> Outcome {
+pub fn flow_executions(world: &World, edits: &Edits, params: &Params, id: &str, now: Timestamp) -> Outcome {
     let row = world.conversation_row(Api::Platform, id).ok_or_else(|| not_found("Conversation not found"))?;
     let window = cursor_window("flow_executions", params)?;
     let status = params.one_of("status", &EXECUTION_STATUSES)?;
     let matches = |row: Row| {
-        !world.is_gone(row) && status.is_none_or(|status| status == world.executions[row].status())
+        world.is_listed(row, now) && status.is_none_or(|status| status == world.executions[row].status())
     };
     let keys = &world.conversations[row].executions;
     let render = |row| edits.apply(row, world.execution_item(row));
@@ -74,7 +74,13 @@ pub fn workflows(world: &World, params: &Params) -> Outcome {
 }
 
 /// `GET /workflows/{id}/executions`
-pub fn workflow_executions(world: &World, edits: &Edits, params: &Params, id: &str) -> Outcome {
+pub fn workflow_executions(
+    world: &World,
+    edits: &Edits,
+    params: &Params,
+    id: &str,
+    now: Timestamp,
+) -> Outcome {
     let row = world.workflow_row(Api::Platform, id).ok_or_else(|| not_found("Workflow not found"))?;
     let window = cursor_window("executions", params)?;
     let status = params.one_of("status", &EXECUTION_STATUSES)?;
@@ -83,7 +89,7 @@ pub fn workflow_executions(world: &World, edits: &Edits, params: &Params, id: &s
     let matches = |row: Row| {
         let execution = &world.executions[row];
         let its_conversation = || execution.conversation.map(|row| world.conversations[row].id.as_str());
-        !world.is_gone(row)
+        world.is_listed(row, now)
             && created.contains(execution.started_at)
             && status.is_none_or(|status| status == execution.status())
             && reason.is_none_or(|reason| waiting_reason(execution) == Some(reason))
@@ -121,11 +127,11 @@ fn not_found(message: &str) -> Answer {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, time::Duration};
 
     use super::*;
     use crate::simulator::{
-        Scenario, Simulator,
+        Fault, Faults, Scenario, Simulator,
         testing::{escaped, get, noon, simulator},
     };
 
@@ -197,6 +203,50 @@ mod tests {
         let (simulator, _) = busy(120);
         let page = get(&simulator, "/platform/v1/workflows/flow_1/executions?limit=1000").await;
         assert_eq!(page.ids().len(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_is_cut_short_leads_on_to_the_rest() {
+        let (simulator, _) = busy(45);
+        let path = "/platform/v1/workflows/flow_1/executions?limit=100";
+        let all = get(&simulator, path).await.ids();
+        simulator.set_faults(Faults { one_in: 1, kinds: vec![Fault::ShortPage] });
+        let short = get(&simulator, path).await;
+        assert!((1..=5).contains(&short.ids().len()));
+        assert_eq!(get(&simulator, "/platform/v1/workflows").await.status / 100, 5);
+        simulator.set_faults(Faults::default());
+        let rest = get(&simulator, &format!("{path}&after={}", short.next().unwrap())).await;
+        assert_eq!([short.ids(), rest.ids()].concat(), all);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_page_of_either_api_is_larger_than_the_scenario_allows() {
+        let scenario = Scenario { conversations: 10, largest_page: 7, ..Scenario::quiet(1) };
+        let simulator = simulator(scenario);
+        let page = get(&simulator, &format!("{CONVERSATIONS}?limit=100")).await;
+        assert_eq!((page.ids().len(), page.next().is_some()), (7, true));
+        let page = get(&simulator, "/api/v1/whatsapp_conversations?per_page=100").await;
+        let meta = json!({"page": 1, "per_page": 7, "total_pages": 2, "total_count": 10});
+        assert_eq!((page.ids().len(), &page.body["meta"]), (7, &meta));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn executions_become_visible_late_and_not_in_the_order_of_their_starts() {
+        let visible_after = Duration::from_secs(5)..Duration::from_secs(20);
+        let simulator = simulator(Scenario { visible_after, ..Scenario::quiet(1) });
+        let path = "/platform/v1/workflows/flow_1/executions?limit=100";
+        let mut all: Vec<String> =
+            (0..9).map(|_| simulator.start(Api::Platform, "flow_1", None).unwrap()).collect();
+        all.reverse();
+        let mut visible = Vec::new();
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            visible.push(get(&simulator, path).await.ids());
+        }
+        assert!(visible[..4].iter().all(Vec::is_empty));
+        assert!(visible.windows(2).all(|pair| pair[0].iter().all(|id| pair[1].contains(id))));
+        assert!(visible.iter().any(|ids| !all.ends_with(ids)), "a younger one before an older one");
+        assert_eq!(visible[19], all);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,9 +6,16 @@ use jiff::Timestamp;
 
 use super::answer::Answer;
 
-/// The parameters in the order in which they came.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Params(Vec<(String, String)>);
+/// The parameters, and how much may be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Params {
+    /// In the order in which they came.
+    all: Vec<(String, String)>,
+    /// The most items of a page.
+    pub largest_page: usize,
+    /// Shows fewer items than a list with cursors was asked for.
+    pub cut_to: Option<usize>,
+}
 
 impl Params {
     /// The parameters of `uri`.
@@ -17,12 +24,18 @@ impl Params {
     /// 400 for a query that isn't one.
     pub fn of(uri: &Uri) -> Result<Self, Answer> {
         let parsed = Query::<Vec<(String, String)>>::try_from_uri(uri);
-        parsed.map(|Query(all)| Self(all)).map_err(|_| invalid("query", "cannot be read"))
+        let whole = |all| Self { all, largest_page: usize::MAX, cut_to: None };
+        parsed.map(|Query(all)| whole(all)).map_err(|_| invalid("query", "cannot be read"))
+    }
+
+    /// The same, where pages have at most `largest_page` items, and those of lists with cursors `cut_to`.
+    pub fn showing(self, largest_page: usize, cut_to: Option<usize>) -> Self {
+        Self { largest_page, cut_to, ..self }
     }
 
     /// The last value of a parameter; an empty one counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let mut same = self.0.iter().rev().filter(|(key, _)| key == name);
+        let mut same = self.all.iter().rev().filter(|(key, _)| key == name);
         same.next().map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 

@@ -7,6 +7,9 @@ use super::faults::Faults;
 /// The key a scenario accepts unless it says otherwise.
 pub const DEFAULT_KEY: &str = "kapso-simulated-key";
 
+/// The most items that a page of Kapso's lists has.
+const LARGEST_PAGE: usize = 100;
+
 /// The simulated business at the start, and how its API behaves. The default is empty and silent.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -36,6 +39,10 @@ pub struct Scenario {
     pub legacy: bool,
     /// Wait before every answer.
     pub latency: Duration,
+    /// The most items that a page has, however many are asked for.
+    pub largest_page: usize,
+    /// From an execution's start until lists show it, drawn for each execution.
+    pub visible_after: Range<Duration>,
     /// What goes wrong on the way.
     pub faults: Faults,
 }
@@ -56,6 +63,8 @@ impl Default for Scenario {
             rate_limit_headers: true,
             legacy: true,
             latency: Duration::ZERO,
+            largest_page: LARGEST_PAGE,
+            visible_after: Duration::ZERO..Duration::ZERO,
             faults: Faults::default(),
         }
     }
@@ -120,6 +129,8 @@ pub struct Traffic {
     pub failure_ratio: f64,
     /// Share of executions that are handed off at least once.
     pub handoff_ratio: f64,
+    /// Whether some executions are handed off a second time.
+    pub repeated_handoffs: bool,
     /// Share of the platform's executions that belong to no conversation.
     pub without_conversation: f64,
     /// Share of executions that are started by API and so don't move their conversation's `last_active_at`.
@@ -137,6 +148,7 @@ impl Default for Traffic {
             handoff_dwell: Duration::from_secs(30)..Duration::from_mins(5),
             failure_ratio: 0.05,
             handoff_ratio: 0.15,
+            repeated_handoffs: true,
             without_conversation: 0.0,
             silent_starts: 0.0,
             conversation_changes_per_minute: 0.0,

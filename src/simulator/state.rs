@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{StatusCode, Uri};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Api,
@@ -27,6 +27,10 @@ pub struct State {
     pub key: String,
     pub legacy: bool,
     pub latency: Duration,
+    /// The most items of a page.
+    pub largest_page: usize,
+    /// What the `Date` header is ahead of the world's time.
+    pub date_offset: SignedDuration,
     pub limit: Limit,
     pub faults: FaultPlan,
     pub record: Record,
@@ -96,6 +100,8 @@ impl State {
             key: scenario.key,
             legacy: scenario.legacy,
             latency: scenario.latency,
+            largest_page: scenario.largest_page.max(1),
+            date_offset: SignedDuration::ZERO,
             limit: Limit::new(scenario.rate_limit, scenario.rate_limit_headers),
             faults: FaultPlan::new(scenario.faults, scenario.seed),
             record: Record::default(),
@@ -110,10 +116,11 @@ impl State {
     /// Answers `call`, and records it.
     pub fn answer(&mut self, call: &Call<'_>, now: Timestamp) -> Answer {
         let endpoint = Endpoint::of(call);
-        let regular = self.regular(&endpoint, call, now);
         let fault = self.faults.next();
+        let cut_to = fault.and_then(|fault| self.faults.cut_to(fault));
+        let regular = self.regular(&endpoint, call, now, cut_to);
         let answer = match fault {
-            Some(fault) => self.faults.spoil(fault, regular),
+            Some(fault) => self.faults.spoil(fault, regular, now),
             None => regular,
         };
         self.record.push(RequestRecord {
@@ -128,7 +135,13 @@ impl State {
         answer
     }
 
-    fn regular(&mut self, endpoint: &Endpoint<'_>, call: &Call<'_>, now: Timestamp) -> Answer {
+    fn regular(
+        &mut self,
+        endpoint: &Endpoint<'_>,
+        call: &Call<'_>,
+        now: Timestamp,
+        cut_to: Option<usize>,
+    ) -> Answer {
         let variety = hash(&[call.uri.path()]);
         let absent = call.api == Api::Legacy && !self.legacy;
         if absent || matches!(endpoint, Endpoint::Unknown) {
@@ -139,25 +152,31 @@ impl State {
         }
         let usage = self.limit.take(now);
         let answer = if usage.allowed {
-            self.show(endpoint, call, now).unwrap_or_else(|refusal| refusal)
+            self.show(endpoint, call, now, cut_to).unwrap_or_else(|refusal| refusal)
         } else {
             Answer::rate_limited(60)
         };
         answer.with_usage(usage)
     }
 
-    fn show(&self, endpoint: &Endpoint<'_>, call: &Call<'_>, now: Timestamp) -> Result<Answer, Answer> {
-        let params = &Params::of(call.uri)?;
+    fn show(
+        &self,
+        endpoint: &Endpoint<'_>,
+        call: &Call<'_>,
+        now: Timestamp,
+        cut_to: Option<usize>,
+    ) -> Result<Answer, Answer> {
+        let params = &Params::of(call.uri)?.showing(self.largest_page, cut_to);
         let (world, edits) = (&self.world, &self.edits);
         match endpoint {
             Endpoint::Conversations => platform::conversations(world, params),
-            Endpoint::FlowExecutions(id) => platform::flow_executions(world, edits, params, id),
+            Endpoint::FlowExecutions(id) => platform::flow_executions(world, edits, params, id, now),
             Endpoint::Workflows => platform::workflows(world, params),
-            Endpoint::WorkflowExecutions(id) => platform::workflow_executions(world, edits, params, id),
+            Endpoint::WorkflowExecutions(id) => platform::workflow_executions(world, edits, params, id, now),
             Endpoint::Execution(id) => platform::execution(world, id, now),
             Endpoint::PhoneNumbers => platform::phone_numbers(params),
             Endpoint::LegacyConversations => legacy::conversations(world, params),
-            Endpoint::AgentExecutions(id) => legacy::agent_executions(world, edits, params, id),
+            Endpoint::AgentExecutions(id) => legacy::agent_executions(world, edits, params, id, now),
             Endpoint::Unknown => Ok(Answer::error(StatusCode::NOT_FOUND, "Not found")),
         }
     }
@@ -221,7 +240,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn exactly_one_request_in_so_many_fails_and_the_world_stays_the_same() {
-        let kinds: Vec<Fault> = Fault::ALL.into_iter().filter(|&fault| fault != Fault::Hang).collect();
+        let harmless = [Fault::Hang, Fault::Slow, Fault::NoHeaders, Fault::OddDate];
+        let kinds: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| !harmless.contains(fault)).collect();
         let scenario = Scenario { history: 50, ..Scenario::quiet(1) };
         let spoilt = simulator(Scenario { faults: Faults { one_in: 3, kinds }, ..scenario.clone() });
         let whole = simulator(scenario);
@@ -231,7 +251,7 @@ mod tests {
         for _ in 0..42 {
             failed += usize::from(get(&spoilt, path).await.body != expected);
         }
-        assert_eq!(failed, 14);
+        assert_eq!(failed, 14, "every one of the kinds alters the body");
         assert_eq!(spoilt.requests().iter().filter(|request| request.fault.is_some()).count(), 14);
         let day = Duration::from_hours(24);
         assert_eq!(spoilt.tally(noon(), day), whole.tally(noon(), day));

@@ -5,6 +5,8 @@ use std::{
     borrow::Cow,
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap, HashMap},
+    ops::Range,
+    time::Duration,
 };
 
 use fastrand::Rng;
@@ -15,7 +17,7 @@ use super::{
     conversation::{Conversation, Person},
     execution::{Execution, Transition},
     life::{Move, Step, first_status},
-    random::uuid,
+    random::{hash, later, uuid},
     scenario::Traffic,
     workflow::Workflow,
 };
@@ -52,6 +54,8 @@ pub struct World {
     pub seed: u64,
     pub rng: Rng,
     pub traffic: Traffic,
+    /// From an execution's start until lists show it.
+    pub visible_after: Range<Duration>,
     /// Counts replacements of the traffic.
     pub generation: u32,
     pub people: Vec<Person>,
@@ -72,6 +76,7 @@ impl World {
             seed,
             rng: Rng::with_seed(seed),
             traffic,
+            visible_after: Duration::ZERO..Duration::ZERO,
             generation: 0,
             people: Vec::new(),
             workflows: Vec::new(),
@@ -170,6 +175,21 @@ impl World {
         let conversation = execution.conversation.map(|row| &self.conversations[row]);
         conversation.is_some_and(|conversation| conversation.deleted)
             || self.workflows[execution.workflow].deleted
+    }
+
+    /// Whether lists show the execution at `now`.
+    pub fn is_listed(&self, row: Row, now: Timestamp) -> bool {
+        !self.is_gone(row) && now >= later(self.executions[row].started_at, self.delay_of(row))
+    }
+
+    /// From the execution's start until lists show it; the same at every look.
+    fn delay_of(&self, row: Row) -> Duration {
+        let Range { start, end } = self.visible_after;
+        let width = u64::try_from(end.saturating_sub(start).as_millis()).unwrap_or(u64::MAX);
+        start
+            + Duration::from_millis(
+                hash(&[&self.executions[row].id, "visible"]) % width.saturating_add(1).max(1),
+            )
     }
 
     fn schedule_next_step(&mut self, row: Row) {

@@ -71,7 +71,8 @@ impl Exposition {
     ) -> impl Iterator<Item = (&'a Labels, f64)> {
         let fits =
             |own: &Labels| labels.iter().all(|(key, value)| own.get(*key).is_some_and(|own| own == value));
-        let named = self.series.iter().filter(move |((n, _), _)| n == name);
+        let from_name_on = self.series.range((name.to_owned(), Labels::new())..);
+        let named = from_name_on.take_while(move |((n, _), _)| n == name);
         named.filter(move |((_, own), _)| fits(own)).map(|((_, own), value)| (own, *value))
     }
 }

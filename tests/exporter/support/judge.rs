@@ -7,6 +7,7 @@ use kapso_exporter::simulator::{Api, Simulator, Sum, Tally, WorkflowTally};
 
 use super::{Exporter, Exposition};
 
+/// The exporter's lookback, unless a test says otherwise.
 const LOOKBACK: Duration = Duration::from_hours(24);
 
 /// Waits until the exposition equals the tally, then looks once more after two sweeps. The world must be quiet,
@@ -28,17 +29,27 @@ pub async fn wait_until_equal(simulator: &Simulator, exporter: &Exporter, apis: 
 
 /// Every number in which the exposition differs from the tally, as a line of text.
 pub fn differences(simulator: &Simulator, exposition: &Exposition, apis: &[Api]) -> Vec<String> {
-    apis.iter().flat_map(|&api| in_api(simulator, exposition, api)).collect()
+    differences_within(LOOKBACK, simulator, exposition, apis)
 }
 
-fn in_api(simulator: &Simulator, exposition: &Exposition, api: Api) -> Vec<String> {
+/// The same for an exporter with this lookback.
+pub fn differences_within(
+    lookback: Duration,
+    simulator: &Simulator,
+    exposition: &Exposition,
+    apis: &[Api],
+) -> Vec<String> {
+    apis.iter().flat_map(|&api| in_api(lookback, simulator, exposition, api)).collect()
+}
+
+fn in_api(lookback: Duration, simulator: &Simulator, exposition: &Exposition, api: Api) -> Vec<String> {
     let Some(since) =
         exposition.value("kapso_exporter_watch_start_timestamp_seconds", &[("api", api.name())])
     else {
         return vec![format!("{}: watching has not begun", api.name())];
     };
     let since = Timestamp::from_microsecond((since * 1e6).round() as i64).unwrap();
-    let tally: Tally = simulator.tally(since, LOOKBACK);
+    let tally: Tally = simulator.tally(since, lookback);
     let mut check = Check { exposition, differences: Vec::new(), labels: Vec::new() };
     let listed = lists_conversations(exposition, api);
     for conversations in tally.conversations.iter().filter(|c| c.api == api && listed) {

@@ -3,7 +3,7 @@
 
 mod exposition;
 mod hostile;
-mod judge;
+pub mod judge;
 mod kapso;
 mod program;
 mod simulated;

@@ -10,8 +10,9 @@ use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
     clock::Clock,
+    execution::Api,
     kapso::{self, Answer, Budget, Client, Transport},
-    ledger::{Ledger, Settings},
+    ledger::{Buckets, Ledger, Row, Saved, Settings},
     metrics::{Book, Exporter, Exposition as Metrics, Limits, RequestObserver},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
     source::{Means, Pulse, Scope, Source, Walk},
@@ -28,11 +29,22 @@ use super::Exposition;
 /// Every simulated conversation is younger.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(24 * 3650);
 
+/// From the simulated Kapso's start to the exporter's.
+const HEAD_START: Duration = Duration::from_secs(5);
+
 /// A simulated Kapso and an exporter that watches it.
 pub struct Simulated {
     pub simulator: Simulator,
+    /// The exporter's own clock.
+    clock: Clock,
+    exporter: Running,
+}
+
+/// An exporter at work, until it is dropped.
+struct Running {
     metrics: Metrics,
-    _running: DropGuard,
+    ledgers: BTreeMap<Api, Arc<Mutex<Ledger>>>,
+    _shutdown: DropGuard,
 }
 
 /// How the exporter is set up.
@@ -42,6 +54,11 @@ pub struct Setup {
     pub interval: Duration,
     pub timeout: Duration,
     pub requests_per_minute: Option<u32>,
+    /// How long finished executions stay in the gauges.
+    pub lookback: Duration,
+    /// How far the exporter's clock is ahead of Kapso's.
+    pub skew: SignedDuration,
+    pub buckets: Buckets,
 }
 
 impl Default for Setup {
@@ -51,9 +68,15 @@ impl Default for Setup {
             interval: Duration::from_secs(5),
             timeout: Duration::from_secs(1),
             requests_per_minute: Some(100_000),
+            lookback: Duration::from_hours(24),
+            skew: SignedDuration::ZERO,
+            buckets: Buckets::default(),
         }
     }
 }
+
+/// The rows of each API's ledger.
+pub type Kept = BTreeMap<Api, Saved>;
 
 /// Hands requests to the simulator without a socket.
 struct InProcess(Router);
@@ -71,29 +94,30 @@ impl Transport for InProcess {
 }
 
 impl Simulated {
-    /// Starts both, the exporter a second later. Tokio's clock has to be paused.
+    /// Starts both, the exporter a little later. Tokio's clock has to be paused.
     pub async fn start(scenario: Scenario, setup: &Setup) -> Self {
         let clock = Clock::following_tokio("2026-11-22T10:00:00.5Z".parse().unwrap());
         let simulator = Simulator::new(scenario, clock.clone());
-        // What happened before the watch is over by then: nothing lies on its very edge.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let shutdown = CancellationToken::new();
-        let registry = Registry::new();
-        let exporter = Arc::new(Exporter::register(&registry).unwrap());
-        let budget = Arc::new(Budget::new(setup.requests_per_minute));
-        let started = clock.now();
-        let mut books = BTreeMap::new();
-        for &source in &setup.sources {
-            exporter.announce("default", source, setup.interval);
-            let new =
-                || book(client(source, &simulator, setup, &clock, &exporter, &budget, &shutdown), &budget);
-            let book = books.entry(source.api()).or_insert_with(new);
-            let sweeper = sweeper(source, book, setup, started, &clock, &shutdown);
-            tokio::spawn(sweeper.run(tell(exporter.clone())));
-        }
-        let books = books.into_values().collect();
-        let metrics = Metrics::new(registry, exporter, books).unwrap();
-        Self { simulator, metrics, _running: shutdown.drop_guard() }
+        // What happened before the watch is over by then: nothing lies on its very edge, however it tells the time.
+        tokio::time::sleep(HEAD_START).await;
+        let clock = clock.skewed(setup.skew);
+        let exporter = Running::start(&simulator, setup, &clock, &Kept::new());
+        Self { simulator, clock, exporter }
+    }
+
+    /// Stops the exporter and starts another one, which knows nothing of what the first one learned.
+    pub fn restart(&mut self, setup: &Setup) {
+        self.exporter = Running::start(&self.simulator, setup, &self.clock, &Kept::new());
+    }
+
+    /// Everything that the exporter knows, as its state file would hold it now.
+    pub fn keep(&self) -> Kept {
+        self.exporter.ledgers.iter().map(|(api, ledger)| (*api, rows(&mut ledger.lock()))).collect()
+    }
+
+    /// Stops the exporter where it is and starts another one, which knows what was kept.
+    pub fn restart_with(&mut self, kept: &Kept, setup: &Setup) {
+        self.exporter = Running::start(&self.simulator, setup, &self.clock, kept);
     }
 
     /// Asks the Platform API for something with the same key, as the production bot would; the status.
@@ -104,7 +128,31 @@ impl Simulated {
 
     /// What it would publish now.
     pub fn scrape(&self) -> Exposition {
-        Exposition::parse(std::str::from_utf8(&self.metrics.render().unwrap().plain).unwrap())
+        let snapshot = self.exporter.metrics.render().unwrap();
+        Exposition::parse(std::str::from_utf8(&snapshot.plain).unwrap())
+    }
+}
+
+impl Running {
+    fn start(simulator: &Simulator, setup: &Setup, clock: &Clock, kept: &Kept) -> Self {
+        let shutdown = CancellationToken::new();
+        let registry = Registry::new();
+        let exporter = Arc::new(Exporter::register(&registry).unwrap());
+        let budget = Arc::new(Budget::new(setup.requests_per_minute));
+        let started = clock.now();
+        let mut books = BTreeMap::new();
+        for &source in &setup.sources {
+            exporter.announce("default", source, setup.interval);
+            let client = || client(source, simulator, setup, clock, &exporter, &budget, &shutdown);
+            let new = || book(client(), &budget, ledger(setup, kept.get(&source.api())));
+            let book = books.entry(source.api()).or_insert_with(new);
+            let sweeper = sweeper(source, book, setup, started, clock, &shutdown);
+            tokio::spawn(sweeper.run(tell(exporter.clone())));
+        }
+        let ledgers = books.iter().map(|(&api, book)| (api, book.ledger.clone())).collect();
+        let books = books.into_values().collect();
+        let metrics = Metrics::new(registry, exporter, books).unwrap();
+        Self { metrics, ledgers, _shutdown: shutdown.drop_guard() }
     }
 }
 
@@ -118,8 +166,8 @@ fn client(
     shutdown: &CancellationToken,
 ) -> Arc<Client> {
     let path = match source.api() {
-        kapso_exporter::execution::Api::Platform => "platform/v1",
-        kapso_exporter::execution::Api::Legacy => "api/v1",
+        Api::Platform => "platform/v1",
+        Api::Legacy => "api/v1",
     };
     let observer =
         RequestObserver { exporter: exporter.clone(), project: "default".into(), changed: Arc::default() };
@@ -135,8 +183,31 @@ fn client(
     Arc::new(Client::new(settings, InProcess(simulator.router())))
 }
 
-fn book(client: Arc<Client>, budget: &Arc<Budget>) -> Book {
-    let ledger = Ledger::new(Settings { conversation_max_age: MAX_AGE, ..Settings::default() });
+fn ledger(setup: &Setup, kept: Option<&Saved>) -> Ledger {
+    let lookback = SignedDuration::try_from(setup.lookback).unwrap();
+    let buckets = setup.buckets.clone();
+    let settings = Settings { lookback, conversation_max_age: MAX_AGE, buckets, ..Settings::default() };
+    match kept {
+        Some(kept) => Ledger::restore(settings, kept).unwrap(),
+        None => Ledger::new(settings),
+    }
+}
+
+/// All rows of a ledger.
+fn rows(ledger: &mut Ledger) -> Saved {
+    ledger.track();
+    let changes = ledger.take_changes();
+    let kept =
+        |rows: Vec<Row>| rows.into_iter().filter_map(|(number, content)| Some((number, content?))).collect();
+    Saved {
+        marks: changes.marks,
+        accounts: kept(changes.accounts),
+        records: kept(changes.records),
+        executions: kept(changes.executions),
+    }
+}
+
+fn book(client: Arc<Client>, budget: &Arc<Budget>, ledger: Ledger) -> Book {
     Book {
         project: "default".into(),
         ledger: Arc::new(Mutex::new(ledger)),

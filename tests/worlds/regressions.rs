@@ -1,0 +1,115 @@
+//! Worlds that failed once, as small as they could be made.
+
+use kapso_exporter::simulator::Fault::*;
+
+use crate::{
+    run::judge,
+    world::{End, Phase, Walks, World},
+};
+
+/// One workflow's worth of nothing.
+fn still() -> World {
+    World {
+        seed: 0,
+        agents: false,
+        walks: Walks::Conversations,
+        conversations: 1,
+        history: 0,
+        open_history: 0,
+        busy_conversation: 0,
+        silent_percent: 0,
+        starts: 0,
+        failures_percent: 0,
+        handoffs_percent: 0,
+        changes: 0,
+        page: 100,
+        visible_after: 0,
+        rate_limit: None,
+        limit_headers: true,
+        interval: 60,
+        lookback: 1440,
+        skew: 0,
+        schedule: vec![undisturbed(1)],
+        deletion: false,
+    }
+}
+
+fn undisturbed(intervals: u64) -> Phase {
+    Phase { intervals, latency: 0, date: 0, one_in: 0, faults: Vec::new(), end: End::Nothing }
+}
+
+/// A date in `Retry-After` was compared with the exporter's own clock: the exporter paused for an hour and more.
+#[test]
+fn a_clock_that_is_slow_makes_no_long_pause_of_a_date_to_wait_for() {
+    let refusals = Phase { one_in: 3, faults: vec![OddRefusal], ..undisturbed(8) };
+    let world = World {
+        seed: 933_685,
+        conversations: 3,
+        starts: 5,
+        interval: 30,
+        skew: -7_200_000,
+        schedule: vec![refusals],
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
+/// While the exporter learned Kapso's clock, the second page of a list seemed older than the first one: what it
+/// showed was taken as gone, and forgotten for good if it had been quiet for the lookback.
+#[test]
+fn what_is_on_a_later_page_stays_while_the_clock_is_being_learned() {
+    let first = [ServerError, OddItem, ShortPage, RepeatedItem, OtherOrder, NoHeaders, OddDate, OddRefusal];
+    let then = [
+        ServerError,
+        HtmlError,
+        CutBody,
+        Hang,
+        OddItem,
+        RateLimited,
+        Reset,
+        NotJson,
+        ShortPage,
+        RepeatedItem,
+        NoHeaders,
+        OddDate,
+    ];
+    let world = World {
+        seed: 169_135,
+        history: 10,
+        open_history: 2,
+        starts: 2,
+        failures_percent: 71,
+        handoffs_percent: 76,
+        changes: 5,
+        page: 4,
+        visible_after: 58,
+        skew: -1_887,
+        schedule: vec![
+            Phase { one_in: 8, faults: first.to_vec(), ..undisturbed(5) },
+            Phase { latency: 229, date: 566, ..undisturbed(8) },
+            Phase { latency: 305, one_in: 9, faults: then.to_vec(), ..undisturbed(4) },
+            undisturbed(9),
+        ],
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
+/// A list was read down to the first page that ended with a known execution; one that had become visible since,
+/// with an earlier start, was behind it.
+#[test]
+fn an_execution_that_becomes_visible_behind_a_known_one_is_found() {
+    let world = World {
+        seed: 835_315,
+        conversations: 4,
+        open_history: 1,
+        starts: 7,
+        handoffs_percent: 20,
+        changes: 5,
+        page: 1,
+        visible_after: 31,
+        limit_headers: false,
+        ..still()
+    };
+    judge(&world).unwrap();
+}
