@@ -130,6 +130,23 @@ async fn an_exporter_that_starts_again_counts_from_there_on() {
     assert!(simulated.scrape().sum("kapso_executions_started_total", &[]) < before);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_is_killed_every_minute_and_remembers_counts_each_execution_once() {
+    let setup = Setup { sources: Source::ALL.into(), ..Setup::default() };
+    let mut simulated = Simulated::start(busy_without_conversations(16, 40), &setup).await;
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        let kept = simulated.keep();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        simulated.restart_with(&kept, &setup);
+    }
+    simulated.simulator.stop_traffic();
+    tokio::time::sleep(Duration::from_mins(3)).await;
+    let scrape = simulated.scrape();
+    assert_something_was_counted(&scrape, &BOTH);
+    assert_eq!(differences(&simulated.simulator, &scrape, &BOTH), Vec::<String>::new());
+}
+
 /// Seconds of traffic for the program itself; more of it for a longer look.
 fn traffic_time() -> Duration {
     let seconds = env::var("KAPSO_TEST_TRAFFIC_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
