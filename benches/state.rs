@@ -1,0 +1,93 @@
+//! What state costs: a write of a thousand changed executions, and a start with a million known ones.
+//! `cargo bench --bench state`; the figures are in `docs/reliability.md`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::cast_possible_wrap)]
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use kapso_exporter::{
+    execution::{Execution, Page, Status, Workflow},
+    ledger::{Ledger, Settings},
+    state::Store,
+};
+
+const KNOWN: usize = 1_000_000;
+const PER_CONVERSATION: usize = 10;
+const CHANGED: usize = 1_000;
+const WRITES: usize = 21;
+
+fn at(second: usize) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second as i64).unwrap()
+}
+
+/// Execution `number`, with its last event at `event`.
+fn execution(number: usize, event: usize) -> Execution {
+    Execution {
+        id: format!("00000000-0000-4000-8000-{number:012}").as_str().into(),
+        workflow: Some(Workflow { id: format!("flow_{}", number % 20).as_str().into(), name: None }),
+        conversation: None,
+        status: Status::Waiting,
+        started_at: Some(at(number / 1000)),
+        last_event_at: Some(at(event)),
+        ended_at: None,
+        handoff: None,
+        step: None,
+    }
+}
+
+/// Lists all executions of a conversation.
+fn list(ledger: &mut Ledger, conversation: usize, now: usize) {
+    let first = conversation * PER_CONVERSATION;
+    let items = (first..first + PER_CONVERSATION).rev().map(|number| execution(number, now)).collect();
+    let mut listing = ledger.open(&format!("conversation-{conversation:024}").as_str().into(), true);
+    let page = Page { items, bad_items: 0, asked: now as u64, as_of: at(now), last: true };
+    ledger.read(&mut listing, &page, at(now));
+    ledger.close(&listing);
+}
+
+fn main() {
+    let folder = tempfile::tempdir_in("target").unwrap();
+    let path = folder.path().join("state.redb");
+    let mut store = Store::open(&path).unwrap();
+    let mut ledger = store.ledger("default/platform", Settings::default()).unwrap();
+    ledger.watch_from(at(0));
+    (0..KNOWN / PER_CONVERSATION).for_each(|conversation| list(&mut ledger, conversation, 10_000));
+    let changes = ledger.take_changes();
+    let begun = Instant::now();
+    store.write(&[("default/platform", &changes)]).unwrap();
+    println!(
+        "all {KNOWN} executions written: {:?}, {} MB",
+        begun.elapsed(),
+        store.size().unwrap() / 1_000_000
+    );
+
+    let mut writes: Vec<Duration> = (0..WRITES)
+        .map(|round| {
+            // Spread over the whole file, as the conversations that move are.
+            let step = KNOWN / CHANGED;
+            let moved = (0..CHANGED / PER_CONVERSATION).map(|n| n * step + round);
+            moved.for_each(|conversation| list(&mut ledger, conversation, 10_060 + 60 * round));
+            let begun = Instant::now();
+            let changes = ledger.take_changes();
+            assert_eq!(changes.executions.len(), CHANGED);
+            store.write(&[("default/platform", &changes)]).unwrap();
+            begun.elapsed()
+        })
+        .collect();
+    writes.sort();
+    println!(
+        "{CHANGED} changed: median {:?}, fastest {:?}, slowest {:?}",
+        writes[WRITES / 2],
+        writes[0],
+        writes[WRITES - 1]
+    );
+
+    let known = ledger.remembered();
+    drop((store, ledger));
+    let begun = Instant::now();
+    let store = Store::open(&path).unwrap();
+    let opened = begun.elapsed();
+    let ledger = store.ledger("default/platform", Settings::default()).unwrap();
+    assert_eq!(ledger.remembered(), known);
+    println!("start with {known} known: {:?}, of which {opened:?} to check the file", begun.elapsed());
+}
