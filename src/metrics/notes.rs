@@ -227,7 +227,7 @@ pub(super) static NOTES: &[Note] = &[
         from: "`last_event_at` (legacy: `updated_at`) against Kapso's clock",
         blind: "which executions they are; events that Kapso does not tell",
         series: "68 per workflow",
-        example: "sum by (workflow_name) (kapso_open_execution_idle_seconds_count{status=\"waiting\"} - ignoring (le) kapso_open_execution_idle_seconds_bucket{status=\"waiting\", le=\"86400\"})",
+        example: "sum by (workflow_name) (kapso_open_execution_idle_seconds_count{status=\"waiting\"} - ignoring (le) kapso_open_execution_idle_seconds_bucket{status=\"waiting\", le=~\"86400([.]0)?\"})",
     },
     Note {
         family: "kapso_open_executions_at_step",

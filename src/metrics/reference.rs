@@ -105,12 +105,10 @@ pub fn reference(families: &[Described]) -> Result<String, Mismatch> {
     let own = families.iter().filter(|family| family.name.starts_with("kapso_"));
     let own: BTreeMap<&str, &Described> = own.map(|family| (family.name.as_str(), family)).collect();
     let notes: BTreeMap<&str, &Note> = NOTES.iter().map(|note| (note.family, note)).collect();
-    let lacking = |known: &[&str], all: &[&str]| -> Vec<String> {
-        all.iter().filter(|name| !known.contains(*name)).map(|name| (*name).to_owned()).collect()
+    let mismatch = Mismatch {
+        families: own.keys().filter(|name| !notes.contains_key(*name)).map(ToString::to_string).collect(),
+        notes: notes.keys().filter(|name| !own.contains_key(*name)).map(ToString::to_string).collect(),
     };
-    let (noted, published): (Vec<_>, Vec<_>) =
-        (notes.keys().copied().collect(), own.keys().copied().collect());
-    let mismatch = Mismatch { families: lacking(&noted, &published), notes: lacking(&published, &noted) };
     if !mismatch.families.is_empty() || !mismatch.notes.is_empty() {
         return Err(mismatch);
     }

@@ -1,4 +1,4 @@
-//! What a PromQL expression asks for.
+//! What an expression in `PromQL` asks for.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -89,6 +89,11 @@ pub fn unknown_names(expr: &str) -> Vec<String> {
         let known = |label: &String| labels[..2].contains(label) || own.contains(label);
         let unknown = selector.matchers.iter().map(|(label, ..)| label).filter(|label| !known(label));
         wrong.extend(unknown.map(|label| format!("{} has no label {label}", selector.metric)));
+        // Prometheus 3 stores le="1.0", Prometheus 2 le="1".
+        let exact = selector.matchers.iter().any(|(label, operator, _)| label == "le" && operator == "=");
+        wrong.extend(
+            exact.then(|| format!("{}: le is not matched as every Prometheus writes it", selector.metric)),
+        );
         labels.extend(own);
     }
     let unknown = query.labels.iter().filter(|label| !labels.contains(label));
@@ -112,6 +117,9 @@ fn an_unknown_metric_or_label_is_noticed() {
         "nothing in it has the label colour",
     ];
     assert_eq!(wrong, expected);
-    assert_eq!(unknown_names(r#"sum by (le) (kapso_execution_duration_seconds_bucket{le="1"})"#), [""; 0]);
+    assert_eq!(
+        unknown_names(r#"sum by (le) (kapso_execution_duration_seconds_bucket{le=~"1([.]0)?"})"#),
+        [""; 0]
+    );
     assert_eq!(unknown_names("kapso_executions_bucket"), ["there is no metric kapso_executions_bucket"]);
 }

@@ -79,7 +79,7 @@ async fn a_failure_spike_and_a_handoff_spike_are_told_nothing_else_is_and_both_e
     is_told_as_written(&stack, "KapsoFailureSpike", "critical", "flow_2", "Appointment Booking", "platform");
     is_told_as_written(&stack, "KapsoHandoffSpike", "warning", "agent-support", "agent-support", "legacy");
 
-    let failures = stack.wait_for("KapsoFailureSpike", "resolved", Duration::from_secs(60)).await;
+    let failures = stack.wait_for("KapsoFailureSpike", "resolved", Duration::from_mins(1)).await;
     let handoffs = stack.wait_for("KapsoHandoffSpike", "resolved", Duration::from_secs(90)).await;
     println!("resolved after {failures:.1?}, and {handoffs:.1?} later");
     let told: BTreeSet<_> = stack.told().into_iter().map(|(alert, _)| alert).collect();
@@ -163,19 +163,19 @@ async fn a_refused_key_an_api_that_fails_and_an_exporter_that_is_gone_are_told()
         .await;
 
     kapso.simulator.set_key("renewed");
-    let refused = stack.wait_for("KapsoKeyRefused", "firing", Duration::from_secs(60)).await;
+    let refused = stack.wait_for("KapsoKeyRefused", "firing", Duration::from_mins(1)).await;
     kapso.simulator.set_key(DEFAULT_KEY);
-    let mended = stack.wait_for("KapsoKeyRefused", "resolved", Duration::from_secs(60)).await;
+    let mended = stack.wait_for("KapsoKeyRefused", "resolved", Duration::from_mins(1)).await;
     println!("KapsoKeyRefused after {refused:.1?}, resolved after {mended:.1?}");
 
     kapso.simulator.set_faults(Faults { one_in: 1, kinds: vec![Fault::ServerError] });
     let blind = stack.wait_for("KapsoExporterBlind", "firing", Duration::from_secs(90)).await;
     kapso.simulator.set_faults(Faults::default());
-    let mended = stack.wait_for("KapsoExporterBlind", "resolved", Duration::from_secs(60)).await;
+    let mended = stack.wait_for("KapsoExporterBlind", "resolved", Duration::from_mins(1)).await;
     println!("KapsoExporterBlind after {blind:.1?}, resolved after {mended:.1?}");
 
     exporter.signal("TERM").await;
-    let down = stack.wait_for("KapsoExporterDown", "firing", Duration::from_secs(60)).await;
+    let down = stack.wait_for("KapsoExporterDown", "firing", Duration::from_mins(1)).await;
     println!("KapsoExporterDown after {down:.1?}");
     let told: BTreeSet<_> = stack.told().into_iter().map(|(alert, _)| alert).collect();
     let expected = ["KapsoExporterBlind", "KapsoExporterDown", "KapsoKeyRefused"].map(str::to_owned).into();

@@ -10,12 +10,12 @@ const BEFORE: [&str; 3] = ["[", "offset ", "for: "];
 
 /// Bounds of idle times that stand for a duration, and the bucket that stands for a sixtieth of it (of a day: the
 /// next one above).
-const BOUNDS: [(&str, &str); 2] = [("le=\"1800\"", "le=\"30\""), ("le=\"86400\"", "le=\"1800\"")];
+const BOUNDS: [(&str, &str); 2] = [("\"1800(", "\"30("), ("\"86400(", "\"1800(")];
 
 /// A rule or query in which every duration is a sixtieth.
 pub fn faster(text: &str) -> String {
     let text = BEFORE.iter().fold(text.to_owned(), |text, before| shorten(&text, before));
-    let text = BOUNDS.iter().fold(text, |text, (bound, other)| text.replace(bound, &other.replace('"', "'")));
+    let text = BOUNDS.iter().fold(text, |text, (bound, other)| text.replace(bound, other));
     text.replace(" * 60", " * 1")
 }
 
@@ -26,8 +26,11 @@ fn shorten(text: &str, before: &str) -> String {
         result += before;
         let end = piece.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(piece.len());
         match humantime::parse_duration(&piece[..end]) {
-            Ok(duration) => result += &format!("{}s{}", (duration / 60).as_secs().max(1), &piece[end..]),
-            Err(_) => result += piece,
+            Ok(duration) => {
+                let seconds = (duration / 60).as_secs().max(1).to_string();
+                result.extend([&seconds, "s", &piece[end..]]);
+            }
+            Err(_) => result.push_str(piece),
         }
     }
     result
@@ -39,7 +42,7 @@ pub fn query(expr: &str) -> String {
         .iter()
         .fold(expr.to_owned(), |text, name| text.replace(&format!("\"${name}\""), "\".+\""));
     let ranges = [("$__rate_interval", 10), ("$__interval", 15), ("$__range", 120)];
-    faster(&ranges.iter().fold(bound, |text, (name, seconds)| text.replace(name, &format!("{}m", seconds))))
+    faster(&ranges.iter().fold(bound, |text, (name, seconds)| text.replace(name, &format!("{seconds}m"))))
 }
 
 /// Writes the rules, shortened, into a directory.
@@ -60,8 +63,9 @@ pub fn configuration(path: &str, replacements: &[(&str, &str)]) -> String {
 
 #[test]
 fn a_minute_becomes_a_second_and_names_stay() {
-    let text = "for: 15m\nexpr: a:b:increase1h > 2 * 60 and x[1d] offset 1h{le=\"1800\"} and y[30m]";
-    let expected = "for: 15s\nexpr: a:b:increase1h > 2 * 1 and x[1440s] offset 60s{le='30'} and y[30s]";
+    let text = "for: 15m\nexpr: a:b:increase1h > 2 * 60 and x[1d] offset 1h{le=~\"1800([.]0)?\"} and y[30m]";
+    let expected =
+        "for: 15s\nexpr: a:b:increase1h > 2 * 1 and x[1440s] offset 60s{le=~\"30([.]0)?\"} and y[30s]";
     assert_eq!(faster(text), expected);
     assert_eq!(query("rate(x{job=~\"$job\"}[$__rate_interval])"), "rate(x{job=~\".+\"}[10s])");
 }

@@ -28,10 +28,10 @@ impl Stack {
     /// Starts it, and waits until the exporter at this address was scraped.
     pub async fn watching(exporter: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (received, receiver) = receive().await;
+        let (received, told_at) = receive().await;
         let (prometheus, alertmanager) = (free_address(), free_address());
         let processes = [
-            start_alertmanager(&directory, &alertmanager, &receiver),
+            start_alertmanager(&directory, &alertmanager, &told_at),
             start_prometheus(&directory, &prometheus, &alertmanager, exporter),
         ];
         let stack = Self {
