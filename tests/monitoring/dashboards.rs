@@ -187,6 +187,11 @@ fn the_variables_are_queried_anew_and_take_several_values() {
                 .rsplit_once(", ")
                 .unwrap();
             let wrong = unknown_names(&format!("count by ({label}) ({selector})"));
+            let earlier = ["job", "instance", "project"].into_iter().take_while(|earlier| earlier != &name);
+            for earlier in earlier {
+                let bound = selector.contains(&format!("{earlier}=~\"${earlier}\""));
+                assert!(bound, "{path}: {name} offers what {earlier} rules out");
+            }
             assert!(wrong.is_empty(), "{path} {name}: {wrong:?}");
             assert!(text.contains(&format!("${name}")), "{path}: nothing uses ${name}");
         }
