@@ -63,6 +63,14 @@ fn an_alert_leads_to_a_section_of_its_own_in_a_runbook() {
         let (page, anchor) =
             url.strip_prefix(RUNBOOKS).unwrap_or_else(|| panic!("{url}")).split_once('#').unwrap();
         assert_eq!(anchor, alert.name().to_lowercase(), "the anchor that GitHub makes of the heading");
+        let listed = files::text("docs/runbooks/README.md");
+        let link = format!(
+            "[{}]({}#{anchor}) | {} |",
+            alert.name(),
+            &page["docs/runbooks/".len()..],
+            alert.labels["severity"]
+        );
+        assert!(listed.contains(&link), "docs/runbooks/README.md does not list {link}");
         let text = files::text(page);
         let (_, section) = text
             .split_once(&format!("\n## {}\n", alert.name()))

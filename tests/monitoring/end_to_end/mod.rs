@@ -57,7 +57,7 @@ async fn a_failure_spike_and_a_handoff_spike_are_told_nothing_else_is_and_both_e
     let stack = Stack::watching(exporter.url.strip_prefix("http://").unwrap()).await;
     let normal = "workflow:kapso_executions_started:increase1d_offset1h{workflow_id=\"agent-support\"} >= 20";
     stack
-        .wait(Duration::from_secs(150), "a normal to compare with", async || {
+        .wait(Duration::from_secs(200), "a normal to compare with", async || {
             !stack.query(normal).await.is_empty()
         })
         .await;
