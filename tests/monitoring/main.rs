@@ -10,6 +10,7 @@
 )]
 
 mod dashboards;
+mod deployment;
 mod documents;
 mod end_to_end;
 mod files;
