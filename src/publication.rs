@@ -36,10 +36,10 @@ impl Publication {
         kept: Option<Kept>,
         clock: Clock,
     ) -> Self {
-        let kept = kept.map(|kept| Mutex::new(Keeping { kept, complained: false }));
-        if kept.is_some() {
-            exporter.announce_state();
+        if let Some(kept) = &kept {
+            exporter.announce_state(kept.size().unwrap_or_default());
         }
+        let kept = kept.map(|kept| Mutex::new(Keeping { kept, complained: false }));
         Self { exposition, exporter, kept, clock }
     }
 

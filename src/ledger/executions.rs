@@ -82,16 +82,23 @@ impl Executions {
     }
 
     /// Those that were kept, in their slots.
-    pub fn kept(entries: Vec<(Slot, Entry)>) -> Self {
+    ///
+    /// # Errors
+    /// The slot of one whose id another one has.
+    pub fn kept(entries: Vec<(Slot, Entry)>) -> Result<Self, Slot> {
         let entries: Slab<Entry> = entries.into_iter().map(|(slot, entry)| (slot as usize, entry)).collect();
         let mut executions = Self { by_id: HashTable::with_capacity(entries.len()), ..Self::default() };
         executions.entries = entries;
         let Self { entries, by_id, hasher, .. } = &mut executions;
         for (slot, entry) in entries.iter() {
             let hash = |&slot: &Slot| entries.get(slot as usize).map_or(0, |e| hasher.hash_one(&e.id));
-            by_id.insert_unique(hasher.hash_one(&entry.id), super::index(slot), hash);
+            let same = |&other: &Slot| entries.get(other as usize).is_some_and(|known| known.id == entry.id);
+            match by_id.entry(hasher.hash_one(&entry.id), same, hash) {
+                Place::Occupied(_) => return Err(super::index(slot)),
+                Place::Vacant(place) => drop(place.insert(super::index(slot))),
+            }
         }
-        executions
+        Ok(executions)
     }
 
     /// All of them, in no particular order.

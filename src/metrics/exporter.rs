@@ -169,7 +169,9 @@ impl Exporter {
     }
 
     /// Makes the metrics of the state file appear, before it is written.
-    pub fn announce_state(&self) {
+    #[allow(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+    pub fn announce_state(&self, size: u64) {
+        self.state_size.with_label_values::<&str>(&[]).set(size as f64);
         self.state_last_write.with_label_values::<&str>(&[]).set(0.0);
         self.state_errors.with_label_values::<&str>(&[]);
     }

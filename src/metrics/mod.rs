@@ -7,6 +7,8 @@
 mod collector;
 mod exporter;
 mod family;
+mod notes;
+mod reference;
 mod table;
 mod view;
 
@@ -21,6 +23,7 @@ pub use self::{
     collector::Book,
     exporter::{Exporter, RequestObserver},
     family::{Family, Rows, Source},
+    reference::{Described, Mismatch, Note, reference},
     table::TABLE,
     view::{Limits, OTHER, View, Workflow},
 };

@@ -44,6 +44,12 @@ impl Kept {
         Ok(ledger)
     }
 
+    /// How large the file is, in bytes.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.store.size()
+    }
+
     /// Whether every ledger goes on with what was kept.
     #[must_use]
     pub fn is_restored(&self) -> bool {

@@ -139,8 +139,8 @@ fn busy() -> Scenario {
         traffic: Traffic {
             starts_per_minute: 60.0,
             reply_delay: Duration::from_millis(50)..Duration::from_millis(500),
-            dwell: seconds(20, 40),
-            handoff_dwell: seconds(20, 40),
+            dwell: seconds(60, 90),
+            handoff_dwell: seconds(60, 90),
             failure_ratio: 0.2,
             handoff_ratio: 0.4,
             without_conversation: 0.2,

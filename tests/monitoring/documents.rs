@@ -1,0 +1,95 @@
+//! The documents: what they name exists, and the reference is what is generated.
+
+use std::{collections::BTreeSet, env, fs};
+
+use kapso_exporter::metrics::{Described, reference};
+
+use crate::{files, registry};
+
+const REFERENCE: &str = "docs/metrics.md";
+
+#[test]
+fn the_reference_is_what_the_program_publishes() {
+    let families: Vec<Described> = registry::published().values().cloned().collect();
+    let generated = reference(&families).unwrap_or_else(|missing| {
+        panic!("{missing}\nAdd or remove them in NOTES in src/metrics/notes.rs, then run UPDATE_DOCS=1 cargo test --test monitoring")
+    });
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(files::path(REFERENCE), &generated).unwrap();
+    }
+    let written = fs::read_to_string(files::path(REFERENCE)).unwrap_or_default();
+    assert!(
+        written == generated,
+        "{REFERENCE} is not what the program publishes: run UPDATE_DOCS=1 cargo test --test monitoring"
+    );
+}
+
+#[test]
+fn a_family_without_a_note_and_a_note_without_a_family_are_told() {
+    let mut families: Vec<Described> = registry::published().values().cloned().collect();
+    families.retain(|family| family.name != "kapso_up");
+    let new = Described { name: "kapso_new".into(), ..families[0].clone() };
+    families.push(new);
+    let missing = reference(&families).unwrap_err().to_string();
+    assert!(missing.contains("no note: kapso_new") && missing.contains("no family: kapso_up"), "{missing}");
+}
+
+#[test]
+fn every_example_query_asks_for_what_there_is() {
+    let text = files::text(REFERENCE);
+    let examples = text.lines().filter_map(|line| line.strip_prefix("- Example: `")?.strip_suffix('`'));
+    let mut count = 0;
+    for example in examples {
+        assert_eq!(registry::unknown_names(example), [""; 0], "{example}");
+        count += 1;
+    }
+    assert!(count > 35, "{count}");
+}
+
+#[test]
+fn every_metric_that_a_document_names_exists() {
+    let mut pages = vec!["README.md".to_owned()];
+    pages.extend(files::listed("docs", ".md"));
+    pages.extend(files::listed("docs/runbooks", ".md"));
+    for page in pages {
+        let text = files::text(&page);
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
+        let named = words.map(|word| word.trim_matches(':'));
+        let named: BTreeSet<_> =
+            named.filter(|word| word.starts_with("kapso_") || word.contains(":kapso_")).collect();
+        let unknown: Vec<_> = named.into_iter().filter(|name| !exists(name)).collect();
+        assert!(unknown.is_empty(), "{page} names what there is not: {unknown:?}");
+    }
+}
+
+fn exists(name: &str) -> bool {
+    // The crate's own name.
+    registry::look_up(name).is_some() || name == "kapso_exporter"
+}
+
+#[test]
+fn every_query_in_a_document_can_be_read_and_asks_for_what_there_is() {
+    let mut pages = vec!["README.md".to_owned()];
+    pages.extend(files::listed("docs/runbooks", ".md"));
+    for page in pages {
+        for block in files::text(&page).split("```promql\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            for query in block.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+                assert_eq!(registry::unknown_names(query), [""; 0], "{page}: {query}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_that_the_readme_shows_or_links_to_are_there_and_pictures_are_small() {
+    let readme = files::text("README.md");
+    for target in readme.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        if target.starts_with("http") {
+            continue;
+        }
+        let path = files::path(target.split('#').next().unwrap());
+        let size = fs::metadata(&path).unwrap_or_else(|error| panic!("{target}: {error}")).len();
+        assert!(path.extension().is_none_or(|kind| kind != "png") || size < 300_000, "{target} is too large");
+    }
+}
