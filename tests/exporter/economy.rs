@@ -104,6 +104,7 @@ fn unhurried() -> Setup {
         interval: Duration::from_mins(1),
         timeout: Duration::from_secs(10),
         requests_per_minute: None,
+        ..Setup::default()
     }
 }
 

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
     clock::Clock,
     kapso::{self, Answer, Budget, Client, Transport},
-    ledger::{Ledger, Settings},
+    ledger::{Buckets, Ledger, Settings, Totals},
     metrics::{Book, Exporter, Exposition as Metrics, Limits, RequestObserver},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
     source::{Means, Scope, Source, Walk},
@@ -19,6 +19,7 @@ use kapso_exporter::{
 };
 use parking_lot::Mutex;
 use prometheus::Registry;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 use url::Url;
@@ -32,6 +33,9 @@ const MAX_AGE: SignedDuration = SignedDuration::from_hours(24 * 3650);
 pub struct Simulated {
     pub simulator: Simulator,
     metrics: Metrics,
+    books: Vec<Book>,
+    /// How many sweeps were done, of all sources together.
+    swept: watch::Receiver<usize>,
     _running: DropGuard,
 }
 
@@ -42,6 +46,7 @@ pub struct Setup {
     pub interval: Duration,
     pub timeout: Duration,
     pub requests_per_minute: Option<u32>,
+    pub buckets: Buckets,
 }
 
 impl Default for Setup {
@@ -51,6 +56,7 @@ impl Default for Setup {
             interval: Duration::from_secs(5),
             timeout: Duration::from_secs(1),
             requests_per_minute: Some(100_000),
+            buckets: Buckets::default(),
         }
     }
 }
@@ -70,30 +76,64 @@ impl Transport for InProcess {
     }
 }
 
+/// A clock that shows a morning and goes on in tokio's time.
+pub fn a_morning() -> Clock {
+    Clock::following_tokio("2026-11-22T10:00:00.5Z".parse().unwrap())
+}
+
 impl Simulated {
     /// Starts both, the exporter a second later. Tokio's clock has to be paused.
     pub async fn start(scenario: Scenario, setup: &Setup) -> Self {
-        let clock = Clock::following_tokio("2026-11-22T10:00:00.5Z".parse().unwrap());
+        let clock = a_morning();
         let simulator = Simulator::new(scenario, clock.clone());
         // What happened before the watch is over by then: nothing lies on its very edge.
         tokio::time::sleep(Duration::from_secs(1)).await;
+        Self::watch(simulator, &clock, setup)
+    }
+
+    /// Starts an exporter now, which watches a simulator that goes by the same clock.
+    pub fn watch(simulator: Simulator, clock: &Clock, setup: &Setup) -> Self {
         let shutdown = CancellationToken::new();
         let registry = Registry::new();
         let exporter = Arc::new(Exporter::register(&registry).unwrap());
         let budget = Arc::new(Budget::new(setup.requests_per_minute));
         let started = clock.now();
+        let (sweeps, swept) = watch::channel(0);
+        let sweeps = Arc::new(sweeps);
         let mut books = BTreeMap::new();
         for &source in &setup.sources {
             exporter.announce("default", source, setup.interval);
-            let new =
-                || book(client(source, &simulator, setup, &clock, &exporter, &budget, &shutdown), &budget);
-            let book = books.entry(source.api()).or_insert_with(new);
-            let sweeper = sweeper(source, book, setup, started, &clock, &shutdown);
-            tokio::spawn(sweeper.run(tell(exporter.clone())));
+            let client = || client(source, &simulator, setup, clock, &exporter, &budget, &shutdown);
+            let book = books.entry(source.api()).or_insert_with(|| book(client(), &budget, setup));
+            let sweeper = sweeper(source, book, setup, started, clock, &shutdown);
+            tokio::spawn(sweeper.run(tell(exporter.clone(), sweeps.clone())));
         }
-        let books = books.into_values().collect();
-        let metrics = Metrics::new(registry, exporter, books).unwrap();
-        Self { simulator, metrics, _running: shutdown.drop_guard() }
+        let books: Vec<_> = books.into_values().collect();
+        let metrics = Metrics::new(registry, exporter, books.clone()).unwrap();
+        Self { simulator, metrics, books, swept, _running: shutdown.drop_guard() }
+    }
+
+    /// Waits until so many more sweeps are done.
+    #[allow(dead_code, reason = "a benchmark counts sweeps")]
+    pub async fn sweeps(&mut self, count: usize) {
+        let until = self.sweeps_so_far() + count;
+        self.swept.wait_for(|&done| done >= until).await.unwrap();
+    }
+
+    /// How many sweeps were done.
+    #[allow(dead_code, reason = "a benchmark counts sweeps")]
+    pub fn sweeps_so_far(&self) -> usize {
+        *self.swept.borrow()
+    }
+
+    /// What was counted of all workflows together.
+    #[allow(dead_code, reason = "a benchmark wants finer buckets than are published")]
+    pub fn totals(&self, buckets: &Buckets) -> Totals {
+        let mut totals = Totals::new(buckets);
+        for book in &self.books {
+            book.ledger.lock().accounts().iter().for_each(|account| totals.merge(&account.totals));
+        }
+        totals
     }
 
     /// Asks the Platform API for something with the same key, as the production bot would; the status.
@@ -136,8 +176,9 @@ fn client(
     Arc::new(Client::new(settings, InProcess(simulator.router())))
 }
 
-fn book(client: Arc<Client>, budget: &Arc<Budget>) -> Book {
-    let ledger = Ledger::new(Settings { conversation_max_age: MAX_AGE, ..Settings::default() });
+fn book(client: Arc<Client>, budget: &Arc<Budget>, setup: &Setup) -> Book {
+    let buckets = setup.buckets.clone();
+    let ledger = Ledger::new(Settings { conversation_max_age: MAX_AGE, buckets, ..Settings::default() });
     Book {
         project: "default".into(),
         ledger: Arc::new(Mutex::new(ledger)),
@@ -167,6 +208,14 @@ fn sweeper(
     }
 }
 
-fn tell(exporter: Arc<Exporter>) -> impl FnMut(Source, News<'_>) + Send + 'static {
-    move |source, news| exporter.hear("default", source, &news)
+fn tell(
+    exporter: Arc<Exporter>,
+    sweeps: Arc<watch::Sender<usize>>,
+) -> impl FnMut(Source, News<'_>) + Send + 'static {
+    move |source, news| {
+        exporter.hear("default", source, &news);
+        if matches!(news, News::Swept(_)) {
+            sweeps.send_modify(|count| *count += 1);
+        }
+    }
 }
