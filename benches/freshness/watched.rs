@@ -17,10 +17,11 @@ use super::{
 };
 
 const HOUR: Duration = Duration::from_hours(1);
-/// Sweeps of the quiet world that are measured.
-const SWEEPS: usize = 20;
-/// Hours of the busy world that are measured.
-const HOURS: u32 = 4;
+
+/// Sweeps of the quiet world that are measured, and hours of the busy one: fewer where there is much in each.
+fn lengths(size: Size) -> (u32, u32) {
+    if size.open() < 1_000 { (20, 4) } else { (5, 1) }
+}
 
 /// Delays to the second, and above five minutes to the hundredth part.
 fn buckets() -> Buckets {
@@ -43,6 +44,7 @@ pub async fn quiet(source: Source, size: Size, limits: &[u32]) -> Vec<Vec<String
     let World { simulator, clock } = World::quiet(size).await;
     let mut watched = Simulated::watch(simulator, &clock, &setup(source));
     watched.sweeps(1).await;
+    let (sweeps, _) = lengths(size);
     let mut rows = Vec::new();
     for &per_minute in limits {
         limit(&watched.simulator, per_minute).await;
@@ -50,8 +52,8 @@ pub async fn quiet(source: Source, size: Size, limits: &[u32]) -> Vec<Vec<String
         sleep(2 * HOUR).await;
         watched.sweeps(2).await;
         let (begun, before) = (Instant::now(), requests(&watched, ""));
-        watched.sweeps(SWEEPS).await;
-        let a_sweep = (requests(&watched, "") - before) / SWEEPS as f64;
+        watched.sweeps(sweeps as usize).await;
+        let a_sweep = (requests(&watched, "") - before) / f64::from(sweeps);
         let open = Open::of(&watched.simulator, source);
         rows.push(vec![
             source.to_string(),
@@ -61,7 +63,7 @@ pub async fn quiet(source: Source, size: Size, limits: &[u32]) -> Vec<Vec<String
             number(open.requests),
             format!("{a_sweep:.1}"),
             format!("{:.1}", 1.1 * open.requests as f64 + 5.0),
-            span(begun.elapsed() / u32::try_from(SWEEPS).unwrap()),
+            span(begun.elapsed() / sweeps),
         ]);
     }
     rows
@@ -72,6 +74,7 @@ pub async fn busy(source: Source, size: Size, limits: &[u32]) -> Vec<Vec<String>
     let World { simulator, clock } = World::busy(size).await;
     let mut watched = Simulated::watch(simulator, &clock, &setup(source));
     watched.sweeps(1).await;
+    let (_, hours) = lengths(size);
     let mut rows = Vec::new();
     for &per_minute in limits {
         let since = limit(&watched.simulator, per_minute).await;
@@ -80,7 +83,7 @@ pub async fn busy(source: Source, size: Size, limits: &[u32]) -> Vec<Vec<String>
         let delays = || watched.totals(&buckets()).detection_delay;
         let (before, sent, refused) = (delays(), requests(&watched, ""), requests(&watched, "429"));
         let mut busiest = 0;
-        for _ in 0..HOURS {
+        for _ in 0..hours {
             sleep(HOUR).await;
             busiest = busiest.max(busiest_minute(&watched.simulator, since));
         }
@@ -93,7 +96,7 @@ pub async fn busy(source: Source, size: Size, limits: &[u32]) -> Vec<Vec<String>
             number(new.count()),
             time(new.quantile(0.5)),
             time(new.quantile(0.95)),
-            format!("{:.0}", (requests(&watched, "") - sent) / f64::from(60 * HOURS)),
+            format!("{:.0}", (requests(&watched, "") - sent) / f64::from(60 * hours)),
             number(busiest),
             format!("{:.0}", requests(&watched, "429") - refused),
         ]);

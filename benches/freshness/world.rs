@@ -33,10 +33,15 @@ pub struct Size {
 }
 
 impl Size {
+    /// About so many executions are open.
+    pub fn open(self) -> usize {
+        self.conversations * self.percent / 100
+    }
+
     /// Executions live for three hours on average. A sixth of the open ones stays open for good.
     fn scenario(self) -> Scenario {
         let minutes = |from, to| Duration::from_mins(from)..Duration::from_mins(to);
-        let open = self.conversations * self.percent / 100;
+        let open = self.open();
         Scenario {
             seed: 7,
             conversations: self.conversations,

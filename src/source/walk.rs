@@ -36,8 +36,9 @@ pub trait Territory: Sync {
     fn interval(&self) -> Duration;
     /// Finds out what there is and what moved.
     fn look_around(&mut self, progress: &mut Progress) -> impl Future<Output = Result<(), Stop>> + Send;
-    /// What is due now.
-    fn plan(&self) -> (Queue<Self::Task>, Load);
+    /// What is due now; at the beginning of a sweep also what becomes due within an interval, since it would
+    /// otherwise wait for the next one.
+    fn plan(&self, begins: bool) -> (Queue<Self::Task>, Load);
     /// How much that is.
     fn load(&self) -> Load;
     /// Whether all that there is was found.
@@ -69,7 +70,7 @@ async fn beat<T: Territory>(
     tell: &mut (impl FnMut(&Load) + Send),
 ) -> Result<(), Stop> {
     territory.look_around(progress).await?;
-    let (mut queue, load) = territory.plan();
+    let (mut queue, load) = territory.plan(pending.is_none());
     tell(&load);
     let due: HashSet<_> = queue.iter().map(T::key).collect();
     let pending = pending.get_or_insert_with(|| {

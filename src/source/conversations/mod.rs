@@ -5,7 +5,7 @@ pub mod plan;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use self::discovery::Discovery;
 use super::{
@@ -90,9 +90,10 @@ impl Conversations {
         Ok(())
     }
 
-    fn rules(&self) -> plan::Rules {
+    fn rules(&self, begins: bool) -> plan::Rules {
         plan::Rules {
-            interval: SignedDuration::try_from(self.scope.interval).unwrap_or(SignedDuration::MAX),
+            interval: self.scope.signed_interval(),
+            ahead: self.scope.ahead(begins),
             max_age: self.scope.max_age,
             watch_start: self.means.watch_start(),
             last_round: self.discovery.last_round(),
@@ -151,8 +152,8 @@ impl Territory for Conversations {
         })
     }
 
-    fn plan(&self) -> (Queue<ConversationId>, Load) {
-        let (rules, now) = (self.rules(), self.means.client.kapso_now());
+    fn plan(&self, begins: bool) -> (Queue<ConversationId>, Load) {
+        let (rules, now) = (self.rules(begins), self.means.client.kapso_now());
         let (queue, load) = plan::queue(self.means.ledger.lock().records(), &rules, now);
         if self.scope.only.is_empty() {
             return (queue, load);
@@ -161,7 +162,7 @@ impl Territory for Conversations {
     }
 
     fn load(&self) -> Load {
-        let (rules, now) = (self.rules(), self.means.client.kapso_now());
+        let (rules, now) = (self.rules(false), self.means.client.kapso_now());
         plan::load(self.means.ledger.lock().records(), &rules, now)
     }
 
