@@ -70,17 +70,12 @@ impl Drop for Program {
     }
 }
 
-/// How large the project is.
-struct Size {
-    conversations: usize,
-    executions: usize,
-    open: usize,
-}
-
-/// The simulated Kapso, once it answers.
-async fn kapso(size: &Size) -> Program {
-    let [conversations, history, open] =
-        [size.conversations, size.executions, size.open].map(|n| n.to_string());
+/// The simulated Kapso with so many conversations, ten times as many executions that the source sees, and a
+/// hundredth of them with open ones, once it answers.
+async fn kapso(source: &str, conversations: usize) -> Program {
+    // One execution in ten belongs to no conversation.
+    let history = if source == "workflows" { 10 * conversations } else { 100 * conversations / 9 };
+    let [open, history, conversations] = [conversations / 100, history, conversations].map(|n| n.to_string());
     let kapso = Program::start(&[
         "simulate",
         "--workflows=20",
@@ -145,8 +140,8 @@ impl Scrapes {
     }
 }
 
-async fn measure(source: &str, size: &Size) -> String {
-    let kapso = kapso(size).await;
+async fn measure(source: &str, conversations: usize) -> String {
+    let kapso = kapso(source, conversations).await;
     let begun = Instant::now();
     let exporter = exporter(&kapso, source);
     let mut first = Scrapes::default();
@@ -157,7 +152,7 @@ async fn measure(source: &str, size: &Size) -> String {
     }
     let (swept, cpu_first) = (begun.elapsed(), exporter.cpu());
     // The history of workflows is read in sweeps of its own.
-    while first.sum("kapso_exporter_state_executions{") < (size.executions * 99 / 100) as f64 {
+    while first.sum("kapso_exporter_state_executions{") < (conversations * 99 / 10) as f64 {
         first.scrape(&exporter).await;
     }
     let learned = begun.elapsed();
@@ -173,7 +168,7 @@ async fn measure(source: &str, size: &Size) -> String {
     let sweeps = steady.sweeps() - sweeps;
     format!(
         "| {source} | {} | {} | {:.0} ms | {:.0} s ({:.0} s CPU) | {:.0} s | {:.0} | {:.2} s | {:.1} / {:.1} ms | {:.0} / {:.0} MB |",
-        size.conversations,
+        conversations,
         steady.sum("kapso_exporter_state_executions{"),
         exposed.as_secs_f64() * 1000.0,
         swept.as_secs_f64(),
@@ -196,14 +191,13 @@ async fn main() {
     println!("|{}", "---|".repeat(10));
     for conversations in [1_000, 10_000, 100_000] {
         for source in ["conversations", "workflows"] {
-            let size = Size { conversations, executions: 10 * conversations, open: conversations / 100 };
             let words = [source.to_owned(), conversations.to_string()];
             if std::env::args()
                 .skip(1)
                 .filter(|word| !word.starts_with('-'))
                 .all(|word| words.contains(&word))
             {
-                println!("{}", measure(source, &size).await);
+                println!("{}", measure(source, conversations).await);
             }
         }
     }

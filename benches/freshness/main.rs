@@ -26,8 +26,17 @@ use world::Size;
 /// What the key allows, in requests per minute.
 const LIMITS: [u32; 3] = [2_000, 500, 100];
 
-const QUIET: &[&str] =
-    &["source", "conversations", "open", "limit", "bound", "requests a sweep", "at most", "a sweep takes"];
+const QUIET: &[&str] = &[
+    "source",
+    "conversations",
+    "open",
+    "limit",
+    "bound",
+    "by status",
+    "at most",
+    "requests a sweep",
+    "a sweep takes",
+];
 const BUSY: &[&str] = &[
     "source",
     "conversations",
@@ -40,7 +49,8 @@ const BUSY: &[&str] = &[
     "busiest minute",
     "429s",
 ];
-const PLAIN: &[&str] = &["conversations", "open", "limit", "requests a round", "a round takes", "p50", "p95"];
+const PLAIN: &[&str] =
+    &["conversations", "open", "limit", "requests a round", "a round takes", "outcomes", "p50", "p95"];
 
 fn sizes() -> impl Iterator<Item = Size> {
     let shares = |conversations| if conversations == 10_000 { vec![1, 3, 5] } else { vec![1, 5] };

@@ -33,6 +33,7 @@ pub async fn rounds(size: Size, limits: &[u32]) -> Vec<Vec<String>> {
             number(per_minute as usize),
             number(plain.requests),
             span(begun.elapsed()),
+            number(plain.delays.len()),
             time(plain.quantile(0.5)),
             time(plain.quantile(0.95)),
         ]);

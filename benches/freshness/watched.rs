@@ -60,9 +60,10 @@ pub async fn quiet(source: Source, size: Size, limits: &[u32]) -> Vec<Vec<String
             number(size.conversations),
             number(open.executions),
             number(per_minute as usize),
-            number(open.requests),
+            number(open.bound),
+            number(open.by_status),
+            format!("{:.1}", 1.1 * open.by_status as f64 + 5.0),
             format!("{a_sweep:.1}"),
-            format!("{:.1}", 1.1 * open.requests as f64 + 5.0),
             span(begun.elapsed() / sweeps),
         ]);
     }

@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use kapso_exporter::{
     clock::Clock,
-    simulator::{Api, DEFAULT_KEY, Scenario, Simulator, Traffic},
+    simulator::{Api, DEFAULT_KEY, Scenario, Simulator, Traffic, WorkflowTally},
     source::Source,
 };
 use serde_json::Value;
@@ -91,28 +91,33 @@ pub async fn limit(simulator: &Simulator, per_minute: u32) -> Timestamp {
     simulator.now()
 }
 
-/// How many executions are open, and how many requests show all of them.
+/// How many executions are open, and how many requests show all of them again.
 pub struct Open {
     pub executions: usize,
-    pub requests: usize,
+    /// A conversation's list is one. A workflow's list is one for every hundred.
+    pub bound: usize,
+    /// A workflow's list shows one status, so that it is one for every hundred of each.
+    pub by_status: usize,
 }
 
 impl Open {
-    /// As the simulator knows. A conversation's list is one request. A workflow's list is one for every hundred,
-    /// and there is one for each status.
+    /// As the simulator knows.
     pub fn of(simulator: &Simulator, source: Source) -> Self {
         let tally = simulator.tally(simulator.now(), HOUR);
         let platform = tally.workflows.iter().filter(|workflow| workflow.api == Api::Platform);
-        let open = |status| {
-            let counts = platform.clone().map(move |workflow| workflow.executions[status]);
-            counts.map(|count| usize::try_from(count).unwrap())
+        let open = |workflow: &WorkflowTally| {
+            ["running", "waiting", "handoff"]
+                .map(|status| usize::try_from(workflow.executions[status]).unwrap())
         };
-        let all: Vec<usize> = ["running", "waiting", "handoff"].into_iter().flat_map(open).collect();
-        let requests = match source {
-            Source::Workflows => 1 + all.iter().map(|count| count.div_ceil(100)).sum::<usize>(),
-            _ => simulator.conversations_with_open_executions(Api::Platform),
-        };
-        Self { executions: all.iter().sum(), requests }
+        let all: Vec<[usize; 3]> = platform.map(open).collect();
+        let executions = all.iter().flatten().sum();
+        if source == Source::Workflows {
+            let bound = 1 + all.iter().map(|open| open.iter().sum::<usize>().div_ceil(100)).sum::<usize>();
+            let by_status = 1 + all.iter().flatten().map(|open| open.div_ceil(100)).sum::<usize>();
+            return Self { executions, bound, by_status };
+        }
+        let bound = simulator.conversations_with_open_executions(Api::Platform);
+        Self { executions, bound, by_status: bound }
     }
 }
 

@@ -19,19 +19,35 @@ use crate::{
     ledger::Record,
 };
 
+/// A sweep that goes on for long lists the workflows again after so many intervals.
+const WORKFLOWS_EVERY: i32 = 10;
+
 /// A walk over the conversations of one API, into its ledger.
 pub struct Conversations {
     means: Means,
     scope: Scope,
     discovery: Discovery,
     probed: bool,
+    /// When the workflows were last listed.
+    workflows_read: Option<Timestamp>,
 }
 
 impl Conversations {
     /// A walk that has not begun.
     #[must_use]
     pub fn new(means: Means, scope: Scope) -> Self {
-        Self { means, scope, discovery: Discovery::default(), probed: false }
+        Self { means, scope, discovery: Discovery::default(), probed: false, workflows_read: None }
+    }
+
+    /// Lists the workflows: their names and figures. Nothing waits for these, so that a sweep does it once.
+    async fn read_workflows(&mut self, begins: bool) -> Result<(), Error> {
+        let now = self.means.client.kapso_now();
+        let pause = self.scope.signed_interval().saturating_mul(WORKFLOWS_EVERY);
+        if begins || self.workflows_read.is_none_or(|read| now.duration_since(read) >= pause) {
+            self.workflows_read = Some(now);
+            self.means.learn_workflows().await?;
+        }
+        Ok(())
     }
 
     async fn discover(&mut self) -> Result<(), Error> {
@@ -135,8 +151,8 @@ impl Territory for Conversations {
         self.scope.interval
     }
 
-    async fn look_around(&mut self, progress: &mut Progress) -> Result<(), Stop> {
-        if let Err(error) = self.means.learn_workflows().await {
+    async fn look_around(&mut self, begins: bool, progress: &mut Progress) -> Result<(), Stop> {
+        if let Err(error) = self.read_workflows(begins).await {
             let hopeless = is_hopeless(&error);
             progress.note(error);
             if hopeless {

@@ -142,7 +142,7 @@ impl Territory for Workflows {
         self.scope.interval
     }
 
-    async fn look_around(&mut self, progress: &mut Progress) -> Result<(), Stop> {
+    async fn look_around(&mut self, _: bool, progress: &mut Progress) -> Result<(), Stop> {
         match self.means.learn_workflows().await {
             Ok(read) => {
                 self.listed = read.or(self.listed);
