@@ -2,7 +2,13 @@
 //! processes of their own and prints the rows of `docs/freshness.md`.
 //!
 //! Words after `--` choose rows, as `conversations` or `workflows` (the source) and a number of conversations.
-#![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 
 use std::{
     io::{BufRead, BufReader},
@@ -17,8 +23,10 @@ const KEY: &str = "kapso-simulated-key";
 const TICKS: f64 = 100.0;
 /// From one sweep to the next.
 const INTERVAL: &str = "20s";
+/// From one scrape to the next.
+const PAUSE: Duration = Duration::from_millis(200);
 /// How long steady sweeps are measured.
-const STEADY: Duration = Duration::from_mins(3);
+const STEADY: Duration = Duration::from_mins(2);
 
 /// A process of this program, killed when dropped.
 struct Program {
@@ -48,7 +56,7 @@ impl Program {
     fn memory(&self, field: &str) -> f64 {
         let status = self.proc("status");
         let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0 / 1e6
+        line.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1024.0 / 1e6
     }
 
     /// Processor time so far, in seconds.
@@ -120,7 +128,7 @@ impl Scrapes {
         let begun = Instant::now();
         self.text = reqwest::get(format!("{}/metrics", exporter.url)).await.unwrap().text().await.unwrap();
         self.millis.push(begun.elapsed().as_secs_f64() * 1000.0);
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(PAUSE).await;
     }
 
     /// The sum of all series that begin so.
@@ -146,7 +154,7 @@ async fn measure(source: &str, conversations: usize) -> String {
     let exporter = exporter(&kapso, source);
     let mut first = Scrapes::default();
     first.scrape(&exporter).await;
-    let exposed = begun.elapsed() - Duration::from_millis(200);
+    let exposed = begun.elapsed().saturating_sub(PAUSE);
     while first.sweeps() < 1.0 {
         first.scrape(&exporter).await;
     }
@@ -156,7 +164,7 @@ async fn measure(source: &str, conversations: usize) -> String {
         first.scrape(&exporter).await;
     }
     let learned = begun.elapsed();
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     let mut steady = Scrapes::default();
     steady.scrape(&exporter).await;
     let (sweeps, requests, cpu) =

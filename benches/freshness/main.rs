@@ -3,7 +3,14 @@
 //!
 //! Words after `--` choose cells: `conversations` or `workflows` (the source), `plain` (the plain loop), a number of
 //! conversations, a share of them such as `5%`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 
 #[path = "../../tests/exporter/support/exposition.rs"]
 #[allow(dead_code)]

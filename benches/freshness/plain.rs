@@ -74,7 +74,7 @@ impl Plain {
             sleep(self.pace).await;
             self.requests += 1;
             let mut page = get(&self.router, &format!("{path}?limit=100{after}")).await;
-            items.extend(page["data"].as_array_mut().unwrap().drain(..));
+            items.append(page["data"].as_array_mut().unwrap());
             let Some(next) = page["paging"]["next"].as_str() else { return items };
             let escaped: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
             after = format!("&after={escaped}");
