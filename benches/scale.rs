@@ -119,6 +119,7 @@ fn exporter(kapso: &Program, source: &str) -> Program {
 /// Scrapes: how long each took, and what the last one said.
 #[derive(Default)]
 struct Scrapes {
+    client: reqwest::Client,
     millis: Vec<f64>,
     text: String,
 }
@@ -126,7 +127,8 @@ struct Scrapes {
 impl Scrapes {
     async fn scrape(&mut self, exporter: &Program) {
         let begun = Instant::now();
-        self.text = reqwest::get(format!("{}/metrics", exporter.url)).await.unwrap().text().await.unwrap();
+        let answer = self.client.get(format!("{}/metrics", exporter.url)).send().await.unwrap();
+        self.text = answer.text().await.unwrap();
         self.millis.push(begun.elapsed().as_secs_f64() * 1000.0);
         tokio::time::sleep(PAUSE).await;
     }
@@ -150,9 +152,9 @@ impl Scrapes {
 
 async fn measure(source: &str, conversations: usize) -> String {
     let kapso = kapso(source, conversations).await;
+    let (mut first, mut steady) = (Scrapes::default(), Scrapes::default());
     let begun = Instant::now();
     let exporter = exporter(&kapso, source);
-    let mut first = Scrapes::default();
     first.scrape(&exporter).await;
     let exposed = begun.elapsed().saturating_sub(PAUSE);
     while first.sweeps() < 1.0 {
@@ -165,7 +167,6 @@ async fn measure(source: &str, conversations: usize) -> String {
     }
     let learned = begun.elapsed();
     tokio::time::sleep(Duration::from_mins(1)).await;
-    let mut steady = Scrapes::default();
     steady.scrape(&exporter).await;
     let (sweeps, requests, cpu) =
         (steady.sweeps(), steady.sum("kapso_exporter_api_requests_total{"), exporter.cpu());
