@@ -252,15 +252,27 @@ pub struct Simulate {
     /// The API key to accept
     #[arg(long, value_name = "KEY", default_value = crate::simulator::DEFAULT_KEY)]
     pub key: String,
+    /// Workflows; without it six, with names of their own
+    #[arg(long, value_name = "N")]
+    pub workflows: Option<usize>,
     /// Conversations at the start
     #[arg(long, value_name = "N", default_value = "60")]
     pub conversations: usize,
+    /// Executions at the start that are over, of the last three days, on each API
+    #[arg(long, value_name = "N", default_value = "240")]
+    pub history: usize,
+    /// Executions at the start that are open, on each API
+    #[arg(long, value_name = "N", default_value = "18")]
+    pub open_history: usize,
     /// Executions that start per minute, on each API
     #[arg(long, value_name = "N", default_value = "12")]
     pub starts_per_minute: f64,
     /// Requests per minute that the key may make; 0 is unlimited
     #[arg(long, value_name = "N", default_value = "2000")]
     pub rate_limit: u32,
+    /// Wait before every answer
+    #[arg(long, value_name = "DURATION", default_value = "25ms", value_parser = parse::latency)]
+    pub latency: HumanDuration,
     /// Spoil one request in so many, in every way it knows; 0 spoils none
     #[arg(long, value_name = "N", default_value = "0")]
     pub fault_one_in: u32,

@@ -34,9 +34,15 @@ pub async fn simulate(flags: Simulate, clock: Clock, shutdown: CancellationToken
 fn scenario(flags: Simulate) -> Scenario {
     let mut scenario = Scenario::demo(flags.seed);
     scenario.traffic.starts_per_minute = flags.starts_per_minute;
+    if let Some(workflows) = flags.workflows {
+        scenario.workflows = (1..=workflows).map(|n| format!("Workflow {n}")).collect();
+    }
     Scenario {
         key: flags.key,
         conversations: flags.conversations,
+        history: flags.history,
+        open_history: flags.open_history,
+        latency: flags.latency.std(),
         rate_limit: Some(flags.rate_limit).filter(|&limit| limit > 0),
         faults: Faults { one_in: flags.fault_one_in, kinds: Fault::ALL.to_vec() },
         ..scenario

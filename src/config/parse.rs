@@ -68,6 +68,14 @@ pub fn timeout(text: &str) -> Parsed<HumanDuration> {
     duration(text, "100ms", "5m")
 }
 
+/// `--latency` of the simulated Kapso.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn latency(text: &str) -> Parsed<HumanDuration> {
+    duration(text, "0s", "1m")
+}
+
 /// A duration from `least` to `most`, both as a person would write them.
 fn duration(text: &str, least: &str, most: &str) -> Parsed<HumanDuration> {
     let parse = |text: &str| humantime::parse_duration(text.trim()).ok();

@@ -1,6 +1,6 @@
 //! What there is, for scripts to choose from.
 
-use super::{Api, Simulator, state::State};
+use super::{Api, Simulator, state::State, world::Key};
 
 impl Simulator {
     /// The conversations of `api` that are not deleted, oldest first.
@@ -28,6 +28,16 @@ impl Simulator {
             let all = world.executions.iter().enumerate();
             let there = all.filter(|&(row, one)| one.api == api && !world.is_gone(row));
             there.map(|(_, one)| one.id.clone()).collect()
+        })
+    }
+
+    /// How many conversations of `api` that are not deleted have open executions.
+    #[must_use]
+    pub fn conversations_with_open_executions(&self, api: Api) -> usize {
+        self.with(|State { world, .. }, _| {
+            let is_open = |&(_, row): &Key| world.executions[row].ended_at().is_none();
+            let present = world.side(api).present.iter().map(|&row| &world.conversations[row]);
+            present.filter(|conversation| conversation.executions.iter().any(is_open)).count()
         })
     }
 }

@@ -84,6 +84,18 @@ pub struct Scope {
     pub interval: Duration,
 }
 
+impl Scope {
+    /// The interval, as that of timestamps.
+    fn signed_interval(&self) -> SignedDuration {
+        SignedDuration::try_from(self.interval).unwrap_or(SignedDuration::MAX)
+    }
+
+    /// What becomes due within this time is due already.
+    fn ahead(&self, begins: bool) -> SignedDuration {
+        if begins { self.signed_interval() } else { SignedDuration::ZERO }
+    }
+}
+
 /// What a walk works with.
 #[derive(Clone)]
 pub struct Means {

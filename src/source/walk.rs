@@ -36,10 +36,15 @@ pub trait Territory: Sync {
     fn pulse(&self) -> &Pulse;
     /// From one beat to the next.
     fn interval(&self) -> Duration;
-    /// Finds out what there is and what moved.
-    fn look_around(&mut self, progress: &mut Progress) -> impl Future<Output = Result<(), Stop>> + Send;
-    /// What is due now.
-    fn plan(&self) -> (Queue<Self::Task>, Load);
+    /// Finds out what there is and what moved; at the beginning of a sweep, or while it goes on.
+    fn look_around(
+        &mut self,
+        begins: bool,
+        progress: &mut Progress,
+    ) -> impl Future<Output = Result<(), Stop>> + Send;
+    /// What is due now; at the beginning of a sweep also what becomes due within an interval, since it would
+    /// otherwise wait for the next one.
+    fn plan(&self, begins: bool) -> (Queue<Self::Task>, Load);
     /// How much that is.
     fn load(&self) -> Load;
     /// Whether all that there is was found.
@@ -75,8 +80,9 @@ async fn beat<T: Territory>(
     pending: &mut Option<HashSet<T::Key>>,
     tell: &mut (impl FnMut(&Load) + Send),
 ) -> Result<(), Stop> {
-    territory.look_around(progress).await?;
-    let (mut queue, load) = territory.plan();
+    let begins = pending.is_none();
+    territory.look_around(begins, progress).await?;
+    let (mut queue, load) = territory.plan(begins);
     tell(&load);
     let due: HashSet<_> = queue.iter().map(T::key).collect();
     let pending = pending.get_or_insert_with(|| {
@@ -90,7 +96,8 @@ async fn beat<T: Territory>(
     result
 }
 
-/// Asks one after the other, several at a time, until the beat is over or everyone was asked.
+/// Asks one after the other, several at a time, until the beat is over or everyone was asked who is pending: whoever
+/// became due meanwhile has a place in the next sweep.
 async fn ask<T: Territory>(
     territory: &T,
     queue: &mut Queue<T::Task>,
@@ -98,7 +105,14 @@ async fn ask<T: Territory>(
     progress: &mut Progress,
 ) -> Result<(), Stop> {
     let end = Instant::now() + territory.interval();
-    let next = std::iter::from_fn(|| (Instant::now() < end).then(|| queue.pop()).flatten());
+    let mut awaited = pending.clone();
+    let goes_on = !territory.is_discovered();
+    let next = std::iter::from_fn(|| {
+        let task =
+            (Instant::now() < end && (goes_on || !awaited.is_empty())).then(|| queue.pop()).flatten()?;
+        awaited.remove(&T::key(&task));
+        Some(task)
+    });
     let asked = |task| {
         let key = T::key(&task);
         territory.ask(task).map(|answer| (key, answer)).boxed()

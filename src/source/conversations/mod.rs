@@ -5,7 +5,7 @@ pub mod plan;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use self::discovery::Discovery;
 use super::{
@@ -19,12 +19,17 @@ use crate::{
     ledger::{Ledger, Record},
 };
 
+/// A sweep that goes on for long lists the workflows again after so many intervals.
+const WORKFLOWS_EVERY: i32 = 10;
+
 /// A walk over the conversations of one API, into its ledger.
 pub struct Conversations {
     means: Means,
     scope: Scope,
     discovery: Discovery,
     probed: bool,
+    /// When the workflows were last listed.
+    workflows_read: Option<Timestamp>,
 }
 
 impl Conversations {
@@ -32,12 +37,24 @@ impl Conversations {
     #[must_use]
     pub fn new(means: Means, scope: Scope) -> Self {
         let (activity, round) = means.ledger.lock().discovered();
-        Self { means, scope, discovery: Discovery::resumed(activity, round), probed: false }
+        let discovery = Discovery::resumed(activity, round);
+        Self { means, scope, discovery, probed: false, workflows_read: None }
     }
 
     fn note_discovered(&self) {
         let (activity, round) = self.discovery.read();
         self.means.ledger.lock().note_discovered(activity, round);
+    }
+
+    /// Lists the workflows: their names and figures. Nothing waits for these, so that a sweep does it once.
+    async fn read_workflows(&mut self, begins: bool) -> Result<(), Error> {
+        let now = self.means.client.kapso_now();
+        let pause = self.scope.signed_interval().saturating_mul(WORKFLOWS_EVERY);
+        if begins || self.workflows_read.is_none_or(|read| now.duration_since(read) >= pause) {
+            self.workflows_read = Some(now);
+            self.means.learn_workflows().await?;
+        }
+        Ok(())
     }
 
     async fn discover(&mut self) -> Result<(), Error> {
@@ -98,9 +115,10 @@ impl Conversations {
         Ok(())
     }
 
-    fn rules(&self) -> plan::Rules {
+    fn rules(&self, begins: bool) -> plan::Rules {
         plan::Rules {
-            interval: SignedDuration::try_from(self.scope.interval).unwrap_or(SignedDuration::MAX),
+            interval: self.scope.signed_interval(),
+            ahead: self.scope.ahead(begins),
             max_age: self.scope.max_age,
             watch_start: self.means.watch_start(),
             last_round: self.discovery.last_round(),
@@ -146,8 +164,8 @@ impl Territory for Conversations {
         self.scope.interval
     }
 
-    async fn look_around(&mut self, progress: &mut Progress) -> Result<(), Stop> {
-        if let Err(error) = self.means.learn_workflows().await {
+    async fn look_around(&mut self, begins: bool, progress: &mut Progress) -> Result<(), Stop> {
+        if let Err(error) = self.read_workflows(begins).await {
             let hopeless = is_hopeless(&error);
             progress.note(error);
             if hopeless {
@@ -163,8 +181,8 @@ impl Territory for Conversations {
         })
     }
 
-    fn plan(&self) -> (Queue<ConversationId>, Load) {
-        let (rules, now) = (self.rules(), self.means.client.kapso_now());
+    fn plan(&self, begins: bool) -> (Queue<ConversationId>, Load) {
+        let (rules, now) = (self.rules(begins), self.means.client.kapso_now());
         let (queue, load) = plan::queue(self.means.ledger.lock().records(), &rules, now);
         if self.scope.only.is_empty() {
             return (queue, load);
@@ -173,7 +191,7 @@ impl Territory for Conversations {
     }
 
     fn load(&self) -> Load {
-        let (rules, now) = (self.rules(), self.means.client.kapso_now());
+        let (rules, now) = (self.rules(false), self.means.client.kapso_now());
         plan::load(self.means.ledger.lock().records(), &rules, now)
     }
 

@@ -35,6 +35,8 @@ pub const LOOK_AROUND: usize = 2 + AT_REST_PER_BEAT;
 pub struct Rules {
     /// From one beat to the next: an open execution is to be looked at this often.
     pub interval: SignedDuration,
+    /// What becomes due within this time is due already.
+    pub ahead: SignedDuration,
     /// How long a conversation without activity and without open executions is watched.
     pub max_age: SignedDuration,
     /// When the watch began.
@@ -93,7 +95,7 @@ fn due<'a>(records: &'a [Record], rules: &Rules, now: Timestamp) -> Due<'a> {
             due.load.list(record.listed);
         }
         match need(record, rules, now) {
-            Need::Urgent { since, weight } if since <= now => {
+            Need::Urgent { since, weight } if since.duration_since(now) <= rules.ahead => {
                 due.load.wait(since, now);
                 due.urgent.push((weight * seconds_between(since, now), record));
             }
@@ -153,6 +155,7 @@ mod tests {
     fn rules() -> Rules {
         Rules {
             interval: SignedDuration::from_mins(1),
+            ahead: SignedDuration::ZERO,
             max_age: SignedDuration::from_hours(24 * 7),
             watch_start: at(0),
             last_round: None,
@@ -232,6 +235,14 @@ mod tests {
         let ledger = ledger(&[("a", 0, Some(10), Some(5)), ("b", 9, Some(10), None)]);
         assert_eq!(order(&ledger, 60), Vec::<String>::new());
         assert_eq!(order(&ledger, 70), ["b", "a"]);
+    }
+
+    #[test]
+    fn a_sweep_begins_with_everyone_who_becomes_due_within_an_interval_and_nobody_of_them_is_late() {
+        let ledger = ledger(&[("a", -HOUR, Some(50), Some(5)), ("b", -HOUR, Some(10), Some(5))]);
+        let rules = Rules { ahead: SignedDuration::from_mins(1), ..rules() };
+        let (_, load) = queue(ledger.records(), &rules, at(65));
+        assert_eq!((load.due, load.lateness), (2, 0.0));
     }
 
     #[test]

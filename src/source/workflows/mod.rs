@@ -10,7 +10,7 @@ mod plan;
 
 use std::{collections::HashMap, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -43,10 +43,11 @@ impl Workflows {
         Self { means, scope, listed: None, history: Mutex::default() }
     }
 
-    fn rules(&self) -> Rules {
+    fn rules(&self, begins: bool) -> Rules {
         let watch_start = self.means.watch_start();
         Rules {
-            interval: SignedDuration::try_from(self.scope.interval).unwrap_or(SignedDuration::MAX),
+            interval: self.scope.signed_interval(),
+            ahead: self.scope.ahead(begins),
             watch_start,
             history_since: watch_start.saturating_sub(self.scope.max_age).unwrap_or(Timestamp::MIN),
             workflows_read: self.listed,
@@ -145,7 +146,7 @@ impl Territory for Workflows {
         self.scope.interval
     }
 
-    async fn look_around(&mut self, progress: &mut Progress) -> Result<(), Stop> {
+    async fn look_around(&mut self, _: bool, progress: &mut Progress) -> Result<(), Stop> {
         match self.means.learn_workflows().await {
             Ok(read) => {
                 self.listed = read.or(self.listed);
@@ -158,14 +159,14 @@ impl Territory for Workflows {
         }
     }
 
-    fn plan(&self) -> (Queue<Task>, Load) {
-        let (rules, now) = (self.rules(), self.means.client.kapso_now());
+    fn plan(&self, begins: bool) -> (Queue<Task>, Load) {
+        let (rules, now) = (self.rules(begins), self.means.client.kapso_now());
         let ledger = self.means.ledger.lock();
         plan::queue(ledger.accounts(), ledger.open_by_account(now), &rules, now)
     }
 
     fn load(&self) -> Load {
-        let (rules, now) = (self.rules(), self.means.client.kapso_now());
+        let (rules, now) = (self.rules(false), self.means.client.kapso_now());
         plan::load(self.means.ledger.lock().accounts(), &rules, now)
     }
 

@@ -26,6 +26,8 @@ const AT_REST_PER_BEAT: usize = 1;
 pub struct Rules {
     /// From one beat to the next: an open execution is to be looked at this often.
     pub interval: SignedDuration,
+    /// What becomes due within this time is due already.
+    pub ahead: SignedDuration,
     /// When the watch began.
     pub watch_start: Timestamp,
     /// History is read back to then.
@@ -154,11 +156,12 @@ fn need(account: &Account, rules: &Rules, now: Timestamp) -> Option<Need> {
         return Some(Need { since, weight: MOVED_WEIGHT, news: true, first: true });
     };
     let next = |last: Timestamp| last.saturating_add(rules.interval).unwrap_or(last);
+    let is_due = |since: &Timestamp| since.duration_since(now) <= rules.ahead;
     let moved = account.moved.filter(|&at| reach.until.duration_since(at) < SETTLING);
     let news = moved.map(|at| if at > reach.until { at } else { next(reach.until) });
-    let news = news.or_else(|| account.doubtful.then(|| next(reach.until))).filter(|&since| since <= now);
+    let news = news.or_else(|| account.doubtful.then(|| next(reach.until))).filter(is_due);
     let missing = is_missing(account, visited, rules, now).then(|| next(visited));
-    let open = account.has_open_executions().then(|| next(visited)).filter(|&since| since <= now);
+    let open = account.has_open_executions().then(|| next(visited)).filter(is_due);
     let since = [news, missing, open].into_iter().flatten().min()?;
     let weight = if news.is_some() { MOVED_WEIGHT } else { weight(account.last_event_at, now) };
     Some(Need { since, weight, news: news.is_some() || missing.is_some(), first: false })
@@ -196,6 +199,7 @@ mod tests {
     fn rules(workflows_read: i64) -> Rules {
         Rules {
             interval: SignedDuration::from_mins(1),
+            ahead: SignedDuration::ZERO,
             watch_start: at(0),
             history_since: at(-10 * HOUR),
             workflows_read: Some(at(workflows_read)),

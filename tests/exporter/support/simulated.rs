@@ -12,7 +12,7 @@ use kapso_exporter::{
     clock::Clock,
     execution::Api,
     kapso::{self, Answer, Budget, Client, Transport},
-    ledger::{Buckets, Ledger, Row, Saved, Settings},
+    ledger::{Buckets, Ledger, Row, Saved, Settings, Totals},
     metrics::{Book, Exporter, Exposition as Metrics, Limits, RequestObserver},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
     source::{Means, Pulse, Scope, Source, Walk},
@@ -20,6 +20,7 @@ use kapso_exporter::{
 };
 use parking_lot::Mutex;
 use prometheus::Registry;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 use url::Url;
@@ -44,6 +45,8 @@ pub struct Simulated {
 struct Running {
     metrics: Metrics,
     ledgers: BTreeMap<Api, Arc<Mutex<Ledger>>>,
+    /// How many sweeps were done, of all sources together.
+    swept: watch::Receiver<usize>,
     _shutdown: DropGuard,
 }
 
@@ -93,16 +96,49 @@ impl Transport for InProcess {
     }
 }
 
+/// A clock that shows a morning and goes on in tokio's time.
+pub fn a_morning() -> Clock {
+    Clock::following_tokio("2026-11-22T10:00:00.5Z".parse().unwrap())
+}
+
 impl Simulated {
     /// Starts both, the exporter a little later. Tokio's clock has to be paused.
     pub async fn start(scenario: Scenario, setup: &Setup) -> Self {
-        let clock = Clock::following_tokio("2026-11-22T10:00:00.5Z".parse().unwrap());
+        let clock = a_morning();
         let simulator = Simulator::new(scenario, clock.clone());
         // What happened before the watch is over by then: nothing lies on its very edge, however it tells the time.
         tokio::time::sleep(HEAD_START).await;
+        Self::watch(simulator, &clock, setup)
+    }
+
+    /// Starts an exporter now, which watches a simulator that goes by this clock.
+    pub fn watch(simulator: Simulator, clock: &Clock, setup: &Setup) -> Self {
         let clock = clock.skewed(setup.skew);
         let exporter = Running::start(&simulator, setup, &clock, &Kept::new());
         Self { simulator, clock, exporter }
+    }
+
+    /// Waits until so many more sweeps are done.
+    #[allow(dead_code, reason = "a benchmark counts sweeps")]
+    pub async fn sweeps(&mut self, count: usize) {
+        let until = self.sweeps_so_far() + count;
+        self.exporter.swept.wait_for(|&done| done >= until).await.unwrap();
+    }
+
+    /// How many sweeps were done.
+    #[allow(dead_code, reason = "a benchmark counts sweeps")]
+    pub fn sweeps_so_far(&self) -> usize {
+        *self.exporter.swept.borrow()
+    }
+
+    /// What was counted of all workflows together.
+    #[allow(dead_code, reason = "a benchmark wants finer buckets than are published")]
+    pub fn totals(&self, buckets: &Buckets) -> Totals {
+        let mut totals = Totals::new(buckets);
+        for ledger in self.exporter.ledgers.values() {
+            ledger.lock().accounts().iter().for_each(|account| totals.merge(&account.totals));
+        }
+        totals
     }
 
     /// Stops the exporter and starts another one, which knows nothing of what the first one learned.
@@ -140,6 +176,8 @@ impl Running {
         let exporter = Arc::new(Exporter::register(&registry).unwrap());
         let budget = Arc::new(Budget::new(setup.requests_per_minute));
         let started = clock.now();
+        let (sweeps, swept) = watch::channel(0);
+        let sweeps = Arc::new(sweeps);
         let mut books = BTreeMap::new();
         for &source in &setup.sources {
             exporter.announce("default", source, setup.interval);
@@ -147,12 +185,12 @@ impl Running {
             let new = || book(client(), &budget, ledger(setup, kept.get(&source.api())));
             let book = books.entry(source.api()).or_insert_with(new);
             let sweeper = sweeper(source, book, setup, started, clock, &shutdown);
-            tokio::spawn(sweeper.run(tell(exporter.clone())));
+            tokio::spawn(sweeper.run(tell(exporter.clone(), sweeps.clone())));
         }
         let ledgers = books.iter().map(|(&api, book)| (api, book.ledger.clone())).collect();
         let books = books.into_values().collect();
         let metrics = Metrics::new(registry, exporter, books).unwrap();
-        Self { metrics, ledgers, _shutdown: shutdown.drop_guard() }
+        Self { metrics, ledgers, swept, _shutdown: shutdown.drop_guard() }
     }
 }
 
@@ -238,6 +276,14 @@ fn sweeper(
     }
 }
 
-fn tell(exporter: Arc<Exporter>) -> impl FnMut(Source, News<'_>) + Send + 'static {
-    move |source, news| exporter.hear("default", source, &news)
+fn tell(
+    exporter: Arc<Exporter>,
+    sweeps: Arc<watch::Sender<usize>>,
+) -> impl FnMut(Source, News<'_>) + Send + 'static {
+    move |source, news| {
+        exporter.hear("default", source, &news);
+        if matches!(news, News::Swept(_)) {
+            sweeps.send_modify(|count| *count += 1);
+        }
+    }
 }
