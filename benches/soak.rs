@@ -4,7 +4,13 @@
 //!
 //! Kapso is arithmetic here: what an execution is at a time follows from its number, so that it takes no memory
 //! whatever happened before.
-#![allow(missing_docs, clippy::unwrap_used, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
 
 use std::{collections::HashMap, fs, sync::Arc, time::Duration};
 
