@@ -128,15 +128,18 @@ impl Ledger {
         ledger.account_of = accounts.iter().enumerate().map(|(n, account)| (account.id.clone(), n)).collect();
         ledger.record_of = records.iter().enumerate().map(|(n, record)| (record.id.clone(), n)).collect();
         (ledger.accounts, ledger.records) = (accounts.into(), records.into());
+        let twice = |number| Damaged::Content { table: "executions", number };
         let entry = |(number, content): &(u32, Vec<u8>)| match *number {
             0..MOST_EXECUTIONS => Ok((*number, read("executions", *number, content)?)),
             _ => Err(Damaged::Content { table: "executions", number: *number }),
         };
         let entries: Vec<(u32, Entry)> = saved.executions.iter().map(entry).collect::<Result<_, _>>()?;
+        if let Some([_, (number, _)]) = entries.array_windows().find(|[(a, _), (b, _)]| a >= b) {
+            return Err(twice(*number));
+        }
         for (slot, entry) in &entries {
             ledger.attach(*slot, entry)?;
         }
-        let twice = |number| Damaged::Content { table: "executions", number };
         ledger.executions = Executions::kept(entries).map_err(twice)?;
         ledger.accounts.changed.watch(std::iter::empty());
         ledger.records.changed.watch(std::iter::empty());

@@ -174,7 +174,7 @@ async fn killed_at_any_moment_it_counts_nothing_twice_and_loses_nothing() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     kapso.simulator.stop_traffic();
     wait_until_equal(&kapso.simulator, &exporter, &[Api::Platform, Api::Legacy]).await;
-    assert!(counted(&exporter.scrape().await).iter().all(|counted| *counted > 0.0));
+    assert!(counted(&exporter.scrape().await)[0] > 10.0);
 }
 
 /// The program under a limit on the size of the files that it writes, which stands for a full disk.
