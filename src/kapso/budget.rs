@@ -41,6 +41,8 @@ const RECOVERY: f64 = 0.1;
 pub struct Budget {
     own: Option<u32>,
     state: Mutex<State>,
+    /// Whoever waits has its turn before those who come later: two sources share one budget, and neither starves.
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -83,11 +85,12 @@ impl Budget {
             paused_until: None,
             share: (1.0, now),
         };
-        Self { own: own.map(|n| n.max(1)), state: Mutex::new(state) }
+        Self { own: own.map(|n| n.max(1)), state: Mutex::new(state), turn: tokio::sync::Mutex::default() }
     }
 
     /// Waits until one more request fits into the budget, and takes its place.
     pub async fn acquire(&self) {
+        let _turn = self.turn.lock().await;
         loop {
             let Err(at) = self.take(Instant::now()) else { return };
             sleep_until(at).await;

@@ -113,3 +113,51 @@ fn an_execution_that_becomes_visible_behind_a_known_one_is_found() {
     };
     judge(&world).unwrap();
 }
+
+/// An item of a workflow's history that could not be read was never asked for again.
+#[test]
+fn a_spoilt_item_of_the_history_is_read_again() {
+    let spoilt = Phase {
+        one_in: 4,
+        faults: vec![ServerError, HtmlError, OddItem, RateLimited, Reset],
+        ..undisturbed(5)
+    };
+    let world = World {
+        seed: 171_937,
+        agents: true,
+        walks: Walks::Workflows,
+        conversations: 6,
+        history: 4,
+        starts: 6,
+        failures_percent: 52,
+        handoffs_percent: 97,
+        changes: 4,
+        page: 5,
+        interval: 30,
+        lookback: 5,
+        skew: -711_782,
+        schedule: vec![spoilt, undisturbed(7)],
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
+/// Two sources wait for one small budget: one had every turn, the other none for hours.
+#[test]
+fn sources_that_share_a_small_budget_take_turns() {
+    let world = World {
+        seed: 945_811,
+        agents: true,
+        conversations: 1,
+        open_history: 2,
+        starts: 17,
+        changes: 1,
+        page: 1,
+        rate_limit: Some(120),
+        limit_headers: false,
+        interval: 30,
+        schedule: vec![undisturbed(3)],
+        ..still()
+    };
+    judge(&world).unwrap();
+}

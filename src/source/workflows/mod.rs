@@ -33,7 +33,23 @@ pub struct Workflows {
     /// When the list of workflows was last read to the end.
     listed: Option<Timestamp>,
     /// Where to go on with the history of a workflow.
-    history: Mutex<HashMap<WorkflowId, Place>>,
+    history: Mutex<HashMap<WorkflowId, Reading>>,
+}
+
+/// A reading of a workflow's history, in progress.
+#[derive(Clone)]
+struct Reading {
+    /// Where its next page is.
+    place: Place,
+    /// Every item so far could be read.
+    clean: bool,
+    /// It is the second one, after one that was not clean.
+    again: bool,
+}
+
+impl Reading {
+    const FIRST: Self = Self { place: Place::Start, clean: true, again: false };
+    const SECOND: Self = Self { again: true, ..Self::FIRST };
 }
 
 impl Workflows {
@@ -105,8 +121,8 @@ impl Workflows {
         Ok(())
     }
 
-    /// Reads on in what started before the watch began, for no longer than an interval. Returns whether that was
-    /// all.
+    /// Reads on in what started before the watch began, for no longer than an interval; from the beginning once
+    /// more if an item could not be read. Returns whether that was all.
     async fn read_history(
         &self,
         workflow: &WorkflowId,
@@ -115,15 +131,20 @@ impl Workflows {
         until: Timestamp,
     ) -> Result<bool, Error> {
         let end = Instant::now() + self.scope.interval;
-        let place = self.history.lock().remove(workflow).unwrap_or(Place::Start);
+        let mut reading = self.history.lock().remove(workflow).unwrap_or(Reading::FIRST);
         let which = Which::Started { since, until: Some(until) };
-        let mut pager = self.means.client.workflow_executions(workflow, which).from(place);
+        let mut pager = self.means.client.workflow_executions(workflow, which).from(reading.place.clone());
         while let Some(page) = pager.next().await? {
             self.means.take_in(|ledger, now| ledger.see(visit, &page, now));
+            reading.clean &= page.bad_items == 0;
             if let Some(place) = pager.place().filter(|_| Instant::now() >= end) {
-                self.history.lock().insert(workflow.clone(), place);
+                self.history.lock().insert(workflow.clone(), Reading { place, ..reading });
                 return Ok(false);
             }
+        }
+        if !reading.clean && !reading.again {
+            self.history.lock().insert(workflow.clone(), Reading::SECOND);
+            return Ok(false);
         }
         self.means.ledger.lock().history_read(visit, since);
         Ok(true)
