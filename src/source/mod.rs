@@ -118,8 +118,14 @@ impl Means {
         remembered.unwrap_or_else(|| self.client.in_kapso_clock(self.started))
     }
 
-    /// Takes something into the ledger, which may be the first thing ever, at the time it is now in Kapso's
-    /// clock.
+    /// Takes in what there is to ask about. That comes before the first execution, so that Kapso's clock is known
+    /// by then, and with it when watching began.
+    fn learn<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+        self.pulse.beat();
+        act(&mut self.ledger.lock())
+    }
+
+    /// Takes executions into the ledger, which may be the first ones ever, at the time it is now in Kapso's clock.
     fn take_in<T>(&self, act: impl FnOnce(&mut Ledger, Timestamp) -> T) -> T {
         self.pulse.beat();
         let mut ledger = self.ledger.lock();
@@ -135,7 +141,7 @@ impl Means {
         while let Some(page) = pager.next().await? {
             asked.get_or_insert(page.as_of);
             clean &= page.bad_items == 0;
-            self.take_in(|ledger, _| ledger.learn_workflows(&page));
+            self.learn(|ledger| ledger.learn_workflows(&page));
         }
         Ok(asked.filter(|_| clean))
     }

@@ -161,3 +161,23 @@ fn sources_that_share_a_small_budget_take_turns() {
     };
     judge(&world).unwrap();
 }
+
+/// The first answer did not tell Kapso's clock: watching seemed to have begun 25 minutes before it did.
+#[test]
+fn watching_begins_when_the_clock_is_known() {
+    let world = World {
+        seed: 466_383,
+        agents: true,
+        conversations: 5,
+        history: 6,
+        open_history: 2,
+        starts: 1,
+        handoffs_percent: 9,
+        page: 1,
+        interval: 30,
+        skew: -1_517_007,
+        schedule: vec![Phase { one_in: 5, faults: vec![NoHeaders], ..undisturbed(1) }],
+        ..still()
+    };
+    judge(&world).unwrap();
+}

@@ -79,7 +79,7 @@ impl Conversations {
         while let Some(page) = pager.next().await? {
             asked.get_or_insert(page.as_of);
             clean &= page.bad_items == 0;
-            self.means.take_in(|ledger, _| ledger.learn_conversations(&page));
+            self.means.learn(|ledger| ledger.learn_conversations(&page));
         }
         if let Some(asked) = asked {
             self.discovery.recent_read(asked, clean);
@@ -95,7 +95,7 @@ impl Conversations {
             let mut pager = self.means.client.conversations(Some(round.active_since)).from(round.place);
             let Some(page) = pager.next().await? else { return Ok(()) };
             let next = pager.place();
-            self.means.take_in(|ledger, _| ledger.learn_conversations(&page));
+            self.means.learn(|ledger| ledger.learn_conversations(&page));
             self.discovery.round_read(page.as_of, next);
             self.note_discovered();
             if page.last {
