@@ -148,7 +148,10 @@ async fn nothing_private_is_said_while_all_goes_well_and_while_answers_are_spoil
         let id = kapso.simulator.start(api, &workflow, Some(&conversation)).unwrap();
         kapso.simulator.edit(&id, mark).unwrap();
     }
-    let exporter = kapso.watched_with_key(KEY, &EVERYTHING).await;
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let flag = format!("--state.path={}", state.display());
+    let exporter = kapso.watched_with_key(KEY, &[&EVERYTHING[..], &[flag.as_str()]].concat()).await;
     let json = kapso.watched_with_key(KEY, &[&EVERYTHING[..], &["--log.format=json"]].concat()).await;
     for served in [&exporter, &json] {
         wait_for("handoffs, failed requests and sweeps", async || {
@@ -165,6 +168,9 @@ async fn nothing_private_is_said_while_all_goes_well_and_while_answers_are_spoil
         serving_keeps_quiet("all goes well", served).await;
     }
     assert!(exporter.log().contains("retrying"), "the log is that of debugging");
+    let kept = String::from_utf8_lossy(&std::fs::read(state).unwrap()).into_owned();
+    assert!(kept.contains("flow_1"), "the state file holds the workflows");
+    keeps_quiet("the state file", &kept);
     kapso.simulator.set_faults(Faults { one_in: 0, kinds: Vec::new() });
     for (command, args) in COMMANDS {
         let args = [&EVERYTHING, args].concat();
