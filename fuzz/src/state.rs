@@ -1,14 +1,14 @@
 //! Rows of a state file that no exporter has written. A row is its table and its number, a byte each, its length,
 //! two of them, and its content.
 
-use kapso_exporter::ledger::{Changes, Ledger, Row, Saved, Settings};
+use kapso_exporter::ledger::{Ledger, Saved, Settings};
 
 /// Rows are refused, or they are a ledger that writes the same rows again.
 pub fn run(data: &[u8]) {
     let Ok(mut ledger) = Ledger::restore(Settings::default(), &read(data)) else { return };
     assert_eq!(ledger.take_changes().len(), 0, "nothing changed yet");
     ledger.track();
-    let rows = written(ledger.take_changes());
+    let rows = Saved::from(ledger.take_changes());
     let mut again = Ledger::restore(Settings::default(), &rows).expect("its own rows are read");
     assert_eq!(
         (again.accounts().len(), again.records().len()),
@@ -19,7 +19,7 @@ pub fn run(data: &[u8]) {
         (ledger.remembered(), ledger.open_executions())
     );
     again.track();
-    assert_eq!(written(again.take_changes()), rows);
+    assert_eq!(Saved::from(again.take_changes()), rows);
 }
 
 fn read(mut data: &[u8]) -> Saved {
@@ -36,15 +36,4 @@ fn read(mut data: &[u8]) -> Saved {
         data = rest;
     }
     saved
-}
-
-fn written(changes: Changes) -> Saved {
-    let kept =
-        |rows: Vec<Row>| rows.into_iter().filter_map(|(number, content)| Some((number, content?))).collect();
-    Saved {
-        marks: changes.marks,
-        accounts: kept(changes.accounts),
-        records: kept(changes.records),
-        executions: kept(changes.executions),
-    }
 }

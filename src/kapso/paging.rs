@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -126,6 +127,21 @@ impl<'a, T: Send> Pager<'a, T> {
         }
         self.next = next;
         Ok(Some(page))
+    }
+
+    /// Reads to the end, and hands over each page. Returns when the first one was asked for, and whether every item
+    /// could be read.
+    ///
+    /// # Errors
+    /// As [`Pager::next`].
+    pub async fn read(mut self, mut take: impl FnMut(&Page<T>)) -> Result<(Option<Timestamp>, bool), Error> {
+        let (mut asked, mut clean) = (None, true);
+        while let Some(page) = self.next().await? {
+            asked.get_or_insert(page.as_of);
+            clean &= page.bad_items == 0;
+            take(&page);
+        }
+        Ok((asked, clean))
     }
 
     /// How many items the whole list has, where the last page that was read says so.

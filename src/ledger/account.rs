@@ -1,13 +1,10 @@
 //! The account of one workflow: what was counted, and how far its own list of executions is known.
 
-use jiff::{SignedDuration, Timestamp, fmt::serde::timestamp::microsecond};
+use jiff::{Timestamp, fmt::serde::timestamp::microsecond};
 use serde::{Deserialize, Serialize};
 
-use super::{Buckets, Totals, moment::Moment};
+use super::{Buckets, LATE, Totals, moment::Moment};
 use crate::execution::{ListedWorkflow, WorkflowId};
-
-/// A list may show an execution this much later than it started.
-const OVERLAP: SignedDuration = SignedDuration::from_mins(2);
 
 /// The account of one workflow.
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,7 +67,7 @@ impl Reach {
     /// From when on the list is to be read next.
     #[must_use]
     pub fn unread_since(self) -> Timestamp {
-        self.until.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN)
+        self.until.saturating_sub(LATE).unwrap_or(Timestamp::MIN)
     }
 
     /// With another span that begins within or ends within this one.
@@ -115,8 +112,8 @@ impl Account {
     }
 
     /// Whether this name is news.
-    pub(super) fn is_renamed(&self, name: Option<&str>) -> bool {
-        name.is_some_and(|name| self.name.as_deref() != Some(name))
+    pub(super) fn is_renamed(&self, name: &str) -> bool {
+        self.name.as_deref() != Some(name)
     }
 
     pub(super) fn rename(&mut self, name: &str) {

@@ -35,10 +35,7 @@ impl Executions {
     /// Keeps an execution, in the place of the one with its id if there is one.
     pub fn insert(&mut self, entry: Entry) -> Slot {
         let Self { entries, by_id, hasher, changed } = self;
-        let hash = hasher.hash_one(&entry.id);
-        let same = |&slot: &Slot| entries.get(slot as usize).is_some_and(|known| known.id == entry.id);
-        let rehash = |&slot: &Slot| entries.get(slot as usize).map_or(0, |known| hasher.hash_one(&known.id));
-        match by_id.entry(hash, same, rehash) {
+        match place(by_id, entries, hasher, &entry.id) {
             Place::Occupied(place) => {
                 let slot = *place.get();
                 entries[slot as usize] = entry;
@@ -91,9 +88,7 @@ impl Executions {
         executions.entries = entries;
         let Self { entries, by_id, hasher, .. } = &mut executions;
         for (slot, entry) in entries.iter() {
-            let hash = |&slot: &Slot| entries.get(slot as usize).map_or(0, |e| hasher.hash_one(&e.id));
-            let same = |&other: &Slot| entries.get(other as usize).is_some_and(|known| known.id == entry.id);
-            match by_id.entry(hasher.hash_one(&entry.id), same, hash) {
+            match place(by_id, entries, hasher, &entry.id) {
                 Place::Occupied(_) => return Err(super::index(slot)),
                 Place::Vacant(place) => drop(place.insert(super::index(slot))),
             }
@@ -105,6 +100,18 @@ impl Executions {
     pub fn iter(&self) -> impl Iterator<Item = (Slot, &Entry)> {
         self.entries.iter().map(|(slot, entry)| (super::index(slot), entry))
     }
+}
+
+/// Where the slot of the execution with this id is, or belongs.
+fn place<'a>(
+    by_id: &'a mut HashTable<Slot>,
+    entries: &Slab<Entry>,
+    hasher: &RandomState,
+    id: &ExecutionId,
+) -> Place<'a, Slot> {
+    let same = |&slot: &Slot| entries.get(slot as usize).is_some_and(|known| known.id == *id);
+    let rehash = |&slot: &Slot| entries.get(slot as usize).map_or(0, |known| hasher.hash_one(&known.id));
+    by_id.entry(hasher.hash_one(id), same, rehash)
 }
 
 #[cfg(test)]

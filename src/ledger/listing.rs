@@ -1,12 +1,9 @@
 //! Reading the list of one conversation's executions, page by page, into the ledger.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::{Ledger, entry::Judge, index, observation::Observed};
+use super::{LATE, Ledger, entry::Judge, index, observation::Observed};
 use crate::execution::{ConversationId, Execution, Page};
-
-/// Lists show an execution at the latest so long after its start.
-const LATE: SignedDuration = SignedDuration::from_mins(2);
 
 /// One reading of a conversation's list, in progress. If it is dropped before [`Ledger::close`], what it brought
 /// stays, and the list counts as not read.

@@ -53,6 +53,9 @@ use crate::execution::{Conversation, ConversationId, ListedWorkflow, Page, Workf
 /// The workflow of executions whose API answer names none.
 pub const NO_WORKFLOW: &str = "unknown";
 
+/// Lists show an execution at the latest so long after its start.
+const LATE: SignedDuration = SignedDuration::from_mins(2);
+
 /// What a ledger has to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -209,9 +212,8 @@ impl Ledger {
     fn account(&mut self, workflow: Option<&Workflow>) -> usize {
         let Some(workflow) = workflow else { return self.account_by_id(&NO_WORKFLOW.into()) };
         let account = self.account_by_id(&workflow.id);
-        if let Some(name) =
-            workflow.name.as_deref().filter(|name| self.accounts[account].is_renamed(Some(name)))
-        {
+        let is_news = |name: &&str| self.accounts[account].is_renamed(name);
+        if let Some(name) = workflow.name.as_deref().filter(is_news) {
             self.accounts[account].rename(name);
         }
         account

@@ -78,6 +78,21 @@ impl Changes {
     }
 }
 
+impl From<Changes> for Saved {
+    /// What a store that held nothing holds once it was given these.
+    fn from(changes: Changes) -> Self {
+        let kept = |rows: Vec<Row>| {
+            rows.into_iter().filter_map(|(number, content)| Some((number, content?))).collect()
+        };
+        Self {
+            marks: changes.marks,
+            accounts: kept(changes.accounts),
+            records: kept(changes.records),
+            executions: kept(changes.executions),
+        }
+    }
+}
+
 impl Ledger {
     /// Notes changes from now on. Everything that is known counts as changed.
     pub fn track(&mut self) {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 
 use super::{
-    Account, Ledger, Reach, entry::Judge, index, listing::Begun, moment::Moment, observation::Observed,
+    Account, LATE, Ledger, Reach, entry::Judge, index, listing::Begun, moment::Moment, observation::Observed,
 };
 use crate::execution::{Execution, ExecutionId, Page, Status, WorkflowId};
 
@@ -133,7 +133,7 @@ impl Ledger {
     pub fn is_no_more(&mut self, id: &ExecutionId, now: Timestamp) {
         let Some(slot) = self.executions.find(id) else { return };
         let started = self.executions.get(slot).and_then(|entry| entry.started_at);
-        let recent = Reach { since: now, until: now }.unread_since();
+        let recent = now.saturating_sub(LATE).unwrap_or(Timestamp::MIN);
         if started.is_none_or(|at| at < recent.into()) {
             self.vanish(&[slot], now);
         }

@@ -136,13 +136,8 @@ impl Means {
     /// Reads the list of workflows, where there is one. Returns when it was asked for, if it could be read to
     /// the last item.
     async fn learn_workflows(&self) -> Result<Option<Timestamp>, Error> {
-        let Some(mut pager) = self.client.workflows() else { return Ok(None) };
-        let (mut asked, mut clean) = (None, true);
-        while let Some(page) = pager.next().await? {
-            asked.get_or_insert(page.as_of);
-            clean &= page.bad_items == 0;
-            self.learn(|ledger| ledger.learn_workflows(&page));
-        }
+        let Some(pager) = self.client.workflows() else { return Ok(None) };
+        let (asked, clean) = pager.read(|page| self.learn(|ledger| ledger.learn_workflows(page))).await?;
         Ok(asked.filter(|_| clean))
     }
 

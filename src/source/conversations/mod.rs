@@ -14,7 +14,7 @@ use super::{
     walk::{Stop, Territory, is_hopeless},
 };
 use crate::{
-    execution::{Api, ConversationId},
+    execution::{Api, ConversationId, Page},
     kapso::{Error, Reason},
     ledger::{Ledger, Record},
 };
@@ -74,13 +74,9 @@ impl Conversations {
     }
 
     async fn read_recent(&mut self, since: Timestamp) -> Result<(), Error> {
-        let mut pager = self.means.client.conversations(Some(since));
-        let (mut asked, mut clean) = (None, true);
-        while let Some(page) = pager.next().await? {
-            asked.get_or_insert(page.as_of);
-            clean &= page.bad_items == 0;
-            self.means.learn(|ledger| ledger.learn_conversations(&page));
-        }
+        let pager = self.means.client.conversations(Some(since));
+        let learn = |page: &Page<_>| self.means.learn(|ledger| ledger.learn_conversations(page));
+        let (asked, clean) = pager.read(learn).await?;
         if let Some(asked) = asked {
             self.discovery.recent_read(asked, clean);
             self.note_discovered();

@@ -21,7 +21,7 @@ use super::{
     walk::{Stop, Territory},
 };
 use crate::{
-    execution::{ExecutionId, WorkflowId},
+    execution::{ExecutionId, Page, WorkflowId},
     kapso::{Error, Place, Reason, Which},
     ledger::{Account, Ledger, Visit},
 };
@@ -100,13 +100,9 @@ impl Workflows {
         visit: &mut Visit,
         which: Which,
     ) -> Result<(Timestamp, bool), Error> {
-        let mut pager = self.means.client.workflow_executions(workflow, which);
-        let (mut asked, mut clean) = (None, true);
-        while let Some(page) = pager.next().await? {
-            asked.get_or_insert(page.as_of);
-            clean &= page.bad_items == 0;
-            self.means.take_in(|ledger, now| ledger.see(visit, &page, now));
-        }
+        let pager = self.means.client.workflow_executions(workflow, which);
+        let see = |page: &Page<_>| self.means.take_in(|ledger, now| ledger.see(visit, page, now));
+        let (asked, clean) = pager.read(see).await?;
         Ok((asked.unwrap_or(Timestamp::MIN), clean))
     }
 

@@ -81,23 +81,24 @@ struct Need {
 #[must_use]
 pub fn queue(
     accounts: &[Account],
-    mut open: Vec<Vec<OpenExecution>>,
+    open: Vec<Vec<OpenExecution>>,
     rules: &Rules,
     now: Timestamp,
 ) -> (Queue<Task>, Load) {
     let mut urgent = Vec::new();
     let mut history = Vec::new();
     let mut at_rest = Vec::new();
-    for (account, open) in accounts.iter().zip(&mut open) {
-        let visit = |whole, cover| {
-            let open = open.clone();
-            Task { workflow: account.id.clone(), work: Work::Visit { open, cover, whole } }
+    for (account, open) in accounts.iter().zip(open) {
+        let visit = |open, cover, whole| Task {
+            workflow: account.id.clone(),
+            work: Work::Visit { open, cover, whole },
         };
         if let Some(need) = need(account, rules, now) {
             let urgency = need.weight * seconds_between(need.since, now);
-            urgent.push((urgency, visit(need.first, lists(account, open, need, rules))));
+            let cover = lists(account, &open, need, rules);
+            urgent.push((urgency, visit(open, cover, need.first)));
         } else if let Some(since) = rechecked(account, rules, now) {
-            at_rest.push((since, visit(true, Cover::whole(unread_since(account, rules)))));
+            at_rest.push((since, visit(open, Cover::whole(unread_since(account, rules)), true)));
         }
         if let Some(reach) = account.reach.filter(|reach| !account.gone && reach.since > rules.history_since)
         {

@@ -12,7 +12,7 @@ use kapso_exporter::{
     clock::Clock,
     execution::Api,
     kapso::{self, Answer, Budget, Client, Transport},
-    ledger::{Buckets, Ledger, Row, Saved, Settings, Totals},
+    ledger::{Buckets, Ledger, Saved, Settings, Totals},
     metrics::{Book, Exporter, Exposition as Metrics, Limits, RequestObserver},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
     source::{Means, Pulse, Scope, Source, Walk},
@@ -234,15 +234,7 @@ fn ledger(setup: &Setup, kept: Option<&Saved>) -> Ledger {
 /// All rows of a ledger.
 fn rows(ledger: &mut Ledger) -> Saved {
     ledger.track();
-    let changes = ledger.take_changes();
-    let kept =
-        |rows: Vec<Row>| rows.into_iter().filter_map(|(number, content)| Some((number, content?))).collect();
-    Saved {
-        marks: changes.marks,
-        accounts: kept(changes.accounts),
-        records: kept(changes.records),
-        executions: kept(changes.executions),
-    }
+    ledger.take_changes().into()
 }
 
 fn book(client: Arc<Client>, budget: &Arc<Budget>, ledger: Ledger) -> Book {
