@@ -7,7 +7,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use kapso_exporter::{
-    clock::Clock,
+    clock::{Clock, Steady},
     execution::{Api, Execution, Page, Status, Workflow},
     kapso::{self, Answer, Budget, Client, Transport},
     ledger::{Ledger, Settings},
@@ -51,7 +51,14 @@ fn filled(executions: usize, workflows: usize) -> Ledger {
     let mut ledger = ledger();
     for conversation in 0..executions / 10 {
         let items = (0..10).rev().map(|n| execution(conversation * 10 + n, workflows)).collect();
-        let page = Page { items, bad_items: 0, asked: 1, as_of: at(executions), last: true };
+        let page = Page {
+            items,
+            bad_items: 0,
+            asked: 1,
+            asked_at: Steady::at(at(executions)),
+            as_of: at(executions),
+            last: true,
+        };
         let mut listing = ledger.open(&format!("c{conversation}").as_str().into(), true);
         ledger.read(&mut listing, &page, at(executions));
         ledger.close(&listing);
@@ -98,7 +105,8 @@ fn fold(c: &mut Criterion) {
     let mut group = c.benchmark_group("page of 100 executions");
     group.throughput(Throughput::Elements(100));
     let items: Vec<_> = (0..100).rev().map(|n| execution(n, 5)).collect();
-    let page = Page { items, bad_items: 0, asked: 1, as_of: at(200), last: true };
+    let page =
+        Page { items, bad_items: 0, asked: 1, asked_at: Steady::at(at(200)), as_of: at(200), last: true };
     group.bench_function("all known", |b| {
         let mut ledger = ledger();
         b.iter(|| {

@@ -47,7 +47,7 @@ struct Arithmetic {
 
 impl Arithmetic {
     fn now(&self) -> i64 {
-        self.clock.now().duration_since(self.beginning).as_secs()
+        self.clock.wall().duration_since(self.beginning).as_secs()
     }
 
     fn at(&self, second: i64) -> String {
@@ -144,7 +144,7 @@ async fn soak(executions: u64) {
     let exposition = Exposition::new(registry, exporter, vec![book]).unwrap();
     let interval = Duration::from_mins(1);
     let means =
-        Means { client, ledger: ledger.clone(), budget, started: clock.now(), pulse: Pulse::default() };
+        Means { client, ledger: ledger.clone(), budget, started: clock.steady(), pulse: Pulse::default() };
     let scope = Scope { only: Vec::new(), max_age: SignedDuration::from_hours(24), interval };
     let walk = Walk::new(Source::Conversations, means, scope);
     let sweeper = Sweeper {

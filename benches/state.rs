@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kapso_exporter::{
+    clock::Steady,
     execution::{Execution, Page, Status, Workflow},
     ledger::{Ledger, Settings},
     state::Store,
@@ -40,7 +41,14 @@ fn list(ledger: &mut Ledger, conversation: usize, now: usize) {
     let first = conversation * PER_CONVERSATION;
     let items = (first..first + PER_CONVERSATION).rev().map(|number| execution(number, now)).collect();
     let mut listing = ledger.open(&format!("conversation-{conversation:024}").as_str().into(), true);
-    let page = Page { items, bad_items: 0, asked: now as u64, as_of: at(now), last: true };
+    let page = Page {
+        items,
+        bad_items: 0,
+        asked: now as u64,
+        asked_at: Steady::at(at(now)),
+        as_of: at(now),
+        last: true,
+    };
     ledger.read(&mut listing, &page, at(now));
     ledger.close(&listing);
 }

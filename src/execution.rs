@@ -8,6 +8,8 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::clock::Steady;
+
 /// Which of Kapso's two APIs something comes from; the `api` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Api {
@@ -310,7 +312,9 @@ pub struct Page<T> {
     pub bad_items: usize,
     /// The number of the request that brought it: what was asked later has a higher one.
     pub asked: u64,
-    /// When it was asked for, in Kapso's clock.
+    /// When it was asked for.
+    pub asked_at: Steady,
+    /// The same moment in Kapso's clock.
     pub as_of: Timestamp,
     /// Whether the list ends with it.
     pub last: bool,

@@ -77,7 +77,7 @@ impl Publication {
         match keeping.kept.save(last) {
             Ok(None) => Ok(()),
             Ok(Some(size)) => {
-                self.exporter.state_written(size, self.clock.now());
+                self.exporter.state_written(size, self.clock.wall());
                 if std::mem::take(&mut keeping.complained) {
                     tracing::info!("state is written again");
                 }

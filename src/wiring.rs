@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::Context;
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::{net::TcpListener, sync::Notify};
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Steady},
     config::Config,
     execution::Api,
     kapso::{self, Budget, Client, Http, Observer, Transport},
@@ -110,8 +109,8 @@ pub struct Wiring {
     pub books: Vec<(Source, Book)>,
     /// Told of every request.
     pub requested: Arc<Notify>,
-    /// When watching began, in our clock.
-    started: Timestamp,
+    /// When watching began.
+    started: Steady,
 }
 
 impl Wiring {
@@ -148,7 +147,7 @@ impl Wiring {
         }
         let published = of_api.into_values().collect();
         let exposition = Arc::new(Exposition::new(registry, exporter.clone(), published)?);
-        let started = project.clock.now();
+        let started = project.clock.steady();
         let publication = Publication::new(exposition, exporter.clone(), kept, project.clock.clone());
         Ok(Self { project, exporter, publication: Arc::new(publication), books, requested, started })
     }

@@ -54,7 +54,7 @@ struct Plain {
 
 impl Plain {
     fn new(router: Router, clock: Clock) -> Self {
-        let (pace, watch_start) = (Duration::ZERO, clock.now());
+        let (pace, watch_start) = (Duration::ZERO, clock.wall());
         Self { router, clock, pace, watch_start, requests: 0, seen: HashSet::new(), delays: Vec::new() }
     }
 
@@ -91,7 +91,7 @@ impl Plain {
         let at: Timestamp = at.as_str().unwrap().parse().unwrap();
         let id = execution["id"].as_str().unwrap().to_owned();
         if self.seen.insert((id, outcome)) && at >= self.watch_start {
-            self.delays.push(seconds_between(at, self.clock.now()));
+            self.delays.push(seconds_between(at, self.clock.wall()));
         }
     }
 

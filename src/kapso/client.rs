@@ -20,7 +20,10 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{Answer, Budget, Endpoint, Error, Reason, Transport, skew::Skew};
-use crate::{clock::Clock, execution::Api};
+use crate::{
+    clock::{Clock, Steady},
+    execution::Api,
+};
 
 /// A `Retry-After` longer than this is not waited for: the request fails, and the sweep with it, so that the
 /// exporter says it is blind. The budget stays paused all the same.
@@ -67,12 +70,13 @@ pub struct Settings {
     pub shutdown: CancellationToken,
 }
 
-/// A body, the number of its request, and the moment in Kapso's clock when it was asked for: what it says is at
-/// least as new.
+/// A body, the number of its request, and when it was asked for, also in Kapso's clock: what it says is at least as
+/// new.
 #[derive(Debug)]
 pub(super) struct Body {
     pub bytes: Bytes,
     pub asked: u64,
+    pub asked_at: Steady,
     pub as_of: Timestamp,
 }
 
@@ -103,13 +107,19 @@ impl Client {
     /// The time now in Kapso's clock, as well as its `Date` headers tell.
     #[must_use]
     pub fn kapso_now(&self) -> Timestamp {
-        self.in_kapso_clock(self.settings.clock.now())
+        self.in_kapso_clock(self.steady_now())
     }
 
-    /// A moment of our clock in Kapso's.
+    /// The time now, for all that is planned.
     #[must_use]
-    pub fn in_kapso_clock(&self, at: Timestamp) -> Timestamp {
-        let skew = self.skew.lock().estimate();
+    pub fn steady_now(&self) -> Steady {
+        self.settings.clock.steady()
+    }
+
+    /// A moment in Kapso's clock.
+    #[must_use]
+    pub fn in_kapso_clock(&self, at: Steady) -> Timestamp {
+        let (at, skew) = (at.timestamp(), self.skew.lock().estimate());
         at.saturating_add(skew).unwrap_or(at)
     }
 
@@ -176,7 +186,7 @@ impl Client {
             return Err(Error::Status { endpoint, status, retry_after: Some(paused) });
         }
         budget.acquire().await;
-        let (sent, started) = (self.settings.clock.now(), Instant::now());
+        let (sent, started) = (self.steady_now(), Instant::now());
         let asked = self.requests.fetch_add(1, Ordering::Relaxed);
         let answer = timeout(self.settings.timeout, self.transport.get(url)).await;
         let status = answer.as_ref().ok().and_then(|a| a.as_ref().ok()).map(|a| a.status);
@@ -188,10 +198,10 @@ impl Client {
         self.accept(endpoint, answer, asked, sent)
     }
 
-    fn accept(&self, endpoint: Endpoint, answer: Answer, asked: u64, sent: Timestamp) -> Result<Body, Error> {
+    fn accept(&self, endpoint: Endpoint, answer: Answer, asked: u64, sent: Steady) -> Result<Body, Error> {
         let status = answer.status;
         if status.is_success() {
-            return Ok(Body { bytes: answer.body, asked, as_of: self.in_kapso_clock(sent) });
+            return Ok(Body { bytes: answer.body, asked, asked_at: sent, as_of: self.in_kapso_clock(sent) });
         }
         let mut retry_after = retry_after(&answer.headers, self.kapso_now());
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -201,7 +211,7 @@ impl Client {
         Err(Error::Status { endpoint, status, retry_after })
     }
 
-    fn learn(&self, headers: &HeaderMap, sent: Timestamp) {
+    fn learn(&self, headers: &HeaderMap, sent: Steady) {
         let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
         let limit = number("x-ratelimit-limit").filter(|&limit| limit > 0);
         if let Some(limit) = self.settings.budget.learn(limit, number("x-ratelimit-remaining")) {
@@ -217,8 +227,8 @@ impl Client {
             }
         }
         if let Some(date) = headers.get(header::DATE).and_then(|date| date.to_str().ok()) {
-            let received = self.settings.clock.now();
-            self.skew.lock().observe(sent, received, date);
+            let received = self.steady_now();
+            self.skew.lock().observe(sent.timestamp(), received.timestamp(), date);
         }
     }
 }

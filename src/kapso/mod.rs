@@ -127,7 +127,8 @@ impl Client {
         let url = self.url(&platform::workflow_execution_path(id), &[]);
         let read = |body: &client::Body| {
             let items = vec![platform::workflow_execution(&body.bytes)?];
-            Ok(Page { items, bad_items: 0, asked: body.asked, as_of: body.as_of, last: true })
+            let (asked, asked_at, as_of) = (body.asked, body.asked_at, body.as_of);
+            Ok(Page { items, bad_items: 0, asked, asked_at, as_of, last: true })
         };
         self.get(Endpoint::WorkflowExecution, &url, &read).await
     }

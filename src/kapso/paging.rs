@@ -33,8 +33,8 @@ impl<T> List<T> {
     fn read(&self, body: &Body, place: &Place) -> Result<Read<T>, serde_json::Error> {
         let envelope: Envelope = serde_json::from_slice(&body.bytes)?;
         let next = envelope.next(place);
-        let (asked, as_of, last) = (body.asked, body.as_of, next.is_none());
-        let mut page = Page { items: Vec::new(), bad_items: 0, asked, as_of, last };
+        let (asked, asked_at, as_of) = (body.asked, body.asked_at, body.as_of);
+        let mut page = Page { items: Vec::new(), bad_items: 0, asked, asked_at, as_of, last: next.is_none() };
         for raw in &envelope.data {
             match (self.item)(raw) {
                 Ok(item) => page.items.push(item),

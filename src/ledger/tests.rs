@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::Steady;
 use crate::execution::{ConversationStatus, Execution, Handoff, HandoffReason, HandoffSource, Status, Step};
 
 /// Seconds since watching began.
@@ -41,7 +42,14 @@ fn read(ledger: &mut Ledger, pages: &[&[Execution]], now: i64) -> usize {
     let mut listing = ledger.open(&"c".into(), true);
     for (index, items) in pages.iter().enumerate() {
         let last = index + 1 == pages.len();
-        let page = Page { items: items.to_vec(), bad_items: 0, asked: number(now), as_of: at(now), last };
+        let page = Page {
+            items: items.to_vec(),
+            bad_items: 0,
+            asked: number(now),
+            asked_at: Steady::at(at(now)),
+            as_of: at(now),
+            last,
+        };
         if !ledger.read(&mut listing, &page, at(now)) {
             ledger.close(&listing);
             return index + 1;
@@ -128,6 +136,7 @@ fn an_answer_that_was_overtaken_is_ignored() {
         items: vec![execution("e", status, 10, event)],
         bad_items: 0,
         asked: number(as_of),
+        asked_at: Steady::at(at(as_of)),
         as_of: at(as_of),
         last: true,
     };
@@ -160,7 +169,14 @@ fn nothing_is_forgotten_before_its_list_was_read_to_the_end() {
     let items = vec![execution("b", Status::Ended, 20, 30)];
     ledger.read(
         &mut listing,
-        &Page { items, bad_items: 0, asked: number(60), as_of: at(60), last: false },
+        &Page {
+            items,
+            bad_items: 0,
+            asked: number(60),
+            asked_at: Steady::at(at(60)),
+            as_of: at(60),
+            last: false,
+        },
         at(60),
     );
     // The reading breaks off here; days later the list is read whole, and it holds an older one as well.
@@ -253,7 +269,14 @@ fn what_is_behind_the_page_at_which_a_reading_broke_off_is_read_by_the_next_one(
     let items = vec![ended("c", 220)];
     assert!(ledger.read(
         &mut listing,
-        &Page { items, bad_items: 0, asked: number(230), as_of: at(230), last: false },
+        &Page {
+            items,
+            bad_items: 0,
+            asked: number(230),
+            asked_at: Steady::at(at(230)),
+            as_of: at(230),
+            last: false
+        },
         at(230)
     ));
     // The page with b fails.
@@ -278,8 +301,14 @@ fn an_execution_that_lists_show_late_is_read_although_younger_ones_were_known_be
 fn a_page_that_seems_to_be_older_than_its_reading_shows_what_is_there_all_the_same() {
     let mut ledger = ledger();
     let mut listing = ledger.open(&"c".into(), true);
-    let page =
-        |item, asked, as_of, last| Page { items: vec![item], bad_items: 0, asked, as_of: at(as_of), last };
+    let page = |item, asked, as_of, last| Page {
+        items: vec![item],
+        bad_items: 0,
+        asked,
+        asked_at: Steady::at(at(as_of)),
+        as_of: at(as_of),
+        last,
+    };
     let (young, old) = (execution("b", Status::Ended, 20, 30), execution("a", Status::Waiting, 10, 15));
     ledger.read(&mut listing, &page(young.clone(), 1, 60, false), at(60));
     // What was learned of Kapso's clock meanwhile set it back.
@@ -307,6 +336,7 @@ fn an_item_that_cannot_be_read_keeps_its_list_in_doubt() {
         items: vec![execution("b", Status::Ended, 20, 30)],
         bad_items: 1,
         asked: number(60),
+        asked_at: Steady::at(at(60)),
         as_of: at(60),
         last: true,
     };
@@ -328,7 +358,14 @@ fn a_workflow_that_is_renamed_keeps_its_account() {
     read(&mut ledger, &[&[execution("e", Status::Running, 10, 15)]], 20);
     let workflow = Workflow { id: "w".into(), name: Some("Order Desk".into()) };
     let items = vec![ListedWorkflow { workflow, execution_count: Some(7), last_executed_at: None }];
-    ledger.learn_workflows(&Page { items, bad_items: 0, asked: number(30), as_of: at(30), last: true });
+    ledger.learn_workflows(&Page {
+        items,
+        bad_items: 0,
+        asked: number(30),
+        asked_at: Steady::at(at(30)),
+        as_of: at(30),
+        last: true,
+    });
     let [account] = ledger.accounts() else { panic!("one account") };
     assert_eq!((account.name(), account.execution_count, account.totals.started), ("Order Desk", Some(7), 1));
 }
@@ -362,7 +399,14 @@ fn conversations_count_while_they_are_watched() {
         conversation("d", ConversationStatus::Active, 0),
         conversation("e", ConversationStatus::Active, -8 * 24 * HOUR),
     ];
-    ledger.learn_conversations(&Page { items, bad_items: 0, asked: number(1), as_of: at(1), last: true });
+    ledger.learn_conversations(&Page {
+        items,
+        bad_items: 0,
+        asked: number(1),
+        asked_at: Steady::at(at(1)),
+        as_of: at(1),
+        last: true,
+    });
     assert_eq!(ledger.current(at(10)).conversations, [1, 0, 0]);
     read(&mut ledger, &[&[execution("x", Status::Waiting, -9 * 24 * HOUR, 0)]], 10);
     assert_eq!(
@@ -380,7 +424,14 @@ fn in_conversation(execution: Execution) -> Execution {
 /// Reads what started since in the workflow's list.
 fn read_workflow(ledger: &mut Ledger, since: i64, items: &[Execution], now: i64) -> Visit {
     let mut visit = ledger.visit(&"w".into());
-    let page = Page { items: items.to_vec(), bad_items: 0, asked: number(now), as_of: at(now), last: true };
+    let page = Page {
+        items: items.to_vec(),
+        bad_items: 0,
+        asked: number(now),
+        asked_at: Steady::at(at(now)),
+        as_of: at(now),
+        last: true,
+    };
     ledger.see(&mut visit, &page, at(now));
     ledger.reached(&visit, at(since), at(now), true);
     ledger.close_visit(&visit, true);
@@ -432,7 +483,14 @@ fn an_open_execution_that_a_visit_does_not_show_is_asked_for_and_may_be_gone() {
     ledger.is_no_more(&"e".into(), at(300));
     assert_eq!((ledger.open_executions(), ledger.not_seen(&visit, &open)), (0, vec![]));
     let items = vec![execution("e", Status::Failed, 10, 290)];
-    let page = Page { items, bad_items: 0, asked: number(301), as_of: at(301), last: true };
+    let page = Page {
+        items,
+        bad_items: 0,
+        asked: number(301),
+        asked_at: Steady::at(at(301)),
+        as_of: at(301),
+        last: true,
+    };
     ledger.see(&mut visit, &page, at(302));
     assert_eq!(counted(&ledger), (1, 0, 0, 1), "it comes back");
 }
@@ -488,7 +546,14 @@ fn a_clock_that_is_set_back_does_not_hide_what_is_asked_later() {
     read(&mut ledger, &[&[execution("e", Status::Running, 10, 20)]], 1000);
     let mut listing = ledger.open(&"c".into(), true);
     let items = vec![execution("e", Status::Ended, 10, 30)];
-    let page = Page { items, bad_items: 0, asked: number(1001), as_of: at(40), last: true };
+    let page = Page {
+        items,
+        bad_items: 0,
+        asked: number(1001),
+        asked_at: Steady::at(at(40)),
+        as_of: at(40),
+        last: true,
+    };
     ledger.read(&mut listing, &page, at(41));
     assert_eq!(counted(&ledger), (1, 0, 1, 0));
 }

@@ -88,7 +88,7 @@ impl Simulator {
     /// The world of `scenario`, which starts now by `clock`.
     #[must_use]
     pub fn new(scenario: Scenario, clock: Clock) -> Self {
-        let started_at = whole_millis(clock.now());
+        let started_at = whole_millis(clock.wall());
         let state = Arc::new(Mutex::new(State::new(scenario, started_at)));
         Self { state, clock, started_at }
     }
@@ -122,7 +122,7 @@ impl Simulator {
     /// The world's time, in whole milliseconds.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        whole_millis(self.clock.now())
+        whole_millis(self.clock.wall())
     }
 
     /// Drops everything that is scheduled: from now on nothing moves by itself.

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use self::{conversations::Conversations, walk::Territory, workflows::Workflows};
 pub use self::{pulse::Pulse, queue::Load};
 use crate::{
+    clock::Steady,
     execution::{Api, ConversationId},
     kapso::{Budget, Client, Error},
     ledger::Ledger,
@@ -105,8 +106,8 @@ pub struct Means {
     pub ledger: Arc<Mutex<Ledger>>,
     /// The client's.
     pub budget: Arc<Budget>,
-    /// When this program began to watch, in our clock.
-    pub started: Timestamp,
+    /// When this program began to watch.
+    pub started: Steady,
     /// Tells that the walk is alive.
     pub pulse: Pulse,
 }

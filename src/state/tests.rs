@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
+use crate::clock::Steady;
 use crate::execution::{
     Conversation, ConversationStatus, Execution, Handoff, HandoffReason, HandoffSource, ListedWorkflow, Page,
     Status, Step, Workflow,
@@ -14,7 +15,14 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
-    Page { items, bad_items: 0, asked: now.unsigned_abs(), as_of: at(now), last: true }
+    Page {
+        items,
+        bad_items: 0,
+        asked: now.unsigned_abs(),
+        asked_at: Steady::at(at(now)),
+        as_of: at(now),
+        last: true,
+    }
 }
 
 fn execution(id: &str, status: Status, start: i64, event: i64) -> Execution {

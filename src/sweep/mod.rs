@@ -130,7 +130,7 @@ impl Sweeper {
             progress if progress.is_complete() => Outcome::Complete,
             _ => Outcome::Incomplete,
         };
-        Report { source, outcome, finished: self.clock.now(), duration: begun.elapsed(), progress, stuck }
+        Report { source, outcome, finished: self.clock.wall(), duration: begun.elapsed(), progress, stuck }
     }
 }
 

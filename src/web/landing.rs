@@ -20,7 +20,7 @@ pub(super) fn page(app: &App) -> String {
     let mut rows = String::new();
     for ((project, source), last) in app.status.sources().iter() {
         let name = escape(project);
-        let cells = last.as_ref().map_or_else(waiting, |last| figures(last, app.clock.now()));
+        let cells = last.as_ref().map_or_else(waiting, |last| figures(last, app.clock.wall()));
         let api = source.api();
         let _ = write!(rows, "<tr><td>{name}</td><td>{source} <small>({api})</small></td>{cells}</tr>");
     }

@@ -140,6 +140,7 @@ fn need(record: &Record, rules: &Rules, now: Timestamp) -> Need {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Steady;
     use crate::{
         execution::{Conversation, ConversationStatus, Execution, Page, Status},
         ledger::{Ledger, Settings},
@@ -172,6 +173,7 @@ mod tests {
                 items,
                 bad_items: 0,
                 asked: 1,
+                asked_at: Steady::at(at(active)),
                 as_of: at(active),
                 last: true,
             });
@@ -180,7 +182,14 @@ mod tests {
             let mut listing = ledger.open(&id.into(), true);
             ledger.read(
                 &mut listing,
-                &Page { items, bad_items: 0, asked: 1, as_of: at(listed), last: true },
+                &Page {
+                    items,
+                    bad_items: 0,
+                    asked: 1,
+                    asked_at: Steady::at(at(listed)),
+                    as_of: at(listed),
+                    last: true,
+                },
                 at(listed),
             );
             ledger.close(&listing);

@@ -185,6 +185,7 @@ fn rechecked(account: &Account, rules: &Rules, now: Timestamp) -> Option<Timesta
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Steady;
     use crate::{
         execution::{Execution, ListedWorkflow, Page, Status, Workflow},
         ledger::{Ledger, Settings},
@@ -218,7 +219,14 @@ mod tests {
     }
 
     fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
-        Page { items, bad_items: 0, asked: now.unsigned_abs(), as_of: at(now), last: true }
+        Page {
+            items,
+            bad_items: 0,
+            asked: now.unsigned_abs(),
+            asked_at: Steady::at(at(now)),
+            as_of: at(now),
+            last: true,
+        }
     }
 
     /// Visits a workflow that has open executions with these starts, and reads its history.

@@ -7,9 +7,9 @@ use axum::{Router, body::Body};
 use futures_util::future::BoxFuture;
 use http::Request;
 use http_body_util::BodyExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kapso_exporter::{
-    clock::Clock,
+    clock::{Clock, Steady},
     execution::Api,
     kapso::{self, Answer, Budget, Client, Transport},
     ledger::{Buckets, Ledger, Saved, Settings, Totals},
@@ -175,7 +175,7 @@ impl Running {
         let registry = Registry::new();
         let exporter = Arc::new(Exporter::register(&registry).unwrap());
         let budget = Arc::new(Budget::new(setup.requests_per_minute));
-        let started = clock.now();
+        let started = clock.steady();
         let (sweeps, swept) = watch::channel(0);
         let sweeps = Arc::new(sweeps);
         let mut books = BTreeMap::new();
@@ -251,7 +251,7 @@ fn sweeper(
     source: Source,
     book: &Book,
     setup: &Setup,
-    started: Timestamp,
+    started: Steady,
     clock: &Clock,
     shutdown: &CancellationToken,
 ) -> Sweeper {

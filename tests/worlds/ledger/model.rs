@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
+    clock::Steady,
     execution::{Execution, Handoff, HandoffReason, HandoffSource, Page, Status, Workflow},
     ledger::{Ledger, Settings, Totals},
 };
@@ -135,7 +136,14 @@ impl Reading {
             items.reverse();
         }
         let bad_items = slots.len() - items.len();
-        Page { items, bad_items, asked: now.unsigned_abs(), as_of: at(now), last }
+        Page {
+            items,
+            bad_items,
+            asked: now.unsigned_abs(),
+            asked_at: Steady::at(at(now)),
+            as_of: at(now),
+            last,
+        }
     }
 }
 
