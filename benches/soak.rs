@@ -23,7 +23,7 @@ use kapso_exporter::{
     kapso::{self, Answer, Budget, Client, Transport},
     ledger::Settings,
     metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
-    source::{Means, Pulse, Scope, Source, Walk},
+    source::{self, Means, Pulse, Scope, Source, Walk},
     state::Kept,
     sweep::Sweeper,
 };
@@ -145,7 +145,13 @@ async fn soak(executions: u64) {
     let interval = Duration::from_mins(1);
     let means =
         Means { client, ledger: ledger.clone(), budget, started: clock.steady(), pulse: Pulse::default() };
-    let scope = Scope { only: Vec::new(), max_age: SignedDuration::from_hours(24), interval };
+    let scope = Scope {
+        only: Vec::new(),
+        max_age: SignedDuration::from_hours(24),
+        interval,
+        max_staleness: SignedDuration::from_mins(10),
+        listed_by: source::listed_by([Source::Conversations], Api::Platform),
+    };
     let walk = Walk::new(Source::Conversations, means, scope);
     let sweeper = Sweeper {
         source: Source::Conversations,

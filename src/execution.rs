@@ -320,6 +320,14 @@ pub struct Page<T> {
     pub last: bool,
 }
 
+impl<T> Page<T> {
+    /// Whether everything that it should show could be read.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.bad_items == 0
+    }
+}
+
 /// Seconds from `earlier` to `later`, zero where the order is the other way round: durations and delays
 /// are never negative, however two clocks disagree.
 #[must_use]

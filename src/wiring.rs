@@ -22,7 +22,7 @@ use crate::{
     metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
     publication::Publication,
     simulator::{Scenario, Simulator},
-    source::{Means, Pulse, Scope, Source, Walk},
+    source::{self, Means, Pulse, Scope, Source, Walk},
     state::Kept,
     sweep::Sweeper,
 };
@@ -118,26 +118,32 @@ impl Wiring {
     ///
     /// # Errors
     /// If two metrics share a name, the TLS backend cannot be set up, or the state file cannot be used.
-    pub fn new(project: Project) -> anyhow::Result<Self> {
+    pub fn new(mut project: Project) -> anyhow::Result<Self> {
         let mut kept = project.config.state_path.as_deref().map(Kept::open).transpose()?;
         let registry = Registry::new();
         let exporter = Arc::new(Exporter::register(&registry)?);
         let requested = Arc::new(Notify::new());
         let mut of_api = BTreeMap::new();
         let apis: BTreeSet<_> = project.config.sources.iter().map(|source| source.api()).collect();
+        let mut ledgers = BTreeMap::new();
         for &api in &apis {
-            let observer = RequestObserver {
-                exporter: exporter.clone(),
-                project: project.config.project.clone(),
-                changed: requested.clone(),
-            };
-            let client = project.client(api, Arc::new(observer), project.http(api)?);
             let (name, settings) =
                 (format!("{}/{api}", project.config.project), project.config.ledger.clone());
             let ledger = match &mut kept {
                 Some(kept) => kept.ledger(name, settings)?,
                 None => Arc::new(Mutex::new(Ledger::new(settings))),
             };
+            ledgers.insert(api, ledger);
+        }
+        let learned = ledgers.values().filter_map(|ledger| ledger.lock().learned()).max();
+        project.clock = project.clock.going_on_after(learned);
+        for (api, ledger) in ledgers {
+            let observer = RequestObserver {
+                exporter: exporter.clone(),
+                project: project.config.project.clone(),
+                changed: requested.clone(),
+            };
+            let client = project.client(api, Arc::new(observer), project.http(api)?);
             of_api.insert(api, book(&project, client, ledger, apis.len()));
         }
         let mut books = Vec::new();
@@ -160,6 +166,8 @@ impl Wiring {
             only: config.conversations.clone(),
             max_age: config.ledger.conversation_max_age,
             interval: config.interval,
+            max_staleness: config.ledger.max_staleness,
+            listed_by: source::listed_by(config.sources.iter().copied(), source.api()),
         };
         let means = Means {
             client: book.client.clone(),

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Answer, Budget, Endpoint, Error, Reason, Transport, skew::Skew};
+use super::{Answer, Budget, Endpoint, Error, Hanging, Reason, Transport, skew::Skew};
 use crate::{
     clock::{Clock, Steady},
     execution::Api,
@@ -89,13 +89,15 @@ pub struct Client {
     transport: Box<dyn Transport>,
     skew: Mutex<Skew>,
     requests: AtomicU64,
+    hanging: Hanging,
 }
 
 impl Client {
     /// A client that asks through `transport`.
     #[must_use]
     pub fn new(settings: Settings, transport: impl Transport + 'static) -> Self {
-        Self { settings, transport: Box::new(transport), skew: Mutex::default(), requests: AtomicU64::new(1) }
+        let (skew, requests, hanging) = (Mutex::default(), AtomicU64::new(1), Hanging::default());
+        Self { settings, transport: Box::new(transport), skew, requests, hanging }
     }
 
     /// Which API this is.
@@ -123,7 +125,15 @@ impl Client {
         at.saturating_add(skew).unwrap_or(at)
     }
 
-    pub(super) fn observer(&self) -> &dyn Observer {
+    /// The requests that hang.
+    #[must_use]
+    pub fn hanging(&self) -> &Hanging {
+        &self.hanging
+    }
+
+    /// Hears of every request.
+    #[must_use]
+    pub fn observer(&self) -> &dyn Observer {
         &*self.settings.observer
     }
 
@@ -188,7 +198,7 @@ impl Client {
         budget.acquire().await;
         let (sent, started) = (self.steady_now(), Instant::now());
         let asked = self.requests.fetch_add(1, Ordering::Relaxed);
-        let answer = timeout(self.settings.timeout, self.transport.get(url)).await;
+        let answer = self.hanging.watch(timeout(self.settings.timeout, self.transport.get(url))).await;
         let status = answer.as_ref().ok().and_then(|a| a.as_ref().ok()).map(|a| a.status);
         self.observer().requested(self.api(), endpoint, status, started.elapsed());
         let answer = answer

@@ -17,6 +17,8 @@ pub enum Reason {
     Cursor,
     /// A body, or an item in it, that is not what the API documents.
     Decode,
+    /// Many open executions are no longer shown, all at once.
+    Disappeared,
     /// 403.
     Forbidden,
     /// 404 or 410.
@@ -33,11 +35,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Client,
         Self::Connection,
         Self::Cursor,
         Self::Decode,
+        Self::Disappeared,
         Self::Forbidden,
         Self::NotFound,
         Self::RateLimited,
@@ -54,6 +57,7 @@ impl Reason {
             Self::Connection => "connection",
             Self::Cursor => "cursor",
             Self::Decode => "decode",
+            Self::Disappeared => "disappeared",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::RateLimited => "rate_limited",
@@ -107,6 +111,9 @@ pub enum Error {
         /// What was asked.
         endpoint: Endpoint,
     },
+    /// Every answer was fine, but half of the open executions are no longer in the lists.
+    #[error("at least half of the open executions have disappeared from the lists at once")]
+    Disappeared,
     /// The exporter is stopping.
     #[error("stopped while waiting for Kapso")]
     Cancelled,
@@ -147,6 +154,7 @@ impl Error {
             Self::Connection { .. } => Reason::Connection,
             Self::Decode { .. } => Reason::Decode,
             Self::Cursor { .. } => Reason::Cursor,
+            Self::Disappeared => Reason::Disappeared,
             Self::Cancelled => return None,
         })
     }

@@ -7,6 +7,7 @@
 mod budget;
 mod client;
 mod error;
+mod hanging;
 mod legacy;
 mod paging;
 mod platform;
@@ -24,7 +25,8 @@ pub use self::{
     budget::{ASSUMED_LIMIT, Budget, BudgetStatus},
     client::{Client, Observer, Settings, longest_call},
     error::{Error, Reason},
-    paging::{PAGE_SIZE, Pager, Place},
+    hanging::Hanging,
+    paging::{PAGE_SIZE, Pager, Place, Reading},
     transport::{Answer, Http, Transport},
 };
 use crate::execution::{
@@ -90,6 +92,16 @@ impl Client {
         let list = match self.api() {
             Api::Platform => platform::conversations(active_since),
             Api::Legacy => legacy::conversations(active_since),
+        };
+        Pager::new(self, list)
+    }
+
+    /// The conversations that were created at or after `since`; on the legacy API, whose list has no such filter, all.
+    #[must_use]
+    pub fn conversations_created(&self, since: Timestamp) -> Pager<'_, Conversation> {
+        let list = match self.api() {
+            Api::Platform => platform::conversations_created(since),
+            Api::Legacy => legacy::conversations(None),
         };
         Pager::new(self, list)
     }

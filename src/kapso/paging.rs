@@ -12,7 +12,7 @@ use super::{
     client::{Body, defect},
     wire::Number,
 };
-use crate::execution::Page;
+use crate::{clock::Steady, execution::Page};
 
 /// The largest page that both APIs give.
 pub const PAGE_SIZE: u32 = 100;
@@ -66,6 +66,17 @@ pub enum Place {
     After(String),
     /// The page with this number, from 1.
     Page(u64),
+}
+
+/// A list that was read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// When its first page was asked for.
+    pub asked_at: Steady,
+    /// The same moment in Kapso's clock.
+    pub as_of: Timestamp,
+    /// Whether everything in it could be read.
+    pub is_clean: bool,
 }
 
 /// A page, where the next one is, and how many items the API says there are.
@@ -129,19 +140,18 @@ impl<'a, T: Send> Pager<'a, T> {
         Ok(Some(page))
     }
 
-    /// Reads to the end, and hands over each page. Returns when the first one was asked for, and whether every item
-    /// could be read.
+    /// Reads to the end, and hands over each page; `None` if there was none.
     ///
     /// # Errors
     /// As [`Pager::next`].
-    pub async fn read(mut self, mut take: impl FnMut(&Page<T>)) -> Result<(Option<Timestamp>, bool), Error> {
-        let (mut asked, mut clean) = (None, true);
+    pub async fn read(mut self, mut take: impl FnMut(&Page<T>)) -> Result<Option<Reading>, Error> {
+        let mut reading: Option<Reading> = None;
         while let Some(page) = self.next().await? {
-            asked.get_or_insert(page.as_of);
-            clean &= page.bad_items == 0;
+            let (asked_at, as_of, is_clean) = (page.asked_at, page.as_of, page.is_clean());
+            reading.get_or_insert(Reading { asked_at, as_of, is_clean }).is_clean &= is_clean;
             take(&page);
         }
-        Ok((asked, clean))
+        Ok(reading)
     }
 
     /// How many items the whole list has, where the last page that was read says so.

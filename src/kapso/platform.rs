@@ -16,10 +16,19 @@ use crate::execution::{
 
 /// `GET /whatsapp/conversations`, newest activity first.
 pub(super) fn conversations(active_since: Option<Timestamp>) -> List<Conversation> {
+    conversations_where(active_since.map(|at| ("last_active_after", at.to_string())))
+}
+
+/// The same of those that were created from then on.
+pub(super) fn conversations_created(since: Timestamp) -> List<Conversation> {
+    conversations_where(Some(("created_after", since.to_string())))
+}
+
+fn conversations_where(filter: Option<(&'static str, String)>) -> List<Conversation> {
     List {
         endpoint: Endpoint::Conversations,
         path: vec!["whatsapp".into(), "conversations".into()],
-        query: active_since.map(|at| ("last_active_after", at.to_string())).into_iter().collect(),
+        query: filter.into_iter().collect(),
         style: Style::Cursor,
         item: |raw| serde_json::from_str::<WireConversation>(raw.get()).map(Into::into),
     }

@@ -1,10 +1,13 @@
 //! The account of one workflow: what was counted, and how far its own list of executions is known.
 
-use jiff::{Timestamp, fmt::serde::timestamp::microsecond};
+use jiff::{SignedDuration, Timestamp, fmt::serde::timestamp::microsecond};
 use serde::{Deserialize, Serialize};
 
-use super::{Buckets, LATE, Totals, moment::Moment};
-use crate::execution::{ListedWorkflow, WorkflowId};
+use super::{Attempts, Buckets, LATE, Totals, doubt::Missing, moment::Moment};
+use crate::{
+    clock::Steady,
+    execution::{ListedWorkflow, Page, WorkflowId},
+};
 
 /// The account of one workflow.
 #[derive(Debug, Serialize, Deserialize)]
@@ -12,10 +15,12 @@ pub struct Account {
     /// Identity.
     pub id: WorkflowId,
     /// The name it was last seen with.
-    name: Option<Box<str>>,
+    pub(super) name: Option<Box<str>>,
     /// The newest `last_event_at` of its executions.
     #[serde(with = "microsecond::optional")]
     pub last_event_at: Option<Timestamp>,
+    /// The newest start that its own lists have shown.
+    pub(super) newest_start: Option<Moment>,
     /// `execution_count`, as the API last said.
     pub execution_count: Option<u64>,
     /// `last_executed_at`, as the API last said.
@@ -24,32 +29,48 @@ pub struct Account {
     /// What was counted.
     pub totals: Totals,
     /// `execution_count` when it was first read, and when that was.
-    first_count: Option<(u64, Moment)>,
+    pub(super) first_count: Option<(u64, Moment)>,
     /// Starts that were counted and were before that.
-    started_before: u64,
+    pub(super) started_before: u64,
     /// When the newest list of workflows that showed it was asked for.
-    #[serde(with = "microsecond::optional")]
-    pub discovered: Option<Timestamp>,
+    pub discovered: Option<Steady>,
     /// When that list was first seen to tell of new executions, or to tell nothing about them.
-    #[serde(with = "microsecond::optional")]
-    pub moved: Option<Timestamp>,
+    pub moved: Option<Steady>,
     /// The span of starts in which its list of executions was read.
     pub reach: Option<Reach>,
+    /// When the newest reading that went on to the newest execution was asked for.
+    pub reached_at: Option<Steady>,
     /// Its list had an item that could not be read, and is to be read again.
     pub doubtful: bool,
     /// When it was last asked about all of its open executions.
-    #[serde(with = "microsecond::optional")]
-    pub visited: Option<Timestamp>,
+    pub visited: Option<Steady>,
     /// When it was last asked for open executions of every status.
-    #[serde(with = "microsecond::optional")]
-    pub surveyed: Option<Timestamp>,
+    pub surveyed: Option<Steady>,
     /// The API no longer has it.
     pub gone: bool,
+    /// Its executions that started up to then are counted and forgotten, unless they are remembered.
+    pub(super) settled: Option<Moment>,
+    /// The last attempts to read its lists.
+    #[serde(skip)]
+    pub attempts: Attempts,
+    /// Its list answered 404.
+    #[serde(skip)]
+    pub(super) missing: Option<Missing>,
+    /// When `execution_count` last grew while nothing new was found.
+    #[serde(skip)]
+    pub(super) owed: Option<Owed>,
     /// How many of its executions are open.
     #[serde(skip)]
     pub(super) open: usize,
-    /// Its executions that started up to then are counted and forgotten, unless they are remembered.
-    pub(super) settled: Option<Moment>,
+}
+
+/// Starts that the API's own count tells of and its lists do not show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owed {
+    /// Since when the count has stood where it is.
+    since: Steady,
+    /// How many there are.
+    starts: i64,
 }
 
 /// A span of starts, all of which are known but those that a list may still show late.
@@ -64,10 +85,8 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// From when on the list is to be read next.
-    #[must_use]
-    pub fn unread_since(self) -> Timestamp {
-        self.until.saturating_sub(LATE).unwrap_or(Timestamp::MIN)
+    fn until_without_late_ones(self) -> Timestamp {
+        before_late_ones(self.until)
     }
 
     /// With another span that begins within or ends within this one.
@@ -82,6 +101,7 @@ impl Account {
             id,
             name: None,
             last_event_at: None,
+            newest_start: None,
             execution_count: None,
             last_executed_at: None,
             totals: Totals::new(buckets),
@@ -90,12 +110,16 @@ impl Account {
             discovered: None,
             moved: None,
             reach: None,
+            reached_at: None,
             doubtful: false,
             visited: None,
             surveyed: None,
             gone: false,
-            open: 0,
             settled: None,
+            attempts: Attempts::default(),
+            missing: None,
+            owed: None,
+            open: 0,
         }
     }
 
@@ -111,6 +135,18 @@ impl Account {
         self.open > 0
     }
 
+    /// Whether it is a workflow whose executions can be asked for: the list of workflows shows or showed it.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        !self.gone && (self.discovered.is_some() || self.reach.is_some())
+    }
+
+    /// Whether its list answered 404, and that it is deleted is not confirmed.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.missing.is_some()
+    }
+
     /// Whether this name is news.
     pub(super) fn is_renamed(&self, name: &str) -> bool {
         self.name.as_deref() != Some(name)
@@ -120,17 +156,35 @@ impl Account {
         self.name = Some(name.into());
     }
 
-    pub(super) fn learn(&mut self, seen: &ListedWorkflow, as_of: Timestamp) {
+    /// Takes in what a page of the list of workflows says.
+    pub(super) fn learn(&mut self, seen: &ListedWorkflow, page: &Page<ListedWorkflow>) {
         let before = (self.execution_count, self.last_executed_at);
         let now = (seen.execution_count, seen.last_executed_at);
         if before != now || now == (None, None) {
-            self.moved = self.moved.max(Some(as_of));
+            self.moved = self.moved.max(Some(page.asked_at));
         }
         (self.execution_count, self.last_executed_at) = now;
-        let first = seen.execution_count.map(|count| (count, as_of.into()));
+        let first = seen.execution_count.map(|count| (count, page.as_of.into()));
         self.first_count = self.first_count.or(first);
-        self.discovered = self.discovered.max(Some(as_of));
+        self.discovered = self.discovered.max(Some(page.asked_at));
         self.gone = false;
+        self.missing = None;
+        self.note_owed(page.asked_at);
+    }
+
+    fn note_owed(&mut self, now: Steady) {
+        let starts = self.uncounted().filter(|&starts| starts > 0);
+        let known = |starts| self.owed.filter(|owed| owed.starts == starts);
+        self.owed = starts.map(|starts| known(starts).unwrap_or(Owed { since: now, starts }));
+    }
+
+    /// When its list is to be read again because the API's own count tells of starts that it has not shown: after
+    /// as long a time as they have been missing for, at least an interval, at most an hour.
+    #[must_use]
+    pub fn owes_since(&self, interval: SignedDuration) -> Option<Steady> {
+        let (owed, read) = (self.owed?, self.reached_at?);
+        let pause = read.since(owed.since).clamp(interval, SignedDuration::from_hours(1).max(interval));
+        Some(read.plus(pause))
     }
 
     /// Takes note of a start that was counted.
@@ -150,6 +204,20 @@ impl Account {
 
     /// Whether a reading of its list has shown all that started until `at`.
     pub(super) fn is_known_at(&self, at: Moment) -> bool {
-        self.reach.is_some_and(|reach| at <= reach.unread_since().into())
+        self.reach.is_some_and(|reach| at <= reach.until_without_late_ones().into())
     }
+
+    /// From when on its list is to be read next: from where it was read up to, and never behind the newest start
+    /// that was seen, since a list may have hidden what it had. `None` if it was never read.
+    #[must_use]
+    pub fn unread_since(&self) -> Option<Timestamp> {
+        let Reach { since, until } = self.reach?;
+        let newest = self.newest_start.map_or(since, Timestamp::from);
+        Some(before_late_ones(until.min(newest)))
+    }
+}
+
+/// What started before then is shown by a list that is asked at `at`, although lists show some late.
+pub(super) fn before_late_ones(at: Timestamp) -> Timestamp {
+    at.saturating_sub(LATE).unwrap_or(Timestamp::MIN)
 }

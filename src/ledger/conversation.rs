@@ -1,12 +1,15 @@
 //! What is known of one conversation: its own state, and how far its list of executions is known.
 
-use jiff::{SignedDuration, Timestamp, fmt::serde::timestamp::microsecond};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{executions::Slot, moment::Moment};
-use crate::execution::{Conversation, ConversationId, ConversationStatus};
+use super::{doubt::Missing, executions::Slot, moment::Moment};
+use crate::{
+    clock::Steady,
+    execution::{Conversation, ConversationId, ConversationStatus, Page},
+};
 
-/// What is known of one conversation. Records are kept for good: what was settled must stay settled.
+/// What is known of one conversation. Records are kept for good: what was counted must stay counted.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Record {
     /// Identity.
@@ -14,29 +17,72 @@ pub struct Record {
     /// Its own state.
     pub status: ConversationStatus,
     /// Its last activity, as the list of conversations tells it.
-    #[serde(with = "microsecond::optional")]
-    pub last_active_at: Option<Timestamp>,
+    pub last_active_at: Option<Moment>,
     /// When the newest list of conversations that showed it was asked for.
-    #[serde(with = "microsecond::optional")]
-    pub discovered: Option<Timestamp>,
+    pub discovered: Option<Steady>,
+    /// When its activity moved, or was first known.
+    pub moved: Option<Steady>,
     /// When the newest complete list of its executions was asked for.
-    #[serde(with = "microsecond::optional")]
-    pub listed: Option<Timestamp>,
+    pub read_at: Option<Steady>,
+    /// The same moment in Kapso's clock: what started until then is known, but what a list may show late.
+    pub listed: Option<Moment>,
     /// Whether that list could be read to the last item.
     pub clean: bool,
     /// The API no longer has it.
     pub gone: bool,
     /// The newest `last_event_at` of its executions.
-    #[serde(with = "microsecond::optional")]
-    pub last_event_at: Option<Timestamp>,
+    pub last_event_at: Option<Moment>,
+    /// Its executions that started up to then are counted and forgotten, unless they are remembered.
+    pub(super) settled: Option<Moment>,
+    /// The last attempts to read its list.
+    #[serde(skip)]
+    pub attempts: Attempts,
+    /// Its list answered 404.
+    #[serde(skip)]
+    pub(super) missing: Option<Missing>,
+    /// How many of its executions are in doubt.
+    #[serde(skip)]
+    pub(super) doubtful: u32,
+    /// How many of them are open.
+    #[serde(skip)]
+    pub(super) open: u32,
     /// Its executions that are remembered.
     #[serde(skip)]
     pub(super) executions: Vec<Slot>,
-    /// How many of them are open.
-    #[serde(skip)]
-    pub(super) open: usize,
-    /// Its executions that started up to then are counted and forgotten, unless they are remembered.
-    pub(super) settled: Option<Moment>,
+}
+
+/// Attempts to read a list that failed, since one succeeded. A list that keeps failing is asked less often, and
+/// holds up no other one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// When the last attempt ended.
+    pub last: Option<Steady>,
+    /// Failures in a row, while other lists could be read.
+    pub failures: u8,
+}
+
+impl Attempts {
+    /// The pause after a failure doubles so often, up to four intervals: that a list is well again is known soon.
+    const MOST_DOUBLINGS: u32 = 2;
+
+    /// Takes note of a failure.
+    pub fn failed(&mut self, at: Steady) {
+        *self = Self { last: Some(at), failures: self.failures.saturating_add(1) };
+    }
+
+    /// Whether the last attempt failed.
+    #[must_use]
+    pub fn is_failing(self) -> bool {
+        self.failures > 0
+    }
+
+    /// When to ask again for what is due at `due`: not before the pause after the last attempt is over.
+    #[must_use]
+    pub fn postpone(self, due: Steady, interval: SignedDuration) -> Steady {
+        let Some(last) = self.last else { return due };
+        let doublings = u32::from(self.failures.saturating_sub(1)).min(Self::MOST_DOUBLINGS);
+        due.max(last.plus(interval.saturating_mul(1 << doublings)))
+    }
 }
 
 impl Record {
@@ -46,21 +92,49 @@ impl Record {
             status: ConversationStatus::Unknown,
             last_active_at: None,
             discovered: None,
+            moved: None,
+            read_at: None,
             listed: None,
             clean: false,
             gone: false,
             last_event_at: None,
-            executions: Vec::new(),
-            open: 0,
             settled: None,
+            attempts: Attempts::default(),
+            missing: None,
+            doubtful: 0,
+            open: 0,
+            executions: Vec::new(),
         }
     }
 
-    pub(super) fn learn(&mut self, seen: &Conversation, as_of: Timestamp) {
+    /// Takes in what a page of the list of conversations says. `interval` is that between two looks at recent
+    /// activity: what was not active at the last one was active after it, whatever the clocks say.
+    pub(super) fn learn(&mut self, seen: &Conversation, page: &Page<Conversation>, interval: SignedDuration) {
+        let active = seen.last_active_at.map(Moment::from);
+        if self.discovered.is_none() || (active.is_some() && active != self.last_active_at) {
+            self.moved = Some(self.moved_at(seen.last_active_at, page, interval));
+        }
         self.status = seen.status;
-        self.last_active_at = seen.last_active_at.or(self.last_active_at);
-        self.discovered = self.discovered.max(Some(as_of));
-        self.gone = false;
+        self.last_active_at = active.or(self.last_active_at);
+        self.discovered = self.discovered.max(Some(page.asked_at));
+        if std::mem::take(&mut self.gone) {
+            // Whether its executions are there again is not known.
+            self.clean = false;
+        }
+    }
+
+    fn moved_at(
+        &self,
+        active: Option<Timestamp>,
+        page: &Page<Conversation>,
+        interval: SignedDuration,
+    ) -> Steady {
+        let Some(active) = active else { return page.asked_at };
+        let at = page.asked_at.plus(active.duration_since(page.as_of)).min(page.asked_at);
+        match self.discovered {
+            Some(_) => at.max(page.asked_at.plus(-interval.saturating_add(super::LATE))),
+            None => at,
+        }
     }
 
     /// Whether executions of it are open.
@@ -69,14 +143,21 @@ impl Record {
         self.open > 0
     }
 
+    /// Whether it or one of its executions is missing where it was, or its list was read with a gap: its list is
+    /// to be read again soon.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful > 0 || self.missing.is_some() || !self.clean
+    }
+
     /// Its last activity. One that only executions have named was active when they were.
     #[must_use]
     pub fn active_at(&self) -> Option<Timestamp> {
-        self.last_active_at.or(self.last_event_at.filter(|_| self.listed.is_none()))
+        self.last_active_at.or(self.last_event_at.filter(|_| self.listed.is_none())).map(Into::into)
     }
 
-    /// Whether it is watched at `now`: it has open executions, or was active within `max_age`, or since it was
-    /// last listed or else since watching began, or it is not known when it was.
+    /// Whether it is watched at `now`, in Kapso's clock: it has open executions, or was active within `max_age`, or
+    /// since it was last listed or else since watching began, or it is not known when it was.
     #[must_use]
     pub fn is_watched(
         &self,
@@ -84,8 +165,10 @@ impl Record {
         max_age: SignedDuration,
         watch_start: Option<Timestamp>,
     ) -> bool {
-        let is_unread = |at| self.listed.or(watch_start).is_some_and(|since| at > since);
+        let listed = self.listed.map(Timestamp::from);
+        let is_unread = |at| listed.or(watch_start).is_some_and(|since| at > since);
         let is_active = |at| now.duration_since(at) <= max_age || is_unread(at);
-        !self.gone && (self.has_open_executions() || self.active_at().is_none_or(is_active))
+        !self.gone
+            && (self.has_open_executions() || self.doubtful > 0 || self.active_at().is_none_or(is_active))
     }
 }

@@ -106,7 +106,7 @@ impl Ledger {
         all
     }
 
-    fn is_current(&self, entry: &Entry, now: Timestamp) -> bool {
+    pub(super) fn is_current(&self, entry: &Entry, now: Timestamp) -> bool {
         let lookback = self.settings.lookback;
         let within = |over: Moment| now.duration_since(Timestamp::from(over)) < lookback;
         entry.is_open() || (!entry.vanished && entry.over.is_some_and(within))

@@ -1,10 +1,28 @@
-//! One execution's account: what was last seen of it, and which of its events are settled.
+//! What was last seen of one execution, and which of its events are decided.
+//!
+//! **Which answers are believed.** Answers may come from a replica that lags behind, so an answer is compared with
+//! what is known before it changes anything. It is *stale* if it is older than what is known:
+//!
+//! | `last_event_at` of the answer | status of the answer | the answer is |
+//! |---|---|---|
+//! | later than the known one | any | new: any transition is possible, also back from `ended` or `failed` |
+//! | the same (to the second, where it has no fraction), or unknown on either side | the same, or further on | new |
+//! | the same, or unknown on either side | further back | stale |
+//! | earlier than the known one | any | stale |
+//!
+//! Statuses are ordered `running`, `waiting`, `handoff`, `unknown`, finished. A stale answer changes nothing. If
+//! [`BELIEVED_AFTER`] answers in a row are stale, they are the truth and what is known is not: the next one is
+//! believed. A handoff counts again only if its time is later than that of the last one, so that no lag and no
+//! return counts one twice.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{moment::Moment, totals::Event};
 use crate::execution::{Execution, ExecutionId, Status, Step, seconds_between};
+
+/// So many stale answers in a row are believed.
+pub(super) const BELIEVED_AFTER: u8 = 4;
 
 /// What is known of one execution.
 #[derive(Debug, Serialize, Deserialize)]
@@ -13,8 +31,10 @@ pub(super) struct Entry {
     /// When it started, `last_event_at`.
     pub started_at: Option<Moment>,
     pub last_event_at: Option<Moment>,
-    /// When it finished, or was first seen finished if the API does not say; when it was found to be no more.
+    /// When it finished, or was first seen finished if the API does not say; when it was found to be deleted.
     pub over: Option<Moment>,
+    /// When the last handoff was.
+    pub handed_off_at: Option<Moment>,
     /// The number of the newest request that showed it.
     #[serde(skip)]
     pub asked: u64,
@@ -25,21 +45,31 @@ pub(super) struct Entry {
     /// Index of its workflow's account.
     pub workflow: u32,
     pub status: Status,
-    /// No list shows it: where it belongs was read to the end without it, or it was not observed yet.
+    /// It was deleted, or was not observed yet.
     pub vanished: bool,
-    settled: Settled,
+    /// The list of its conversation shows it: the last time that it was read whole, or by itself before that.
+    pub in_conversation_list: bool,
+    /// Stale answers since the last one that was believed.
+    #[serde(skip)]
+    pub stale: u8,
+    pub settled: Settled,
 }
 
 /// Events that were decided on: counted, or found to be history. Each is decided once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "four independent facts")]
-struct Settled {
-    start: bool,
-    finish: bool,
+pub(super) struct Settled {
+    pub start: bool,
+    pub finish: bool,
     /// The present stay in handoff.
-    handoff: bool,
+    pub handoff: bool,
     /// The first handoff.
-    first_handoff: bool,
+    pub first_handoff: bool,
+}
+
+impl Settled {
+    /// Those of an execution that finished, was counted and forgotten, and then went on.
+    pub const RESUMED: Self = Self { start: true, finish: true, handoff: false, first_handoff: true };
 }
 
 /// How to tell news from history.
@@ -60,7 +90,7 @@ impl Judge {
 }
 
 impl Entry {
-    /// The account of an execution that was not known; nothing of it is settled yet.
+    /// The entry of an execution that was not known; nothing of it is decided yet.
     pub fn unseen(id: ExecutionId, workflow: u32) -> Self {
         Self {
             id,
@@ -70,16 +100,24 @@ impl Entry {
             started_at: None,
             last_event_at: None,
             over: None,
+            handed_off_at: None,
             step: None,
             asked: 0,
             vanished: true,
+            in_conversation_list: false,
+            stale: 0,
             settled: Settled::default(),
         }
     }
 
-    /// Whether it is open now, as far as is known.
+    /// Whether it is open now, as far as is known. An unknown status with an end is over.
     pub fn is_open(&self) -> bool {
-        self.status.is_open() && !self.vanished
+        self.status.is_open() && !self.vanished && self.over.is_none()
+    }
+
+    /// Whether it was deleted before it was over. It is kept: should it come back, its end is still to be counted.
+    pub fn is_deleted_while_open(&self) -> bool {
+        self.vanished && self.status.is_open()
     }
 
     /// Its place in lists, which are ordered by start, newest first.
@@ -87,7 +125,7 @@ impl Entry {
         self.started_at.or(self.last_event_at)
     }
 
-    /// Takes note that no list shows it any more.
+    /// Takes note that it was deleted.
     pub fn vanish(&mut self, at: Timestamp) {
         self.vanished = true;
         self.over.get_or_insert(at.into());
@@ -95,26 +133,64 @@ impl Entry {
 
     /// What of it can change and is worth keeping.
     pub fn facts(&self) -> impl PartialEq + use<> {
-        let times = (self.started_at, self.last_event_at, self.over);
-        (self.status, self.vanished, self.settled, times, self.workflow, self.conversation, self.step.clone())
+        let times = (self.started_at, self.last_event_at, self.over, self.handed_off_at);
+        let place = (self.workflow, self.conversation, self.in_conversation_list, self.step.clone());
+        (self.status, self.vanished, self.settled, times, place)
     }
 
-    /// Takes an observation in and returns the events that it tells for the first time and that count.
-    pub fn observe(&mut self, seen: &Execution, asked: u64, as_of: Timestamp, judge: Judge) -> Vec<Event> {
+    /// Takes an answer in and returns the events that it tells for the first time and that count; `None` if the
+    /// answer is stale.
+    pub fn observe(
+        &mut self,
+        seen: &Execution,
+        asked: u64,
+        as_of: Timestamp,
+        judge: Judge,
+    ) -> Option<Vec<Event>> {
+        let was_gone = std::mem::replace(&mut self.vanished, false);
+        self.asked = asked;
+        if self.is_stale(seen) && self.stale < BELIEVED_AFTER {
+            self.stale += 1;
+            if was_gone && self.status.is_open() {
+                self.over = None;
+            }
+            return None;
+        }
+        self.stale = 0;
         let was_known = self.settled.start;
         let witnessed = was_known || judge.list_was_known;
-        let was_over = self.over.filter(|_| self.status.is_finished() && !self.vanished);
+        let was_over = self.over.filter(|_| self.status.is_finished() && !was_gone);
         self.status = seen.status;
         self.started_at = seen.started_at.map(Into::into).or(self.started_at);
         self.last_event_at = seen.last_event_at.map(Into::into).or(self.last_event_at);
-        let over = seen.ended_at.map(Into::into).or(was_over).unwrap_or_else(|| as_of.into());
-        self.over = seen.status.is_finished().then_some(over);
-        self.step = seen.step.clone().filter(|_| seen.status.is_open()).map(Box::new);
-        self.asked = asked;
-        self.vanished = false;
+        self.over = match seen.status {
+            Status::Ended | Status::Failed => {
+                Some(seen.ended_at.map(Into::into).or(was_over).unwrap_or_else(|| as_of.into()))
+            }
+            // Present in an unknown status only: what has an end is over.
+            _ => seen.ended_at.map(Into::into),
+        };
+        self.step = seen.step.clone().filter(|_| self.over.is_none()).map(Box::new);
         let events =
             [self.start(judge), self.handoff(seen, judge, witnessed), self.finish(seen, judge, witnessed)];
-        events.into_iter().flatten().collect()
+        Some(events.into_iter().flatten().collect())
+    }
+
+    /// Whether an answer is older than what is known; see the table above.
+    fn is_stale(&self, seen: &Execution) -> bool {
+        if self.position().is_none() {
+            return false;
+        }
+        let (known, seen_at) = (self.last_event_at.map(Timestamp::from), seen.last_event_at);
+        let is_further_back = rank(seen.status) < rank(self.status);
+        match (known, seen_at) {
+            (Some(known), Some(seen)) if seen > known => false,
+            (Some(known), Some(seen)) if seen < known => {
+                let same_second = seen.subsec_nanosecond() == 0 && seen.as_second() == known.as_second();
+                !same_second || is_further_back
+            }
+            _ => is_further_back,
+        }
     }
 
     fn start(&mut self, judge: Judge) -> Option<Event> {
@@ -125,7 +201,13 @@ impl Entry {
 
     fn handoff(&mut self, seen: &Execution, judge: Judge, witnessed: bool) -> Option<Event> {
         let was_in_handoff = std::mem::replace(&mut self.settled.handoff, seen.handoff.is_some());
-        let handoff = seen.handoff.filter(|_| !was_in_handoff)?;
+        let handoff = seen.handoff?;
+        let at = handoff.at.map(Moment::from);
+        let is_the_last_one = at.is_some() && at <= self.handed_off_at;
+        self.handed_off_at = self.handed_off_at.max(at);
+        if was_in_handoff || is_the_last_one {
+            return None;
+        }
         let first = !std::mem::replace(&mut self.settled.first_handoff, true);
         judge.is_news(handoff.at, witnessed).then(|| Event::HandedOff {
             source: handoff.source,
@@ -148,5 +230,16 @@ impl Entry {
 
     fn seconds_since_start(&self, at: Option<Timestamp>) -> Option<f64> {
         Some(seconds_between(self.started_at?.into(), at?))
+    }
+}
+
+/// How far on in a life a status is.
+const fn rank(status: Status) -> u8 {
+    match status {
+        Status::Running => 0,
+        Status::Waiting => 1,
+        Status::Handoff => 2,
+        Status::Unknown => 3,
+        Status::Ended | Status::Failed => 4,
     }
 }

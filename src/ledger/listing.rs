@@ -2,8 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::{LATE, Ledger, entry::Judge, index, observation::Observed};
-use crate::execution::{ConversationId, Execution, Page};
+use super::{
+    Attempts, Ledger, account::before_late_ones, doubt::Missing, entry::Judge, executions::Slot, index,
+    observation::Observed,
+};
+use crate::{
+    clock::Steady,
+    execution::{ConversationId, Execution, Page},
+};
 
 /// One reading of a conversation's list, in progress. If it is dropped before [`Ledger::close`], what it brought
 /// stays, and the list counts as not read.
@@ -30,13 +36,15 @@ pub struct Listing {
 pub(super) struct Begun {
     /// The number of the request.
     pub asked: u64,
+    /// The time.
+    pub steady: Steady,
     /// The time, in Kapso's clock.
     pub at: Timestamp,
 }
 
 impl Begun {
     pub fn with<T>(page: &Page<T>) -> Self {
-        Self { asked: page.asked, at: page.as_of }
+        Self { asked: page.asked, steady: page.asked_at, at: page.as_of }
     }
 }
 
@@ -46,14 +54,14 @@ impl Ledger {
         let record = self.record(conversation);
         let list_was_known = self.records[record].listed.is_some();
         let listed = self.records[record].listed.filter(|_| self.records[record].clean);
-        let known_up_to = listed.and_then(|listed| listed.checked_sub(LATE).ok());
+        let known_up_to = listed.map(|listed| before_late_ones(listed.into()));
         Listing { record, begun: None, list_was_known, known_up_to, ordered, clean: true, reached_end: false }
     }
 
     /// Takes in the next page, at `now` in Kapso's clock. Returns whether an older page can hold news.
     pub fn read(&mut self, listing: &mut Listing, page: &Page<Execution>, now: Timestamp) -> bool {
         let begun = *listing.begun.get_or_insert(Begun::with(page));
-        self.note_learned(page.as_of);
+        self.note_learned(page.asked_at);
         let watch_start = self.watch_start().unwrap_or(begun.at);
         let observed = Observed {
             record: Some(index(listing.record)),
@@ -67,7 +75,7 @@ impl Ledger {
             oldest_was_known = self.observe(execution, observed);
         }
         listing.ordered &= page.items.is_sorted_by(|newer, older| newer.position() >= older.position());
-        listing.clean &= page.bad_items == 0;
+        listing.clean &= page.is_clean();
         listing.reached_end = page.last;
         let oldest = page.items.last().and_then(Execution::position).filter(|_| oldest_was_known);
         let rest_is_settled = oldest.is_some_and(|oldest| self.rest_is_settled(listing, oldest, begun));
@@ -78,13 +86,49 @@ impl Ledger {
     /// [`Ledger::read`] asked for.
     pub fn close(&mut self, listing: &Listing) {
         let Some(begun) = listing.begun else { return };
+        let mut clean = listing.clean;
         if listing.reached_end && listing.clean {
-            self.drop_vanished(listing.record, begun);
+            let omitted = self.omitted(listing.record, begun);
+            clean = omitted.is_empty();
+            self.miss(&omitted, begun);
         }
         let record = &mut self.records[listing.record];
-        record.listed = record.listed.max(Some(begun.at));
-        record.clean = listing.clean;
+        record.read_at = record.read_at.max(Some(begun.steady));
+        record.listed = record.listed.max(Some(begun.at.into()));
+        record.clean = clean;
         record.gone = false;
+        record.missing = None;
+        record.attempts = Attempts::default();
+    }
+
+    /// Takes note that the API answered that it does not have a conversation. It is deleted, with the executions
+    /// that are still in doubt, once that is confirmed. Returns whether this is the first such answer.
+    pub fn conversation_not_found(&mut self, id: &ConversationId, at: Steady, deleted_at: Timestamp) -> bool {
+        let record = self.record(id);
+        let first = self.records[record].missing.is_none() && !self.records[record].gone;
+        let members: Vec<_> = self.current_members(record, deleted_at).collect();
+        let missing = Missing::again(self.records[record].missing, at);
+        let in_list = |slot: &&Slot| self.executions.get(**slot).is_some_and(|e| e.in_conversation_list);
+        let omitted: Vec<_> =
+            members.iter().filter(|slot| in_list(slot) || self.doubts.is_doubtful(**slot)).copied().collect();
+        self.miss(&omitted, Begun { asked: 0, steady: at, at: deleted_at });
+        let confirmed = missing.is_confirmed(at, self.many_are_missing());
+        let record = &mut self.records[record];
+        record.missing = Some(missing).filter(|_| !confirmed);
+        record.attempts = Attempts { last: Some(at), ..Attempts::default() };
+        record.gone |= confirmed;
+        first
+    }
+
+    /// Takes note that a conversation's list could not be read; `alone` if others could.
+    pub fn conversation_failed(&mut self, id: &ConversationId, at: Steady, alone: bool) {
+        let record = self.record(id);
+        let attempts = &mut self.records.untracked(index(record)).attempts;
+        if alone {
+            attempts.failed(at);
+        } else {
+            attempts.last = Some(at);
+        }
     }
 
     /// Whether everything older than `oldest` is known and finished: the list was known before, and this reading
@@ -93,15 +137,33 @@ impl Ledger {
         let record = &self.records[listing.record];
         let all_met = || {
             let members = record.executions.iter().filter_map(|&slot| self.executions.get(slot));
-            members.filter(|entry| entry.is_open()).all(|entry| entry.asked >= begun.asked)
+            let mut open = members.filter(|entry| entry.is_open() && entry.in_conversation_list);
+            open.all(|entry| entry.asked >= begun.asked)
         };
         Some(oldest) <= listing.known_up_to && listing.ordered && listing.clean && all_met()
     }
 
-    /// Executions that a whole reading did not show are no more.
-    fn drop_vanished(&mut self, record: usize, begun: Begun) {
-        let not_shown = |slot: &&u32| self.executions.get(**slot).is_some_and(|e| e.asked < begun.asked);
-        let vanished: Vec<_> = self.records[record].executions.iter().filter(not_shown).copied().collect();
-        self.vanish(&vanished, begun.at);
+    /// The executions that a whole reading did not show, although the one before did, or that are in doubt.
+    fn omitted(&self, record: usize, begun: Begun) -> Vec<Slot> {
+        let is_missed = |slot: &Slot| {
+            self.executions.get(*slot).is_some_and(|entry| {
+                entry.asked < begun.asked && (entry.in_conversation_list || self.doubts.is_doubtful(*slot))
+            })
+        };
+        self.current_members(record, begun.at).filter(is_missed).collect()
+    }
+
+    fn current_members(&self, record: usize, now: Timestamp) -> impl Iterator<Item = Slot> + '_ {
+        let is_current =
+            move |slot: &Slot| self.executions.get(*slot).is_some_and(|entry| self.is_current(entry, now));
+        self.records[record].executions.iter().copied().filter(is_current)
+    }
+
+    /// Takes note that the list of their conversation omits these.
+    fn miss(&mut self, omitted: &[Slot], begun: Begun) {
+        for &slot in omitted {
+            self.executions.change(slot, |entry| entry.in_conversation_list = false);
+        }
+        self.look_in_vain(omitted, begun.steady, begun.at);
     }
 }

@@ -14,15 +14,23 @@
 //! is current, and an old list that is read again, by whichever source, counts nothing again.
 //!
 //! **Order.** Answers may overtake each other, and clocks may be set: an observation whose request has a lower
-//! number than the one on record is ignored.
+//! number than the one on record is ignored. One that is older than what is known, from a replica that lags behind,
+//! changes nothing; `entry` has the table.
+//!
+//! **Doubt.** What an answer no longer shows is not gone: `doubt` says when it is.
+//!
+//! **Clocks.** What happened is told in Kapso's clock: [`Timestamp`]s. When something was read is told in steady time,
+//! which no clock can set back: [`Steady`].
 
 mod account;
 mod conversation;
 mod current;
+mod doubt;
 mod entry;
 mod executions;
 mod histogram;
 mod listing;
+mod migration;
 mod moment;
 mod observation;
 mod saved;
@@ -32,23 +40,27 @@ mod totals;
 mod tracked;
 mod visit;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     account::{Account, Reach},
-    conversation::Record,
+    conversation::{Attempts, Record},
     current::{AtStep, ByStatus, Current, OpenInConversation},
     histogram::{Buckets, Histogram},
     listing::Listing,
+    moment::Moment,
     saved::{Changes, Damaged, Row, Saved, VERSION},
     totals::{Event, Totals},
-    visit::{OpenExecution, Visit},
+    visit::{ListedBy, OpenExecution, Visit},
 };
-use self::{executions::Executions, moment::Moment, tracked::Tracked};
-use crate::execution::{Conversation, ConversationId, ListedWorkflow, Page, Workflow, WorkflowId};
+use self::{doubt::Doubts, executions::Executions, tracked::Tracked};
+use crate::{
+    clock::Steady,
+    execution::{Conversation, ConversationId, ListedWorkflow, Page, Workflow, WorkflowId},
+};
 
 /// The workflow of executions whose API answer names none.
 pub const NO_WORKFLOW: &str = "unknown";
@@ -91,6 +103,8 @@ pub struct Ledger {
     records: Tracked<Record>,
     record_of: HashMap<ConversationId, usize>,
     executions: Executions,
+    doubts: Doubts,
+    stale_answers: u64,
 }
 
 /// What is known beside accounts, records and executions.
@@ -100,12 +114,14 @@ struct Marks {
     watch_start: Option<Moment>,
     /// Executions that were over before then may have been forgotten.
     horizon: Option<Moment>,
-    /// When recent activity was last asked for.
+    /// The newest activity of conversations that was seen, or an earlier moment when recent activity was asked for.
     activity_read: Option<Moment>,
     /// When the last complete round over the conversations began.
-    round_read: Option<Moment>,
+    round_read: Option<Steady>,
     /// When executions were last listed, or there was nothing to list.
-    learned: Option<Moment>,
+    learned: Option<Steady>,
+    /// The sources that list executions by workflow have been at work.
+    by_workflow: bool,
 }
 
 impl Ledger {
@@ -120,6 +136,8 @@ impl Ledger {
             records: Tracked::default(),
             record_of: HashMap::new(),
             executions: Executions::default(),
+            doubts: Doubts::default(),
+            stale_answers: 0,
         }
     }
 
@@ -135,28 +153,74 @@ impl Ledger {
     }
 
     /// Takes note that at `at` there was nothing more to learn.
-    pub fn note_learned(&mut self, at: Timestamp) {
-        self.marks.learned = self.marks.learned.max(Some(at.into()));
+    pub fn note_learned(&mut self, at: Steady) {
+        self.marks.learned = self.marks.learned.max(Some(at));
+    }
+
+    /// When something was last learned, the latest moment that the ledger knows.
+    #[must_use]
+    pub fn learned(&self) -> Option<Steady> {
+        self.marks.learned
     }
 
     /// Whether nothing was learned for too long, so that the current state may be quite another.
     #[must_use]
-    pub fn is_stale(&self, now: Timestamp) -> bool {
-        let learned = self.marks.learned.map(Timestamp::from);
-        learned.is_some_and(|learned| now.duration_since(learned) > self.settings.max_staleness)
+    pub fn is_stale(&self, now: Steady) -> bool {
+        self.marks.learned.is_some_and(|learned| now.since(learned) > self.settings.max_staleness)
     }
 
-    /// How far the list of conversations was read: when its recent activity, and when the last complete round
-    /// over it, were asked for.
+    /// How far the list of conversations was read: from which activity on recent activity is unread, and when the last
+    /// complete round over the list was asked for.
     #[must_use]
-    pub fn discovered(&self) -> (Option<Timestamp>, Option<Timestamp>) {
-        (self.marks.activity_read.map(Into::into), self.marks.round_read.map(Into::into))
+    pub fn discovered(&self) -> (Option<Timestamp>, Option<Steady>) {
+        (self.marks.activity_read.map(Into::into), self.marks.round_read)
     }
 
     /// Takes note of how far it was read.
-    pub fn note_discovered(&mut self, activity_read: Option<Timestamp>, round_read: Option<Timestamp>) {
+    pub fn note_discovered(&mut self, activity_read: Option<Timestamp>, round_read: Option<Steady>) {
         self.marks.activity_read = activity_read.map(Into::into);
-        self.marks.round_read = round_read.map(Into::into);
+        self.marks.round_read = round_read;
+    }
+
+    /// Takes note that executions are listed by workflow from now on. If they were not before, what was over before
+    /// the lookback was counted by other lists, and may be forgotten: it is not counted again.
+    pub fn begin_listing_by_workflow(&mut self) {
+        if std::mem::replace(&mut self.marks.by_workflow, true) {
+            return;
+        }
+        let Some(horizon) = self.marks.horizon else { return };
+        for account in
+            (0..self.accounts.len()).filter(|&n| self.accounts[n].reach.is_none()).collect::<Vec<_>>()
+        {
+            let settled = &mut self.accounts[account].settled;
+            *settled = (*settled).max(Some(horizon));
+        }
+    }
+
+    /// Takes executions out of the current state that belong to none of these conversations, until they are shown again.
+    /// Returns how many of them were open.
+    pub fn withdraw_all_but(&mut self, conversations: &[ConversationId]) -> usize {
+        let kept: HashSet<_> =
+            conversations.iter().filter_map(|id| self.record_of.get(id)).copied().collect();
+        let is_kept = |record: u32| kept.contains(&(record as usize));
+        let others = self.executions.iter().filter(|(_, entry)| !entry.conversation.is_some_and(is_kept));
+        let others: Vec<_> = others.filter(|(_, entry)| entry.is_open()).map(|(slot, _)| slot).collect();
+        let at = self.marks.learned.map_or(Timestamp::UNIX_EPOCH, Steady::timestamp);
+        self.vanish(&others, at);
+        others.len()
+    }
+
+    /// Answers that were older than what was known.
+    #[must_use]
+    pub fn stale_answers(&self) -> u64 {
+        self.stale_answers
+    }
+
+    /// How many lists failed when they were last read.
+    #[must_use]
+    pub fn failing_lists(&self) -> (usize, usize) {
+        let conversations = self.records.iter().filter(|record| record.attempts.is_failing()).count();
+        (conversations, self.accounts.iter().filter(|account| account.attempts.is_failing()).count())
     }
 
     /// The accounts of all workflows ever seen, in the order of their first sight.
@@ -187,26 +251,16 @@ impl Ledger {
     pub fn learn_workflows(&mut self, page: &Page<ListedWorkflow>) {
         for listed in &page.items {
             let account = self.account(Some(&listed.workflow));
-            self.accounts[account].learn(listed, page.as_of);
+            self.accounts[account].learn(listed, page);
         }
     }
 
-    /// Takes in a page of the list of conversations.
-    pub fn learn_conversations(&mut self, page: &Page<Conversation>) {
+    /// Takes in a page of the list of conversations, whose recent activity is asked for every `interval`.
+    pub fn learn_conversations(&mut self, page: &Page<Conversation>, interval: SignedDuration) {
         for conversation in &page.items {
             let record = self.record(&conversation.id);
-            self.records[record].learn(conversation, page.as_of);
+            self.records[record].learn(conversation, page, interval);
         }
-    }
-
-    /// Takes note, at `now`, that the API no longer has a conversation: its executions leave the current state.
-    /// What was counted stays counted. Returns whether that is news.
-    pub fn forget_conversation(&mut self, id: &ConversationId, now: Timestamp) -> bool {
-        let record = self.record(id);
-        let news = !std::mem::replace(&mut self.records[record].gone, true);
-        let executions = self.records[record].executions.clone();
-        self.vanish(&executions, now);
-        news
     }
 
     fn account(&mut self, workflow: Option<&Workflow>) -> usize {

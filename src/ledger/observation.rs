@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Ledger, Record,
-    entry::{Entry, Judge},
+    entry::{Entry, Judge, Settled},
     executions::Slot,
     index,
     moment::Moment,
@@ -12,16 +12,16 @@ use super::{
 };
 use crate::execution::Execution;
 
-/// The circumstances of an observation; all times in Kapso's clock.
+/// The circumstances of an observation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Observed {
     /// Index of the record of the conversation whose list shows it.
     pub record: Option<u32>,
     /// The number of the request.
     pub asked: u64,
-    /// When the page was asked for.
+    /// When the page was asked for, in Kapso's clock.
     pub as_of: Timestamp,
-    /// When it was taken in.
+    /// When it was taken in, in Kapso's clock.
     pub now: Timestamp,
     pub judge: Judge,
 }
@@ -56,8 +56,10 @@ impl Ledger {
         if known.is_none() && self.is_settled(seen, account, record, at) {
             return true;
         }
-        let unseen = || Entry::unseen(seen.id.clone(), account);
-        let slot = known.unwrap_or_else(|| self.executions.insert(unseen()));
+        let slot = known.unwrap_or_else(|| {
+            let settled = self.decided_before(seen, account, record, at);
+            self.executions.insert(Entry { settled, ..Entry::unseen(seen.id.clone(), account) })
+        });
         let record = record.or_else(|| conversation.map(|id| index(self.record(id))));
         self.note(slot, seen, account, record, at);
         known.is_some()
@@ -84,28 +86,30 @@ impl Ledger {
         if self.executions.get(slot).is_none_or(|entry| at.asked < entry.asked) {
             return;
         }
-        let joined = self.executions.change(slot, |entry| {
+        let in_list = at.record.is_some();
+        let changed = self.executions.change(slot, |entry| {
             let (was, had) = (Counted::of(entry), entry.conversation);
             entry.workflow = account;
             entry.conversation = had.or(record);
+            entry.in_conversation_list |= in_list;
             let events = entry.observe(seen, at.asked, at.as_of, at.judge);
-            (
-                was,
-                Counted::of(entry),
-                entry.conversation.filter(|_| had.is_none()),
-                entry.conversation,
-                events,
-            )
+            let joined = entry.conversation.filter(|_| had.is_none());
+            (was, Counted::of(entry), joined, entry.conversation, events)
         });
-        let Some((was, is, joined, record, events)) = joined else { return };
+        let Some((was, is, joined, record, events)) = changed else { return };
+        self.end_doubt(slot, in_list);
         if let Some(joined) = joined {
             self.records.untracked(joined).executions.push(slot);
         }
         self.recount(was, is);
+        let Some(events) = events else {
+            self.stale_answers += 1;
+            return;
+        };
         if let Some(record) = record.map(|record| record as usize)
-            && self.records[record].last_event_at < seen.last_event_at
+            && self.records[record].last_event_at < seen.last_event_at.map(Moment::from)
         {
-            self.records[record].last_event_at = seen.last_event_at;
+            self.records[record].last_event_at = seen.last_event_at.map(Moment::from);
         }
         for event in &events {
             let account = &mut self.accounts[account as usize];
@@ -116,7 +120,18 @@ impl Ledger {
         }
     }
 
-    /// Takes note that no list shows these any more.
+    /// What of an execution that is not remembered is decided already. An open one that started before its list was
+    /// known up to the present, and was forgotten, must have been over: it was resumed.
+    fn decided_before(&self, seen: &Execution, account: u32, record: Option<u32>, at: Observed) -> Settled {
+        let Some(position) = seen.position().map(Moment::from) else { return Settled::default() };
+        let by_record = record.and_then(|record| self.records[record as usize].settled);
+        let by_account = self.accounts[account as usize].settled;
+        let by_account = by_account.filter(|_| position >= at.judge.watch_start.into());
+        let was_forgotten = Some(position) <= by_record.max(by_account);
+        if was_forgotten && seen.status.is_open() { Settled::RESUMED } else { Settled::default() }
+    }
+
+    /// Takes note that these are deleted.
     pub(super) fn vanish(&mut self, slots: &[Slot], at: Timestamp) {
         for &slot in slots {
             let vanish = |entry: &mut Entry| {
@@ -126,6 +141,7 @@ impl Ledger {
             };
             let was = self.executions.change(slot, vanish).flatten();
             self.recount(was, None);
+            self.end_doubt(slot, true);
         }
     }
 
@@ -137,8 +153,10 @@ impl Ledger {
             let Some(Counted { account, record }) = counted else { continue };
             let of_account = &mut self.accounts.untracked(account).open;
             let of_record = record.map(|record| &mut self.records.untracked(record).open);
-            for open in [Some(of_account), of_record].into_iter().flatten() {
-                *open = if more { *open + 1 } else { open.saturating_sub(1) };
+            let step = |open: usize| if more { open + 1 } else { open.saturating_sub(1) };
+            *of_account = step(*of_account);
+            if let Some(open) = of_record {
+                *open = index(step(*open as usize));
             }
         }
     }
@@ -149,11 +167,17 @@ impl Ledger {
     pub fn prune(&mut self, now: Timestamp) {
         let horizon = self.horizon_at(now);
         self.marks.horizon = self.marks.horizon.max(Some(horizon));
-        let past =
-            |entry: &Entry| entry.status.is_finished() && entry.over.is_some_and(|over| over < horizon);
+        let past = |entry: &Entry| {
+            !entry.is_open()
+                && entry.over.is_some_and(|over| over < horizon)
+                && !entry.is_deleted_while_open()
+        };
         let past: Vec<_> = self.executions.iter().filter(|(_, e)| past(e)).map(|(slot, _)| slot).collect();
-        let forgotten = past.into_iter().filter_map(|slot| self.forget(slot));
-        let mut emptied: Vec<_> = forgotten.filter_map(|entry| entry.conversation).collect();
+        let mut emptied = Vec::new();
+        for slot in past {
+            self.end_doubt(slot, true);
+            emptied.extend(self.forget(slot).and_then(|entry| entry.conversation));
+        }
         emptied.sort_unstable();
         emptied.dedup();
         for record in emptied {
@@ -171,7 +195,7 @@ impl Ledger {
         let by_workflow = accounts[account].is_known_at(position).then(|| &mut accounts[account].settled);
         let is_read = |record: &usize| {
             let Record { clean, gone, listed, .. } = records[*record];
-            (clean || gone) && listed.map(Moment::from) > entry.over
+            (clean || gone) && listed > entry.over
         };
         let record = entry.conversation.map(|record| record as usize).filter(is_read);
         let by_conversation = record.map(|record| &mut records[record].settled);

@@ -6,10 +6,13 @@
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use super::{Account, Ledger, Record, Settings, entry::Entry, executions::Executions, tracked::Changed};
+use super::{
+    Account, Ledger, Record, Settings, entry::Entry, executions::Executions, migration::Migrate,
+    tracked::Changed,
+};
 
-/// The version of the rows' contents.
-pub const VERSION: u64 = 1;
+/// The version of the rows' contents. Rows of format 1 are read, too.
+pub const VERSION: u64 = 2;
 
 /// Numbers of executions are lower. They are places in memory, so one that was never given must not be believed.
 const MOST_EXECUTIONS: u32 = 1 << 25;
@@ -33,6 +36,8 @@ pub struct Changes {
 /// All rows.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Saved {
+    /// The version of their contents, from 1 to [`VERSION`].
+    pub version: u64,
     /// The one row that is always there.
     pub marks: Vec<u8>,
     /// Workflows, from number 0 on without a gap.
@@ -85,6 +90,7 @@ impl From<Changes> for Saved {
             rows.into_iter().filter_map(|(number, content)| Some((number, content?))).collect()
         };
         Self {
+            version: VERSION,
             marks: changes.marks,
             accounts: kept(changes.accounts),
             records: kept(changes.records),
@@ -127,25 +133,26 @@ impl Ledger {
         note(&mut self.executions.changed, &changes.executions);
     }
 
-    /// The ledger of these rows, which notes changes from now on.
+    /// The ledger of these rows, which notes changes from now on; all of it has changed if they are of an earlier format.
     ///
     /// # Errors
     /// If they are not the rows of one ledger.
     pub fn restore(settings: Settings, saved: &Saved) -> Result<Self, Damaged> {
-        let marks = read("marks", 0, &saved.marks)?;
-        let mut accounts: Vec<Account> = numbered("accounts", &saved.accounts)?;
+        let version = saved.version;
+        let marks = read("marks", 0, &saved.marks, version)?;
+        let mut accounts: Vec<Account> = numbered("accounts", &saved.accounts, version)?;
         for account in &mut accounts {
             let none = super::Totals::new(&settings.buckets);
             account.totals = std::mem::replace(&mut account.totals, none).with_bounds(&settings.buckets);
         }
-        let records: Vec<Record> = numbered("records", &saved.records)?;
+        let records: Vec<Record> = numbered("records", &saved.records, version)?;
         let mut ledger = Self { marks, ..Self::new(settings) };
         ledger.account_of = accounts.iter().enumerate().map(|(n, account)| (account.id.clone(), n)).collect();
         ledger.record_of = records.iter().enumerate().map(|(n, record)| (record.id.clone(), n)).collect();
         (ledger.accounts, ledger.records) = (accounts.into(), records.into());
         let twice = |number| Damaged::Content { table: "executions", number };
         let entry = |(number, content): &(u32, Vec<u8>)| match *number {
-            0..MOST_EXECUTIONS => Ok((*number, read("executions", *number, content)?)),
+            0..MOST_EXECUTIONS => Ok((*number, read("executions", *number, content, version)?)),
             _ => Err(Damaged::Content { table: "executions", number: *number }),
         };
         let entries: Vec<(u32, Entry)> = saved.executions.iter().map(entry).collect::<Result<_, _>>()?;
@@ -156,9 +163,10 @@ impl Ledger {
             ledger.attach(*slot, entry)?;
         }
         ledger.executions = Executions::kept(entries).map_err(twice)?;
-        ledger.accounts.changed.watch(std::iter::empty());
-        ledger.records.changed.watch(std::iter::empty());
-        ledger.executions.changed.watch(std::iter::empty());
+        ledger.track();
+        if version == VERSION {
+            ledger.take_changes();
+        }
         Ok(ledger)
     }
 
@@ -175,7 +183,7 @@ impl Ledger {
             return Err(missing("records", record));
         }
         let record = self.records.untracked(record);
-        record.open += open;
+        record.open += u32::from(entry.is_open());
         record.executions.push(slot);
         Ok(())
     }
@@ -186,14 +194,27 @@ fn content(row: &impl Serialize) -> Option<Vec<u8>> {
     postcard::to_stdvec(row).ok()
 }
 
-fn read<T: DeserializeOwned>(table: &'static str, number: u32, content: &[u8]) -> Result<T, Damaged> {
-    postcard::from_bytes(content).map_err(|_| Damaged::Content { table, number })
+fn read<T: DeserializeOwned + Migrate>(
+    table: &'static str,
+    number: u32,
+    content: &[u8],
+    version: u64,
+) -> Result<T, Damaged> {
+    let row = match version {
+        1 => postcard::from_bytes(content).map(T::from_first),
+        _ => postcard::from_bytes(content),
+    };
+    row.map_err(|_| Damaged::Content { table, number })
 }
 
-fn numbered<T: DeserializeOwned>(table: &'static str, rows: &[(u32, Vec<u8>)]) -> Result<Vec<T>, Damaged> {
+fn numbered<T: DeserializeOwned + Migrate>(
+    table: &'static str,
+    rows: &[(u32, Vec<u8>)],
+    version: u64,
+) -> Result<Vec<T>, Damaged> {
     let row = |(expected, (number, content)): (u32, &(u32, Vec<u8>))| {
         let missing = Damaged::Missing { table, number: expected };
-        if *number == expected { read(table, *number, content) } else { Err(missing) }
+        if *number == expected { read(table, *number, content, version) } else { Err(missing) }
     };
     (0..).zip(rows).map(row).collect()
 }

@@ -7,6 +7,10 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
 }
 
+fn steady(seconds: i64) -> Steady {
+    Steady::at(at(seconds))
+}
+
 const HOUR: i64 = 3600;
 
 /// The number of a request that is sent then.
@@ -46,7 +50,7 @@ fn read(ledger: &mut Ledger, pages: &[&[Execution]], now: i64) -> usize {
             items: items.to_vec(),
             bad_items: 0,
             asked: number(now),
-            asked_at: Steady::at(at(now)),
+            asked_at: steady(now),
             as_of: at(now),
             last,
         };
@@ -136,7 +140,7 @@ fn an_answer_that_was_overtaken_is_ignored() {
         items: vec![execution("e", status, 10, event)],
         bad_items: 0,
         asked: number(as_of),
-        asked_at: Steady::at(at(as_of)),
+        asked_at: steady(as_of),
         as_of: at(as_of),
         last: true,
     };
@@ -169,14 +173,7 @@ fn nothing_is_forgotten_before_its_list_was_read_to_the_end() {
     let items = vec![execution("b", Status::Ended, 20, 30)];
     ledger.read(
         &mut listing,
-        &Page {
-            items,
-            bad_items: 0,
-            asked: number(60),
-            asked_at: Steady::at(at(60)),
-            as_of: at(60),
-            last: false,
-        },
+        &Page { items, bad_items: 0, asked: number(60), asked_at: steady(60), as_of: at(60), last: false },
         at(60),
     );
     // The reading breaks off here; days later the list is read whole, and it holds an older one as well.
@@ -249,15 +246,175 @@ fn a_list_in_another_order_is_always_read_to_the_end() {
 }
 
 #[test]
-fn an_open_execution_that_is_listed_no_more_leaves_the_gauges_and_may_come_back() {
+fn an_open_execution_that_is_listed_no_more_stays_until_that_is_confirmed_and_may_come_back() {
+    let mut ledger = ledger();
+    let open = execution("e", Status::Running, 10, 15);
+    read(&mut ledger, &[std::slice::from_ref(&open)], 20);
+    for now in [30, 330, 629] {
+        read(&mut ledger, &[&[]], now);
+        assert_eq!((shown(&ledger, Status::Running, now), ledger.doubtful_executions()), (1, 1), "{now}");
+    }
+    read(&mut ledger, &[&[]], 630);
+    assert_eq!((shown(&ledger, Status::Running, 630), ledger.open_executions()), (0, 0));
+    assert_eq!(ledger.doubtful_executions(), 0);
+    read(&mut ledger, &[&[open]], 640);
+    assert_eq!((shown(&ledger, Status::Running, 640), ledger.open_executions()), (1, 1));
+    assert_eq!(counted(&ledger), (1, 0, 0, 0));
+}
+
+#[test]
+fn what_is_shown_again_is_no_longer_in_doubt_and_is_looked_for_as_long_the_next_time() {
     let mut ledger = ledger();
     let open = execution("e", Status::Running, 10, 15);
     read(&mut ledger, &[std::slice::from_ref(&open)], 20);
     read(&mut ledger, &[&[]], 30);
-    assert_eq!((shown(&ledger, Status::Running, 30), ledger.open_executions()), (0, 0));
-    read(&mut ledger, &[&[open]], 40);
-    assert_eq!((shown(&ledger, Status::Running, 40), ledger.open_executions()), (1, 1));
+    read(&mut ledger, &[&[]], 400);
+    read(&mut ledger, &[std::slice::from_ref(&open)], 500);
+    assert_eq!(ledger.doubtful_executions(), 0);
+    for now in [600, 800, 1100, 1199] {
+        read(&mut ledger, &[&[]], now);
+        assert_eq!(ledger.open_executions(), 1, "{now}");
+    }
+    read(&mut ledger, &[&[]], 1200);
+    assert_eq!(ledger.open_executions(), 0);
+}
+
+#[test]
+fn a_list_that_never_showed_an_execution_says_nothing_of_it() {
+    let mut ledger = ledger();
+    let child = in_conversation(execution("child", Status::Running, 10, 15));
+    read_workflow(&mut ledger, 0, std::slice::from_ref(&child), 20);
+    for now in [30, 400, 800, 1200] {
+        read(&mut ledger, &[&[]], now);
+    }
+    assert_eq!((ledger.open_executions(), ledger.doubtful_executions()), (1, 0));
+    assert!(!ledger.records()[0].is_doubtful());
+}
+
+#[test]
+fn what_its_list_omits_and_another_shows_is_not_in_doubt_but_asked_for_by_itself() {
+    let mut ledger = ledger();
+    let open = in_conversation(execution("e", Status::Running, 10, 15));
+    read(&mut ledger, &[std::slice::from_ref(&open)], 20);
+    let by_conversation = ListedBy { conversations: true, workflows: false };
+    assert_eq!(ledger.unlisted(by_conversation), []);
+    read(&mut ledger, &[&[]], 30);
+    assert_eq!(ledger.unlisted(by_conversation), ["e".into()]);
+    let page = Page {
+        items: vec![open],
+        bad_items: 0,
+        asked: number(31),
+        asked_at: steady(31),
+        as_of: at(31),
+        last: true,
+    };
+    ledger.see_one(&page, at(31));
+    for now in [40, 400, 800] {
+        read(&mut ledger, &[&[]], now);
+    }
+    assert_eq!((ledger.open_executions(), ledger.doubtful_executions()), (1, 0));
+    assert_eq!(ledger.unlisted(by_conversation), ["e".into()]);
+}
+
+#[test]
+fn many_that_disappear_at_once_are_an_error_and_stay_for_an_hour() {
+    let mut ledger = ledger();
+    let all: Vec<_> =
+        ["a", "b", "c", "d", "e", "f"].iter().map(|id| execution(id, Status::Waiting, 10, 15)).collect();
+    read(&mut ledger, &[&all], 20);
+    read(&mut ledger, &[&all[..2]], 30);
+    assert!(!ledger.many_are_missing(), "four are not many");
+    read(&mut ledger, &[&[]], 90);
+    assert!(ledger.many_are_missing());
+    for now in [700, 2000, 3629] {
+        read(&mut ledger, &[&[]], now);
+        assert_eq!(ledger.open_executions(), 6, "{now}");
+    }
+    read(&mut ledger, &[&[]], 3700);
+    assert_eq!(ledger.open_executions(), 0);
+    assert!(!ledger.many_are_missing());
+}
+
+#[test]
+fn a_replica_that_lags_behind_changes_nothing_and_counts_nothing_twice() {
+    let mut ledger = ledger();
+    let (before, after) = (execution("e", Status::Running, 10, 15), execution("e", Status::Handoff, 10, 50));
+    read(&mut ledger, &[std::slice::from_ref(&before)], 20);
+    for now in (60..160).step_by(10) {
+        let seen = if now % 20 == 0 { &after } else { &before };
+        read(&mut ledger, &[std::slice::from_ref(seen)], now);
+        assert_eq!(shown(&ledger, Status::Handoff, now), 1, "{now}");
+    }
+    assert_eq!((counted(&ledger), ledger.stale_answers()), ((1, 1, 0, 0), 5));
+}
+
+#[test]
+fn what_all_answers_say_for_long_is_true_although_it_is_older_and_no_handoff_counts_twice() {
+    let mut ledger = ledger();
+    let handoff = execution("e", Status::Handoff, 10, 500);
+    read(&mut ledger, &[std::slice::from_ref(&handoff)], 20);
+    let running = execution("e", Status::Running, 10, 30);
+    let shown: Vec<_> = (40..=45)
+        .map(|now| {
+            read(&mut ledger, &[std::slice::from_ref(&running)], now);
+            shown(&ledger, Status::Running, now)
+        })
+        .collect();
+    assert_eq!(shown, [0, 0, 0, 0, 1, 1]);
+    read(&mut ledger, &[&[handoff]], 60);
+    assert_eq!(counted(&ledger), (1, 1, 0, 0));
+    read(&mut ledger, &[&[execution("e", Status::Handoff, 10, 600)]], 601);
+    assert_eq!(counted(&ledger), (1, 1, 0, 0), "it was in handoff already");
+}
+
+#[test]
+fn an_answer_without_a_fraction_of_a_second_is_not_older_than_one_with_it() {
+    let mut ledger = ledger();
+    let half = jiff::SignedDuration::from_millis(500);
+    let precise = Execution { last_event_at: Some(at(50) + half), ..execution("e", Status::Waiting, 10, 50) };
+    read(&mut ledger, &[&[precise]], 60);
+    read(&mut ledger, &[&[execution("e", Status::Ended, 10, 50)]], 70);
+    assert_eq!((counted(&ledger), ledger.stale_answers()), ((1, 0, 1, 0), 0));
+}
+
+#[test]
+fn an_unknown_status_with_an_end_is_over_and_in_no_finished_counter() {
+    let mut ledger = ledger();
+    let over = Execution { ended_at: Some(at(30)), ..execution("e", Status::Unknown, 10, 30) };
+    read(&mut ledger, &[&[over]], 40);
+    assert_eq!((shown(&ledger, Status::Unknown, 40), ledger.open_executions()), (1, 0));
     assert_eq!(counted(&ledger), (1, 0, 0, 0));
+    assert_eq!(shown(&ledger, Status::Unknown, 40 + 24 * HOUR), 0);
+    read(&mut ledger, &[&[]], 25 * HOUR);
+    ledger.prune(at(26 * HOUR));
+    assert_eq!(ledger.remembered(), 0);
+}
+
+#[test]
+fn an_execution_that_is_resumed_after_it_was_forgotten_is_not_started_again() {
+    let mut ledger = ledger();
+    read(&mut ledger, &[&[execution("e", Status::Failed, 10, 20)]], 300);
+    ledger.prune(at(25 * HOUR));
+    assert_eq!(ledger.remembered(), 0);
+    read(&mut ledger, &[&[execution("e", Status::Running, 10, 26 * HOUR)]], 26 * HOUR + 10);
+    assert_eq!((counted(&ledger), ledger.open_executions()), ((1, 0, 0, 1), 1));
+    read(&mut ledger, &[&[execution("e", Status::Handoff, 10, 27 * HOUR)]], 27 * HOUR + 10);
+    read(&mut ledger, &[&[execution("e", Status::Ended, 10, 28 * HOUR)]], 28 * HOUR + 10);
+    assert_eq!(counted(&ledger), (1, 1, 0, 1), "a second outcome is none");
+}
+
+#[test]
+fn workflows_that_are_added_later_count_nothing_again() {
+    let mut ledger = ledger();
+    let done: Vec<_> =
+        (1..=5).map(|n| execution(&n.to_string(), Status::Ended, n * 10, n * 10 + 5)).collect();
+    let newest_first: Vec<_> = done.iter().rev().cloned().collect();
+    read(&mut ledger, &[&newest_first], 300);
+    ledger.prune(at(25 * HOUR));
+    assert_eq!((ledger.remembered(), counted(&ledger)), (0, (5, 0, 5, 0)));
+    ledger.begin_listing_by_workflow();
+    read_workflow(&mut ledger, 0, &newest_first, 25 * HOUR);
+    assert_eq!(counted(&ledger), (5, 0, 5, 0));
 }
 
 #[test]
@@ -269,14 +426,7 @@ fn what_is_behind_the_page_at_which_a_reading_broke_off_is_read_by_the_next_one(
     let items = vec![ended("c", 220)];
     assert!(ledger.read(
         &mut listing,
-        &Page {
-            items,
-            bad_items: 0,
-            asked: number(230),
-            asked_at: Steady::at(at(230)),
-            as_of: at(230),
-            last: false
-        },
+        &Page { items, bad_items: 0, asked: number(230), asked_at: steady(230), as_of: at(230), last: false },
         at(230)
     ));
     // The page with b fails.
@@ -305,7 +455,7 @@ fn a_page_that_seems_to_be_older_than_its_reading_shows_what_is_there_all_the_sa
         items: vec![item],
         bad_items: 0,
         asked,
-        asked_at: Steady::at(at(as_of)),
+        asked_at: steady(as_of),
         as_of: at(as_of),
         last,
     };
@@ -321,8 +471,10 @@ fn a_page_that_seems_to_be_older_than_its_reading_shows_what_is_there_all_the_sa
 fn a_deleted_conversation_takes_its_executions_out_of_the_gauges() {
     let mut ledger = ledger();
     read(&mut ledger, &[&[execution("b", Status::Running, 10, 15), execution("a", Status::Ended, 1, 9)]], 20);
-    assert!(ledger.forget_conversation(&"c".into(), at(25)));
-    assert!(!ledger.forget_conversation(&"c".into(), at(25)), "is no news the second time");
+    assert!(ledger.conversation_not_found(&"c".into(), steady(25), at(25)));
+    assert!(!ledger.conversation_not_found(&"c".into(), steady(325), at(325)), "is no news the second time");
+    assert_eq!((shown(&ledger, Status::Running, 30), shown(&ledger, Status::Ended, 30)), (1, 1));
+    ledger.conversation_not_found(&"c".into(), steady(625), at(625));
     assert_eq!((shown(&ledger, Status::Running, 30), shown(&ledger, Status::Ended, 30)), (0, 0));
     assert_eq!((ledger.open_executions(), ledger.current(at(30)).conversations), (0, [0, 0, 0]));
     assert_eq!(counted(&ledger), (2, 0, 1, 0));
@@ -336,7 +488,7 @@ fn an_item_that_cannot_be_read_keeps_its_list_in_doubt() {
         items: vec![execution("b", Status::Ended, 20, 30)],
         bad_items: 1,
         asked: number(60),
-        asked_at: Steady::at(at(60)),
+        asked_at: steady(60),
         as_of: at(60),
         last: true,
     };
@@ -362,7 +514,7 @@ fn a_workflow_that_is_renamed_keeps_its_account() {
         items,
         bad_items: 0,
         asked: number(30),
-        asked_at: Steady::at(at(30)),
+        asked_at: steady(30),
         as_of: at(30),
         last: true,
     });
@@ -399,14 +551,10 @@ fn conversations_count_while_they_are_watched() {
         conversation("d", ConversationStatus::Active, 0),
         conversation("e", ConversationStatus::Active, -8 * 24 * HOUR),
     ];
-    ledger.learn_conversations(&Page {
-        items,
-        bad_items: 0,
-        asked: number(1),
-        asked_at: Steady::at(at(1)),
-        as_of: at(1),
-        last: true,
-    });
+    ledger.learn_conversations(
+        &Page { items, bad_items: 0, asked: number(1), asked_at: steady(1), as_of: at(1), last: true },
+        SignedDuration::from_mins(1),
+    );
     assert_eq!(ledger.current(at(10)).conversations, [1, 0, 0]);
     read(&mut ledger, &[&[execution("x", Status::Waiting, -9 * 24 * HOUR, 0)]], 10);
     assert_eq!(
@@ -428,12 +576,12 @@ fn read_workflow(ledger: &mut Ledger, since: i64, items: &[Execution], now: i64)
         items: items.to_vec(),
         bad_items: 0,
         asked: number(now),
-        asked_at: Steady::at(at(now)),
+        asked_at: steady(now),
         as_of: at(now),
         last: true,
     };
     ledger.see(&mut visit, &page, at(now));
-    ledger.reached(&visit, at(since), at(now), true);
+    ledger.reached(&visit, at(since), (steady(now), at(now)), true);
     ledger.close_visit(&visit, true);
     visit
 }
@@ -480,17 +628,13 @@ fn an_open_execution_that_a_visit_does_not_show_is_asked_for_and_may_be_gone() {
     let open = ledger.open_by_account(at(300)).remove(0);
     let mut visit = read_workflow(&mut ledger, 200, &[], 300);
     assert_eq!(ledger.not_seen(&visit, &open), ["e".into()]);
-    ledger.is_no_more(&"e".into(), at(300));
+    for now in [300, 600, 900] {
+        ledger.execution_not_found(&"e".into(), steady(now), at(now));
+    }
     assert_eq!((ledger.open_executions(), ledger.not_seen(&visit, &open)), (0, vec![]));
     let items = vec![execution("e", Status::Failed, 10, 290)];
-    let page = Page {
-        items,
-        bad_items: 0,
-        asked: number(301),
-        asked_at: Steady::at(at(301)),
-        as_of: at(301),
-        last: true,
-    };
+    let page =
+        Page { items, bad_items: 0, asked: number(301), asked_at: steady(301), as_of: at(301), last: true };
     ledger.see(&mut visit, &page, at(302));
     assert_eq!(counted(&ledger), (1, 0, 0, 1), "it comes back");
 }
@@ -499,8 +643,8 @@ fn an_open_execution_that_a_visit_does_not_show_is_asked_for_and_may_be_gone() {
 fn a_fresh_execution_that_cannot_be_read_yet_is_not_given_up() {
     let mut ledger = ledger();
     read_workflow(&mut ledger, 0, &[execution("e", Status::Running, 10, 10)], 11);
-    ledger.is_no_more(&"e".into(), at(12));
-    assert_eq!(ledger.open_executions(), 1);
+    ledger.execution_not_found(&"e".into(), steady(12), at(12));
+    assert_eq!((ledger.open_executions(), ledger.doubtful_executions()), (1, 0));
 }
 
 #[test]
@@ -534,7 +678,9 @@ fn a_deleted_workflow_takes_its_executions_out_of_the_gauges() {
     let mut ledger = ledger();
     let items = [execution("b", Status::Running, 10, 15), execution("a", Status::Ended, 1, 9)];
     read_workflow(&mut ledger, 0, &items.map(in_conversation), 20);
-    ledger.forget_workflow(&"w".into(), at(25));
+    for now in [25, 325, 625] {
+        ledger.workflow_not_found(&"w".into(), steady(now), at(now));
+    }
     assert_eq!((shown(&ledger, Status::Running, 30), shown(&ledger, Status::Ended, 30)), (0, 0));
     assert_eq!((ledger.open_executions(), ledger.records()[0].has_open_executions()), (0, false));
     assert_eq!(counted(&ledger), (2, 0, 1, 0));
@@ -546,14 +692,8 @@ fn a_clock_that_is_set_back_does_not_hide_what_is_asked_later() {
     read(&mut ledger, &[&[execution("e", Status::Running, 10, 20)]], 1000);
     let mut listing = ledger.open(&"c".into(), true);
     let items = vec![execution("e", Status::Ended, 10, 30)];
-    let page = Page {
-        items,
-        bad_items: 0,
-        asked: number(1001),
-        asked_at: Steady::at(at(40)),
-        as_of: at(40),
-        last: true,
-    };
+    let page =
+        Page { items, bad_items: 0, asked: number(1001), asked_at: steady(40), as_of: at(40), last: true };
     ledger.read(&mut listing, &page, at(41));
     assert_eq!(counted(&ledger), (1, 0, 1, 0));
 }

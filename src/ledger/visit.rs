@@ -5,9 +5,13 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 
 use super::{
-    Account, LATE, Ledger, Reach, entry::Judge, index, listing::Begun, moment::Moment, observation::Observed,
+    Account, Attempts, Ledger, Reach, account::before_late_ones, doubt::Missing, entry::Judge,
+    executions::Slot, index, listing::Begun, moment::Moment, observation::Observed,
 };
-use crate::execution::{Execution, ExecutionId, Page, Status, WorkflowId};
+use crate::{
+    clock::Steady,
+    execution::{Execution, ExecutionId, Page, Status, WorkflowId},
+};
 
 /// One visit to a workflow, in progress. If it is dropped before it is closed, what it brought stays.
 #[derive(Debug)]
@@ -15,6 +19,8 @@ pub struct Visit {
     account: usize,
     begun: Option<Begun>,
     list_was_known: bool,
+    /// The newest start that its pages have shown.
+    newest_start: Option<Moment>,
 }
 
 /// An execution that is open, and what it would take to see it again.
@@ -84,37 +90,53 @@ impl Ledger {
     /// Begins a visit.
     pub fn visit(&mut self, workflow: &WorkflowId) -> Visit {
         let account = self.account_by_id(workflow);
-        Visit { account, begun: None, list_was_known: self.accounts[account].reach.is_some() }
+        let list_was_known = self.accounts[account].reach.is_some();
+        Visit { account, begun: None, list_was_known, newest_start: None }
     }
 
     /// Takes in a page of any of the workflow's lists, at `now` in Kapso's clock.
     pub fn see(&mut self, visit: &mut Visit, page: &Page<Execution>, now: Timestamp) {
         let begun = *visit.begun.get_or_insert(Begun::with(page));
-        self.note_learned(page.as_of);
+        let started = page.items.iter().filter_map(|execution| execution.started_at.map(Moment::from));
+        visit.newest_start = started.chain(visit.newest_start).max();
         let watch_start = self.watch_start().unwrap_or(begun.at);
-        let judge = Judge { watch_start, list_was_known: visit.list_was_known };
-        let observed = Observed { record: None, asked: page.asked, as_of: page.as_of, now, judge };
+        self.see_page(page, now, Judge { watch_start, list_was_known: visit.list_was_known });
+    }
+
+    /// Takes in an execution that was asked for by itself, at `now` in Kapso's clock.
+    pub fn see_one(&mut self, page: &Page<Execution>, now: Timestamp) {
+        let watch_start = self.watch_start().unwrap_or(page.as_of);
+        self.see_page(page, now, Judge { watch_start, list_was_known: false });
+    }
+
+    fn see_page(&mut self, page: &Page<Execution>, now: Timestamp, judge: Judge) {
+        self.note_learned(page.asked_at);
+        let Page { asked, as_of, .. } = *page;
         for execution in &page.items {
-            self.observe(execution, observed);
+            self.observe(execution, Observed { record: None, asked, as_of, now, judge });
         }
     }
 
     /// Takes note that all that started from `since` on was read to the end, in pages of which the first was
-    /// asked for at `until`. A list that was not `clean`, with an item that could not be read, is not taken for
+    /// asked for at these times. A list that was not `clean`, with an item that could not be read, is not taken for
     /// read the first time: the item may have been spoilt on its way.
-    pub fn reached(&mut self, visit: &Visit, since: Timestamp, until: Timestamp, clean: bool) {
+    pub fn reached(&mut self, visit: &Visit, since: Timestamp, until: (Steady, Timestamp), clean: bool) {
+        let (asked_at, until) = until;
         let account = &mut self.accounts[visit.account];
         account.doubtful = !clean && !account.doubtful;
+        account.newest_start = account.newest_start.max(visit.newest_start);
         if !account.doubtful {
             let reach = account.reach.map_or(Reach { since, until }, |reach| reach.joined(since, until));
             account.reach = Some(reach);
+            account.reached_at = account.reached_at.max(Some(asked_at));
         }
     }
 
     /// Takes note that what started from `since` on was read up to where it was known before.
     pub fn history_read(&mut self, visit: &Visit, since: Timestamp) {
-        let reach = &mut self.accounts[visit.account].reach;
-        *reach = reach.map(|reach| reach.joined(since, reach.until));
+        let account = &mut self.accounts[visit.account];
+        account.newest_start = account.newest_start.max(visit.newest_start);
+        account.reach = account.reach.map(|reach| reach.joined(since, reach.until));
     }
 
     /// Those of `open` that are open still as far as is known, and that this visit has not shown.
@@ -128,14 +150,13 @@ impl Ledger {
         open.iter().map(|execution| &execution.id).filter(is_missing).cloned().collect()
     }
 
-    /// Takes note, at `now`, that the API does not have an execution. One that has just started may be there in
-    /// a moment, and stays.
-    pub fn is_no_more(&mut self, id: &ExecutionId, now: Timestamp) {
+    /// Takes note that the API answered that it does not have an execution; it is deleted once that is confirmed.
+    /// One that has just started may be there in a moment.
+    pub fn execution_not_found(&mut self, id: &ExecutionId, at: Steady, deleted_at: Timestamp) {
         let Some(slot) = self.executions.find(id) else { return };
         let started = self.executions.get(slot).and_then(|entry| entry.started_at);
-        let recent = now.saturating_sub(LATE).unwrap_or(Timestamp::MIN);
-        if started.is_none_or(|at| at < recent.into()) {
-            self.vanish(&[slot], now);
+        if started.is_none_or(|started| started < before_late_ones(deleted_at).into()) {
+            self.look_in_vain(&[slot], at, deleted_at);
         }
     }
 
@@ -143,20 +164,69 @@ impl Ledger {
     /// for, also those that none was known to be in.
     pub fn close_visit(&mut self, visit: &Visit, whole: bool) {
         let account = &mut self.accounts[visit.account];
-        account.visited = account.visited.max(visit.begun.map(|begun| begun.at));
+        account.visited = account.visited.max(visit.begun.map(|begun| begun.steady));
+        account.missing = None;
+        account.attempts = Attempts::default();
         if whole {
             account.surveyed = account.visited;
         }
     }
 
-    /// Takes note, at `now`, that the API no longer has a workflow: its executions leave the current state.
-    /// What was counted stays counted.
-    pub fn forget_workflow(&mut self, workflow: &WorkflowId, now: Timestamp) {
+    /// Takes note that the API answered that it does not have a workflow. It is deleted, with its executions, once
+    /// that is confirmed. What was counted stays counted.
+    pub fn workflow_not_found(&mut self, workflow: &WorkflowId, at: Steady, deleted_at: Timestamp) {
         let account = self.account_by_id(workflow);
-        self.accounts[account].gone = true;
-        self.accounts[account].visited = Some(now);
-        let of_it = self.executions.iter().filter(|(_, entry)| entry.workflow == index(account));
-        let slots: Vec<_> = of_it.map(|(slot, _)| slot).collect();
-        self.vanish(&slots, now);
+        let is_shown = |entry: &super::entry::Entry| {
+            entry.workflow == index(account) && self.is_current(entry, deleted_at)
+        };
+        let shown = self.executions.iter().filter(|(_, entry)| is_shown(entry));
+        let slots: Vec<Slot> = shown.map(|(slot, _)| slot).collect();
+        self.look_in_vain(&slots, at, deleted_at);
+        let missing = Missing::again(self.accounts[account].missing, at);
+        let confirmed = missing.is_confirmed(at, self.many_are_missing());
+        let account = &mut self.accounts[account];
+        account.visited = Some(at);
+        account.missing = Some(missing).filter(|_| !confirmed);
+        account.attempts = Attempts { last: Some(at), ..Attempts::default() };
+        account.gone |= confirmed;
     }
+
+    /// Takes note that a workflow's lists could not be read; `alone` if others could.
+    pub fn workflow_failed(&mut self, workflow: &WorkflowId, at: Steady, alone: bool) {
+        let account = self.account_by_id(workflow);
+        let attempts = &mut self.accounts.untracked(index(account)).attempts;
+        if alone {
+            attempts.failed(at);
+        } else {
+            attempts.last = Some(at);
+        }
+    }
+
+    /// The open executions that no list of these shows, oldest look first: they are to be asked for one by one.
+    #[must_use]
+    pub fn unlisted(&self, by: ListedBy) -> Vec<ExecutionId> {
+        let is_unlisted = |entry: &&super::entry::Entry| entry.is_open() && !self.is_listed(entry, by);
+        let mut unlisted: Vec<_> =
+            self.executions.iter().map(|(_, entry)| entry).filter(is_unlisted).collect();
+        unlisted.sort_by_key(|entry| entry.asked);
+        unlisted.into_iter().map(|entry| entry.id.clone()).collect()
+    }
+
+    fn is_listed(&self, entry: &super::entry::Entry, by: ListedBy) -> bool {
+        let by_conversation = || {
+            let record = entry.conversation.map(|record| &self.records[record as usize]);
+            entry.in_conversation_list && record.is_some_and(|record| !record.gone)
+        };
+        let by_workflow = || self.accounts[entry.workflow as usize].is_listed();
+        by.conversations && by_conversation() || by.workflows && by_workflow()
+    }
+}
+
+/// Which lists are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListedBy {
+    /// Those of conversations.
+    pub conversations: bool,
+    /// Those of workflows.
+    pub workflows: bool,
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use prometheus::{
     core::{Collector, Desc},
@@ -69,7 +68,6 @@ struct Open<'a> {
     ledger: MutexGuard<'a, Ledger>,
     current: Current,
     admission: MutexGuard<'a, Admission>,
-    now: Timestamp,
 }
 
 impl Ledgers {
@@ -79,7 +77,7 @@ impl Ledgers {
         let current = ledger.current(now);
         let mut admission = admission.lock();
         self.drop_series(admission.admit(&current, book.limits));
-        Open { book, ledger, current, admission, now }
+        Open { book, ledger, current, admission }
     }
 }
 
@@ -104,7 +102,8 @@ impl Limits {
 
 impl Open<'_> {
     fn view(&self) -> View<'_> {
-        let Self { book, ledger, current, admission, now } = self;
-        View::new(&book.project, book.client.api(), ledger, current, admission, book.limits, *now)
+        let Self { book, ledger, current, admission } = self;
+        let now = book.client.steady_now();
+        View::new(&book.project, book.client.api(), ledger, current, admission, book.limits, now)
     }
 }

@@ -42,7 +42,17 @@ pub struct Exporter {
     state_size: GaugeVec,
     state_last_write: GaugeVec,
     state_errors: IntCounterVec,
-    outcomes: Mutex<BTreeMap<(String, Source), Outcome>>,
+    failing_lists: IntGaugeVec,
+    states: Mutex<BTreeMap<(String, Source), State>>,
+}
+
+/// How a source is doing.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    /// Of its last sweep; incomplete as soon as something fails in the present one.
+    outcome: Outcome,
+    /// Its numbers are up to date, as far as the last beat tells.
+    in_time: bool,
 }
 
 impl Exporter {
@@ -54,7 +64,11 @@ impl Exporter {
         let own = Register(registry);
         own.build_info()?;
         Ok(Self {
-            up: own.ints("kapso_up", "1 if the last sweep of every source of this API was complete.", &["project", "api"])?,
+            up: own.ints(
+                "kapso_up",
+                "1 if the last sweep of every source of this API was complete, nothing has failed since, and no list is late by more than --scrape.max-staleness.",
+                &["project", "api"],
+            )?,
             sweep_duration: own.gauges(
                 "kapso_exporter_sweep_duration_seconds",
                 "How long the last sweep took.",
@@ -147,7 +161,12 @@ impl Exporter {
                 "Failures to write state to --state.path. Counting goes on in memory, and each failure is followed by another try.",
                 &[],
             )?,
-            outcomes: Mutex::default(),
+            failing_lists: own.ints(
+                "kapso_exporter_failing_lists",
+                "Lists of executions (of a conversation, or of a workflow) whose last reading failed while others did not. They are asked again less often.",
+                &["project", "api", "source"],
+            )?,
+            states: Mutex::default(),
         })
     }
 
@@ -155,7 +174,9 @@ impl Exporter {
     pub fn announce(&self, project: &str, source: Source, interval: Duration) {
         let api = source.api().as_str();
         let labels = [project, api, source.as_str()];
-        self.outcomes.lock().insert((project.into(), source), Outcome::Incomplete);
+        let state = State { outcome: Outcome::Incomplete, in_time: true };
+        self.states.lock().insert((project.into(), source), state);
+        self.failing_lists.with_label_values(&labels).set(0);
         self.up.with_label_values(&[project, api]).set(0);
         self.sweep_interval.with_label_values(&labels).set(interval.as_secs_f64());
         self.sweep_last_success.with_label_values(&labels).set(0.0);
@@ -191,13 +212,13 @@ impl Exporter {
     /// Takes note of what a source's loop tells.
     pub fn hear(&self, project: &str, source: Source, news: &News<'_>) {
         match news {
-            News::Load(load) => self.load(project, source, load),
+            News::Load { load, well } => self.load(project, source, load, *well),
             News::Swept(report) => self.swept(project, report),
         }
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "a count of conversations in memory")]
-    fn load(&self, project: &str, source: Source, load: &Load) {
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "a count of lists in memory")]
+    fn load(&self, project: &str, source: Source, load: &Load, well: bool) {
         let labels = [project, source.api().as_str(), source.as_str()];
         self.due.with_label_values(&labels).set(load.due as f64);
         self.lateness.with_label_values(&labels).set(load.lateness);
@@ -206,6 +227,13 @@ impl Exporter {
             Some(at) => self.oldest_list.with_label_values(&labels).set(unix_seconds(at)),
             None => drop(self.oldest_list.remove_label_values(&labels)),
         }
+        self.failing_lists.with_label_values(&labels).set(load.failing as i64);
+        self.note_state(project, source, |state| {
+            state.in_time = well;
+            if !well && state.outcome == Outcome::Complete {
+                state.outcome = Outcome::Incomplete;
+            }
+        });
     }
 
     fn swept(&self, project: &str, report: &Report) {
@@ -218,16 +246,23 @@ impl Exporter {
         if report.outcome == Outcome::Complete {
             self.sweep_last_success.with_label_values(&labels).set(unix_seconds(report.finished));
         }
-        let mut outcomes = self.outcomes.lock();
-        outcomes.insert((project.into(), report.source), report.outcome);
+        self.note_state(project, report.source, |state| state.outcome = report.outcome);
+    }
+
+    fn note_state(&self, project: &str, source: Source, change: impl FnOnce(&mut State)) {
+        let (api, mut states) = (source.api(), self.states.lock());
+        if let Some(state) = states.get_mut(&(project.to_owned(), source)) {
+            change(state);
+        }
         let of_api: Vec<_> =
-            outcomes.iter().filter(|((p, s), _)| p == project && s.api() == api).map(|(_, o)| *o).collect();
-        if of_api.iter().all(|outcome| *outcome == Outcome::Absent) {
+            states.iter().filter(|((p, s), _)| p == project && s.api() == api).map(|(_, s)| *s).collect();
+        if of_api.iter().all(|state| state.outcome == Outcome::Absent) {
             // An API that does not exist is neither up nor down.
-            self.up.remove_label_values(&[project, api_label]).ok();
+            self.up.remove_label_values(&[project, api.as_str()]).ok();
         } else {
-            let up = !of_api.contains(&Outcome::Incomplete);
-            self.up.with_label_values(&[project, api_label]).set(up.into());
+            let is_up = |state: &State| state.outcome == Outcome::Complete && state.in_time;
+            let up = of_api.iter().all(|state| is_up(state) || state.outcome == Outcome::Absent);
+            self.up.with_label_values(&[project, api.as_str()]).set(up.into());
         }
     }
 

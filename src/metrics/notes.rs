@@ -139,11 +139,25 @@ pub(super) static NOTES: &[Note] = &[
         example: "kapso_exporter_data_stale == 1",
     },
     Note {
+        family: "kapso_exporter_doubtful_executions",
+        from: "lists that showed an execution and no longer do, and 404s",
+        blind: "executions that no list ever showed",
+        series: "1 per API",
+        example: "kapso_exporter_doubtful_executions > 0",
+    },
+    Note {
         family: "kapso_exporter_errors_total",
         from: "the status of an answer, or what went wrong on the way",
         blind: "whether a later attempt made it good: see the sweeps",
-        series: "10 per API",
+        series: "11 per API",
         example: "sum by (reason) (increase(kapso_exporter_errors_total[15m])) > 0",
+    },
+    Note {
+        family: "kapso_exporter_failing_lists",
+        from: "the last reading of each list of executions",
+        blind: "which ones they are; the reason: see the errors",
+        series: "1 per source",
+        example: "kapso_exporter_failing_lists > 0",
     },
     Note {
         family: "kapso_exporter_lateness_seconds",
@@ -179,6 +193,13 @@ pub(super) static NOTES: &[Note] = &[
         blind: "which ones they are; it begins at their number, so take the value, not an increase",
         series: "1 per family of workflows and steps",
         example: "max(kapso_exporter_series_dropped_total) > 0",
+    },
+    Note {
+        family: "kapso_exporter_stale_answers_total",
+        from: "`last_event_at` and `status` against what was known",
+        blind: "answers that are as old and show no execution that moved since",
+        series: "1 per API",
+        example: "increase(kapso_exporter_stale_answers_total[15m]) > 0",
     },
     Note {
         family: "kapso_exporter_state_conversations",
@@ -287,7 +308,7 @@ pub(super) static NOTES: &[Note] = &[
     },
     Note {
         family: "kapso_up",
-        from: "the result of the last sweep of each source",
+        from: "the result of the last sweep of each source, and what failed or was late since",
         blind: "how long it has been so; an API that is absent has no series",
         series: "1 per API",
         example: "min by (project, api) (kapso_up) == 0",

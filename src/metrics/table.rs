@@ -140,6 +140,22 @@ pub static TABLE: &[Family] = &[
         rows: Source::Ledger(|view, rows| rows.gauge(&[], f64::from(u8::from(view.stale)))),
     },
     Family {
+        name: "kapso_exporter_doubtful_executions",
+        help: "Executions that are no longer shown where they were. They count as before until it is confirmed that they were deleted, or they are shown again.",
+        labels: &[],
+        kind: GAUGE,
+        current: false,
+        rows: Source::Ledger(|view, rows| rows.gauge(&[], number(view.doubtful_executions as u64))),
+    },
+    Family {
+        name: "kapso_exporter_stale_answers_total",
+        help: "Executions in answers that were older than what was known of them (last_event_at, status), as from a replica that lags behind. They change nothing.",
+        labels: &[],
+        kind: COUNTER,
+        current: false,
+        rows: Source::Ledger(|view, rows| rows.counter(&[], view.stale_answers)),
+    },
+    Family {
         name: "kapso_exporter_state_conversations",
         help: "Conversations that the exporter remembers, deleted ones and those no longer watched included.",
         labels: &[],

@@ -13,6 +13,7 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
+    clock::Steady,
     execution::{Api, HandoffReason, HandoffSource, Status, Step},
     ledger::{Account, AtStep, ByStatus, Current, Ledger, Totals},
 };
@@ -50,6 +51,8 @@ pub struct View<'a> {
     /// Nothing was learned for too long: what is current is not known.
     pub(super) stale: bool,
     pub(super) remembered_executions: usize,
+    pub(super) doubtful_executions: usize,
+    pub(super) stale_answers: u64,
     pub(super) remembered_conversations: usize,
 }
 
@@ -151,7 +154,7 @@ impl<'a> View<'a> {
         current: &'a Current,
         admission: &'a Admission,
         limits: Limits,
-        now: Timestamp,
+        now: Steady,
     ) -> Self {
         let mut workflows: Vec<Workflow<'a>> = Vec::new();
         let mut place = Vec::with_capacity(current.workflows.len());
@@ -175,6 +178,8 @@ impl<'a> View<'a> {
             watch_start: ledger.watch_start(),
             stale: ledger.is_stale(now),
             remembered_executions: ledger.remembered(),
+            doubtful_executions: ledger.doubtful_executions(),
+            stale_answers: ledger.stale_answers(),
             remembered_conversations: ledger.records().len(),
         };
         view.add_steps(current, admission, &place);

@@ -6,6 +6,7 @@
 pub mod conversations;
 mod pulse;
 mod queue;
+mod singles;
 mod walk;
 pub mod workflows;
 
@@ -14,13 +15,17 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-use self::{conversations::Conversations, walk::Territory, workflows::Workflows};
+use self::{
+    conversations::Conversations,
+    walk::{Beat, Walker},
+    workflows::Workflows,
+};
 pub use self::{pulse::Pulse, queue::Load};
 use crate::{
     clock::Steady,
     execution::{Api, ConversationId},
-    kapso::{Budget, Client, Error},
-    ledger::Ledger,
+    kapso::{Budget, Client, Error, Reason},
+    ledger::{Ledger, ListedBy},
 };
 
 /// The name of a source, as in `--scrape.source`; the `source` label of a sweep's metrics.
@@ -73,6 +78,18 @@ impl FromStr for Source {
     }
 }
 
+/// The lists that these sources read of an API.
+pub fn listed_by(sources: impl IntoIterator<Item = Source>, api: Api) -> ListedBy {
+    let mut lists = ListedBy::default();
+    for source in sources.into_iter().filter(|source| source.api() == api) {
+        match source {
+            Source::Agents | Source::Conversations => lists.conversations = true,
+            Source::Workflows => lists.workflows = true,
+        }
+    }
+    lists
+}
+
 /// What a walk covers.
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -83,6 +100,10 @@ pub struct Scope {
     pub max_age: SignedDuration,
     /// From one beat to the next.
     pub interval: Duration,
+    /// A list that is due for longer is too late for the numbers to be up to date.
+    pub max_staleness: SignedDuration,
+    /// The lists that all sources of this API read together.
+    pub listed_by: ListedBy,
 }
 
 impl Scope {
@@ -92,8 +113,11 @@ impl Scope {
     }
 
     /// What becomes due within this time is due already.
-    fn ahead(&self, begins: bool) -> SignedDuration {
-        if begins { self.signed_interval() } else { SignedDuration::ZERO }
+    fn ahead(&self, beat: Beat) -> SignedDuration {
+        match beat {
+            Beat::First => self.signed_interval(),
+            Beat::Next => SignedDuration::ZERO,
+        }
     }
 }
 
@@ -136,10 +160,21 @@ impl Means {
 
     /// Reads the list of workflows, where there is one. Returns when it was asked for, if it could be read to
     /// the last item.
-    async fn learn_workflows(&self) -> Result<Option<Timestamp>, Error> {
+    async fn learn_workflows(&self) -> Result<Option<Steady>, Error> {
         let Some(pager) = self.client.workflows() else { return Ok(None) };
-        let (asked, clean) = pager.read(|page| self.learn(|ledger| ledger.learn_workflows(page))).await?;
-        Ok(asked.filter(|_| clean))
+        let read = pager.read(|page| self.learn(|ledger| ledger.learn_workflows(page))).await?;
+        Ok(read.filter(|read| read.is_clean).map(|read| read.asked_at))
+    }
+
+    /// Tidies up after a beat. Where many executions disappeared at once, that is an error.
+    fn settle(&self, progress: &mut Progress) {
+        let mut ledger = self.ledger.lock();
+        ledger.prune(self.client.kapso_now());
+        progress.open = ledger.open_executions();
+        if ledger.many_are_missing() {
+            self.client.observer().failed(self.client.api(), Reason::Disappeared, 1);
+            progress.note(Error::Disappeared);
+        }
     }
 
     /// How many requests half of the budget allows in a time.
@@ -153,9 +188,9 @@ impl Means {
 /// The walk of a source.
 pub enum Walk {
     /// Over conversations.
-    Conversations(Conversations),
+    Conversations(Walker<Conversations>),
     /// Over workflows.
-    Workflows(Workflows),
+    Workflows(Walker<Workflows>),
 }
 
 impl Walk {
@@ -163,8 +198,10 @@ impl Walk {
     #[must_use]
     pub fn new(source: Source, means: Means, scope: Scope) -> Self {
         match source {
-            Source::Agents | Source::Conversations => Self::Conversations(Conversations::new(means, scope)),
-            Source::Workflows => Self::Workflows(Workflows::new(means, scope)),
+            Source::Agents | Source::Conversations => {
+                Self::Conversations(Walker::new(Conversations::new(means, scope)))
+            }
+            Source::Workflows => Self::Workflows(Walker::new(Workflows::new(means, scope))),
         }
     }
 
@@ -172,16 +209,25 @@ impl Walk {
     #[must_use]
     pub fn pulse(&self) -> Pulse {
         match self {
-            Self::Conversations(territory) => territory.pulse().clone(),
-            Self::Workflows(territory) => territory.pulse().clone(),
+            Self::Conversations(walker) => walker.pulse().clone(),
+            Self::Workflows(walker) => walker.pulse().clone(),
         }
     }
 
-    /// Asks for everything that may have changed. Tells the load at the beginning and at the end of each beat.
-    pub async fn sweep(&mut self, tell: impl FnMut(&Load) + Send) -> Progress {
+    /// Asks for everything that may have changed. Tells the load at the beginning and at the end of each beat, and
+    /// whether all is well so far.
+    pub async fn sweep(&mut self, tell: impl FnMut(&Load, bool) + Send) -> Progress {
         match self {
-            Self::Conversations(territory) => walk::sweep(territory, tell).await,
-            Self::Workflows(territory) => walk::sweep(territory, tell).await,
+            Self::Conversations(walker) => walker.sweep(tell).await,
+            Self::Workflows(walker) => walker.sweep(tell).await,
+        }
+    }
+
+    /// Drops what is under way.
+    pub fn reset(&mut self) {
+        match self {
+            Self::Conversations(walker) => walker.reset(),
+            Self::Workflows(walker) => walker.reset(),
         }
     }
 }
@@ -199,6 +245,8 @@ pub struct Progress {
     pub listed: usize,
     /// How many could not be.
     pub failed: usize,
+    /// How many are not known because their last reading failed, in this sweep or before.
+    pub failing: usize,
     /// What went wrong, the first of it.
     pub error: Option<Error>,
     /// The API does not exist (any more).
@@ -209,7 +257,7 @@ impl Progress {
     /// Whether everything that was due was learned.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.error.is_none()
+        self.error.is_none() && self.failing == 0
     }
 
     fn note(&mut self, error: Error) {

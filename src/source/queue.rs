@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::execution::seconds_between;
+use crate::{clock::Steady, execution::seconds_between};
 
 /// While both wait, one turn in so many is for the inventory.
 const INVENTORY_TURN: usize = 5;
@@ -29,22 +29,29 @@ pub struct Load {
     pub due: usize,
     /// By how much the most overdue of them is late, in seconds.
     pub lateness: f64,
-    /// When the stalest of those that show open executions was asked for.
+    /// When the stalest of those that show open executions was asked for, in Kapso's clock.
     pub oldest_list: Option<Timestamp>,
     /// How long it takes at this pace to look at everything at rest once, in seconds.
     pub round: f64,
+    /// Lists whose last reading failed.
+    pub failing: usize,
 }
 
 impl Load {
     /// Takes note of something that has been due since then.
-    pub fn wait(&mut self, since: Timestamp, now: Timestamp) {
-        self.lateness = self.lateness.max(seconds_between(since, now));
+    pub fn wait(&mut self, since: Steady, now: Steady) {
+        self.lateness = self.lateness.max(seconds(since, now));
     }
 
     /// Takes note of a list that shows open executions.
     pub fn list(&mut self, asked: Option<Timestamp>) {
         self.oldest_list = self.oldest_list.into_iter().chain(asked).min();
     }
+}
+
+/// Seconds from one moment to a later one, zero where the order is the other way round.
+pub fn seconds(earlier: Steady, later: Steady) -> f64 {
+    later.since(earlier).max(SignedDuration::ZERO).as_secs_f64()
 }
 
 /// How long it takes to look at so many things at rest: every `recheck`, or at so many per beat if that takes
@@ -76,6 +83,12 @@ impl<T> Queue<T> {
             (&mut self.urgent, &mut self.inventory)
         };
         first.pop_front().or_else(|| second.pop_front())
+    }
+
+    /// Keeps these alone.
+    pub fn retain(&mut self, mut is_kept: impl FnMut(&T) -> bool) {
+        self.urgent.retain(&mut is_kept);
+        self.inventory.retain(is_kept);
     }
 
     /// Everything in it.

@@ -3,145 +3,260 @@
 //! A sweep begins with a look around and asks everyone who is due. What does not fit into an interval goes on in
 //! the next **beat**: another look around, and a new plan over all that is due by then, so that news does not
 //! wait for the end of a long sweep. The sweep is done when everyone who was due at its beginning was asked.
+//!
+//! Nobody holds up others. What is being asked goes on from one beat, and from one sweep, to the next: a long list
+//! is read beside the short ones. A request that has waited for its answer for long takes no place from others. A look
+//! around that fails leaves what is known to be asked. A list that fails while others do not is asked less often.
 
 use std::{collections::HashSet, hash::Hash, time::Duration};
 
-use futures_util::{FutureExt, StreamExt, stream};
-use tokio::time::Instant;
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     Progress, Pulse,
     queue::{Load, Queue},
 };
-use crate::kapso::{Error, Reason};
+use crate::kapso::{Error, Hanging, Reason};
 
-/// Requests that wait for their answers at the same time.
+/// Tasks that are under way at the same time, those aside that hang.
 const CONCURRENCY: usize = 8;
-/// After so many failures in a row, each with its retries, the rest of a sweep is left for the next one.
+/// Tasks that are under way at the same time, whatever hangs.
+const MOST: usize = 64;
+/// If the look around failed, too, the rest of a sweep is left for the next one after so many failures and no
+/// success: the API is down.
 const GIVE_UP_AFTER: usize = 10;
 
 /// Ends a sweep before everyone was asked.
 pub struct Stop;
 
+/// A beat's place in its sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    /// The one with which a sweep begins.
+    First,
+    /// A later one.
+    Next,
+}
+
+/// Whether others were well when something failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failed {
+    /// Others were well: the list itself fails.
+    Alone,
+    /// All failed.
+    WithAll,
+}
+
 /// What a source walks over.
 pub trait Territory: Sync {
     /// Something to ask about.
-    type Task: Send;
+    type Task: Send + 'static;
     /// What tells one task from another.
-    type Key: Clone + Eq + Hash + Send;
+    type Key: Clone + Eq + Hash + Send + 'static;
 
     /// Which task it is.
     fn key(task: &Self::Task) -> Self::Key;
     /// What tells that the walk is alive.
     fn pulse(&self) -> &Pulse;
+    /// The requests that hang.
+    fn hanging(&self) -> &Hanging;
     /// From one beat to the next.
     fn interval(&self) -> Duration;
-    /// Finds out what there is and what moved; at the beginning of a sweep, or while it goes on.
+    /// By how many seconds the most overdue list may be late before the numbers are not up to date.
+    fn longest_lateness(&self) -> f64;
+    /// Finds out what there is and what moved. What fails is noted, and whether anything did is returned.
     fn look_around(
         &mut self,
-        begins: bool,
+        beat: Beat,
         progress: &mut Progress,
-    ) -> impl Future<Output = Result<(), Stop>> + Send;
+    ) -> impl Future<Output = Result<Looked, Stop>> + Send;
     /// What is due now; at the beginning of a sweep also what becomes due within an interval, since it would
     /// otherwise wait for the next one.
-    fn plan(&self, begins: bool) -> (Queue<Self::Task>, Load);
+    fn plan(&self, beat: Beat) -> (Queue<Self::Task>, Load);
     /// How much that is.
     fn load(&self) -> Load;
     /// Whether all that there is was found.
     fn is_discovered(&self) -> bool;
     /// Asks. Returns whether there is nothing more to ask about it.
-    fn ask(&self, task: Self::Task) -> impl Future<Output = Result<bool, Error>> + Send;
+    fn ask(&self, task: Self::Task) -> BoxFuture<'static, Result<bool, Error>>;
+    /// Takes note that asking failed.
+    fn note_failure(&self, key: &Self::Key, failed: Failed);
     /// Takes note that everything was learned.
     fn note_complete(&self);
     /// Tidies up after a beat, and counts.
     fn settle(&self, progress: &mut Progress);
 }
 
-/// Asks for everything that may have changed. Tells the load at the beginning and at the end of each beat.
-pub async fn sweep<T: Territory>(territory: &mut T, mut tell: impl FnMut(&Load) + Send) -> Progress {
-    let mut progress = Progress::default();
-    let mut pending = None;
-    loop {
-        let result = beat(territory, &mut progress, &mut pending, &mut tell).await;
-        territory.settle(&mut progress);
-        let done = territory.is_discovered() && pending.as_ref().is_none_or(HashSet::is_empty);
-        if result.is_ok() && done && progress.is_complete() {
-            territory.note_complete();
-        }
-        if result.is_err() || done {
-            return progress;
+/// How a look around went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked {
+    /// Everything could be read.
+    Well,
+    /// Something could not.
+    Badly,
+}
+
+/// Walks over a territory.
+pub struct Walker<T: Territory> {
+    territory: T,
+    under_way: FuturesUnordered<BoxFuture<'static, (T::Key, Result<bool, Error>)>>,
+    keys: HashSet<T::Key>,
+}
+
+/// What came of the tasks of a beat.
+struct Outcomes<K> {
+    successes: usize,
+    failed: Vec<K>,
+}
+
+impl<T: Territory> Walker<T> {
+    /// A walk that has not begun.
+    pub fn new(territory: T) -> Self {
+        Self { territory, under_way: FuturesUnordered::new(), keys: HashSet::new() }
+    }
+
+    /// What tells that the walk is alive.
+    pub fn pulse(&self) -> &Pulse {
+        self.territory.pulse()
+    }
+
+    /// Drops what is under way.
+    pub fn reset(&mut self) {
+        self.under_way.clear();
+        self.keys.clear();
+    }
+
+    /// Asks for everything that may have changed. Tells the load at the beginning and at the end of each beat, and
+    /// whether all is well so far.
+    pub async fn sweep(&mut self, mut tell: impl FnMut(&Load, bool) + Send) -> Progress {
+        let mut progress = Progress::default();
+        let mut pending = None;
+        loop {
+            let looked = self.beat(&mut progress, &mut pending, &mut tell).await;
+            self.territory.settle(&mut progress);
+            let load = self.territory.load();
+            tell(&load, self.is_well(&progress, &load));
+            let Ok(looked) = looked else { return progress };
+            // What cannot be found now is looked for by the next sweep.
+            let is_found = self.territory.is_discovered() || looked == Looked::Badly;
+            if is_found && pending.as_ref().is_none_or(HashSet::is_empty) {
+                if progress.is_complete() {
+                    self.territory.note_complete();
+                }
+                return progress;
+            }
         }
     }
-}
 
-async fn beat<T: Territory>(
-    territory: &mut T,
-    progress: &mut Progress,
-    pending: &mut Option<HashSet<T::Key>>,
-    tell: &mut (impl FnMut(&Load) + Send),
-) -> Result<(), Stop> {
-    let begins = pending.is_none();
-    territory.look_around(begins, progress).await?;
-    let (mut queue, load) = territory.plan(begins);
-    tell(&load);
-    let due: HashSet<_> = queue.iter().map(T::key).collect();
-    let pending = pending.get_or_insert_with(|| {
-        progress.due = due.len();
-        due.clone()
-    });
-    // Whoever is no longer due needs not be waited for.
-    pending.retain(|key| due.contains(key));
-    let result = ask(territory, &mut queue, pending, progress).await;
-    tell(&territory.load());
-    result
-}
+    fn is_well(&self, progress: &Progress, load: &Load) -> bool {
+        progress.is_complete() && load.failing == 0 && load.lateness <= self.territory.longest_lateness()
+    }
 
-/// Asks one after the other, several at a time, until the beat is over or everyone was asked who is pending: whoever
-/// became due meanwhile has a place in the next sweep.
-async fn ask<T: Territory>(
-    territory: &T,
-    queue: &mut Queue<T::Task>,
-    pending: &mut HashSet<T::Key>,
-    progress: &mut Progress,
-) -> Result<(), Stop> {
-    let end = Instant::now() + territory.interval();
-    let mut awaited = pending.clone();
-    let goes_on = !territory.is_discovered();
-    let next = std::iter::from_fn(|| {
-        let task =
-            (Instant::now() < end && (goes_on || !awaited.is_empty())).then(|| queue.pop()).flatten()?;
-        awaited.remove(&T::key(&task));
-        Some(task)
-    });
-    let asked = |task| {
+    async fn beat(
+        &mut self,
+        progress: &mut Progress,
+        pending: &mut Option<HashSet<T::Key>>,
+        tell: &mut (impl FnMut(&Load, bool) + Send),
+    ) -> Result<Looked, Stop> {
+        let beat = if pending.is_none() { Beat::First } else { Beat::Next };
+        let looked = self.territory.look_around(beat, progress).await?;
+        let (mut queue, load) = self.territory.plan(beat);
+        queue.retain(|task| !self.keys.contains(&T::key(task)));
+        tell(&load, self.is_well(progress, &load));
+        let due: HashSet<_> = queue.iter().map(T::key).chain(self.keys.iter().cloned()).collect();
+        let pending = pending.get_or_insert_with(|| {
+            progress.due = due.len();
+            due.clone()
+        });
+        // Whoever is no longer due needs not be waited for.
+        pending.retain(|key| due.contains(key));
+        let mut outcomes = Outcomes { successes: 0, failed: Vec::new() };
+        let result = self.ask(&mut queue, pending, progress, looked, &mut outcomes).await;
+        let failed = if outcomes.successes > 0 { Failed::Alone } else { Failed::WithAll };
+        for key in &outcomes.failed {
+            self.territory.note_failure(key, failed);
+        }
+        result.map(|()| looked)
+    }
+
+    /// Asks one after the other, several at a time, until the beat is over or everyone was asked who is pending.
+    async fn ask(
+        &mut self,
+        queue: &mut Queue<T::Task>,
+        pending: &mut HashSet<T::Key>,
+        progress: &mut Progress,
+        looked: Looked,
+        outcomes: &mut Outcomes<T::Key>,
+    ) -> Result<(), Stop> {
+        let end = Instant::now() + self.territory.interval();
+        let goes_on = !self.territory.is_discovered();
+        loop {
+            while self.has_a_place()
+                && let Some(task) = queue.pop()
+            {
+                self.begin(task);
+            }
+            if self.under_way.is_empty() || (pending.is_empty() && !goes_on) {
+                return Ok(());
+            }
+            let answer = tokio::select! {
+                biased;
+                answer = self.under_way.next() => answer,
+                () = sleep_until(end) => return Ok(()),
+                () = self.territory.hanging().grew() => continue,
+            };
+            let Some((key, answer)) = answer else { continue };
+            self.keys.remove(&key);
+            self.territory.pulse().beat();
+            take(key, answer, pending, progress, outcomes)?;
+            if looked == Looked::Badly && outcomes.successes == 0 && outcomes.failed.len() >= GIVE_UP_AFTER {
+                return Err(Stop);
+            }
+            if Instant::now() >= end {
+                return Ok(());
+            }
+        }
+    }
+
+    fn has_a_place(&self) -> bool {
+        self.under_way.len() < (CONCURRENCY + self.territory.hanging().count()).min(MOST)
+    }
+
+    fn begin(&mut self, task: T::Task) {
         let key = T::key(&task);
-        territory.ask(task).map(|answer| (key, answer)).boxed()
-    };
-    let mut answers = stream::iter(next).map(asked).buffer_unordered(CONCURRENCY);
-    let mut failed_in_a_row = 0;
-    while let Some((key, answer)) = answers.next().await {
-        territory.pulse().beat();
-        match answer {
-            Ok(done) => {
-                failed_in_a_row = 0;
-                if done {
-                    pending.remove(&key);
-                    progress.listed += 1;
-                }
-            }
-            Err(error) => {
+        self.keys.insert(key.clone());
+        let answer = self.territory.ask(task);
+        self.under_way.push(Box::pin(async move { (key, answer.await) }));
+    }
+}
+
+/// Takes note of what came of a task.
+fn take<K: Eq + Hash>(
+    key: K,
+    answer: Result<bool, Error>,
+    pending: &mut HashSet<K>,
+    progress: &mut Progress,
+    outcomes: &mut Outcomes<K>,
+) -> Result<(), Stop> {
+    match answer {
+        Ok(done) => {
+            outcomes.successes += 1;
+            if done {
                 pending.remove(&key);
-                progress.failed += 1;
-                failed_in_a_row += 1;
-                let hopeless = is_hopeless(&error);
-                progress.note(error);
-                if hopeless || failed_in_a_row >= GIVE_UP_AFTER {
-                    return Err(Stop);
-                }
+                progress.listed += 1;
             }
+            Ok(())
+        }
+        Err(error) => {
+            pending.remove(&key);
+            progress.failed += 1;
+            outcomes.failed.push(key);
+            let stop = is_hopeless(&error);
+            progress.note(error);
+            if stop { Err(Stop) } else { Ok(()) }
         }
     }
-    Ok(())
 }
 
 /// Whether every other request would fail in the same way: the key is refused, or the exporter is stopping.

@@ -19,7 +19,15 @@ const FORMAT: &str = "format";
 const GENERATION: &str = "generation";
 
 type Table = TableDefinition<'static, (&'static str, u32), &'static [u8]>;
+/// The marks of each ledger, and the version of its rows' contents: those of a ledger that was not opened since an
+/// upgrade are still of an earlier one.
 const MARKS: Table = TableDefinition::new("marks");
+const MARKS_ROW: u32 = 0;
+const VERSION_ROW: u32 = 1;
+/// The version of rows that do not tell it.
+const FIRST: u64 = 1;
+#[allow(clippy::cast_possible_truncation, reason = "versions are small")]
+const VERSION_BYTE: u8 = VERSION as u8;
 const ACCOUNTS: Table = TableDefinition::new("accounts");
 const RECORDS: Table = TableDefinition::new("records");
 const EXECUTIONS: Table = TableDefinition::new("executions");
@@ -54,7 +62,7 @@ pub fn begin(database: &Database, path: &Path) -> Result<u64, Error> {
         Ok(Some((number(FORMAT)?, number(GENERATION)?)))
     };
     match read().map_err(|cause| cause.at(path, "read"))? {
-        Some((VERSION, generation)) => Ok(generation),
+        Some((1..=VERSION, generation)) => Ok(generation),
         Some((0, _)) => Err(Error::Foreign(path.to_owned())),
         Some((format, _)) => Err(Error::Newer { path: path.to_owned(), format, known: VERSION }),
         None => write(database, 0, &[]).map(|()| 0).map_err(|cause| cause.at(path, "write")),
@@ -84,7 +92,10 @@ impl<'a> Scope<'a> {
     }
 
     fn write(&self, transaction: &WriteTransaction, changes: &Changes) -> Result<(), Cause> {
-        transaction.open_table(MARKS)?.insert((self.0, 0), changes.marks.as_slice())?;
+        let mut marks = transaction.open_table(MARKS)?;
+        marks.insert((self.0, MARKS_ROW), changes.marks.as_slice())?;
+        marks.insert((self.0, VERSION_ROW), [VERSION_BYTE].as_slice())?;
+        drop(marks);
         self.put(transaction, ACCOUNTS, &changes.accounts)?;
         self.put(transaction, RECORDS, &changes.records)?;
         self.put(transaction, EXECUTIONS, &changes.executions)
@@ -104,9 +115,12 @@ impl<'a> Scope<'a> {
 
     /// All rows, if there are any.
     pub fn read(&self, transaction: &ReadTransaction) -> Result<Option<Saved>, Cause> {
-        let Some((_, marks)) = self.get(transaction, MARKS)?.pop() else { return Ok(None) };
+        let mut marks = self.get(transaction, MARKS)?.into_iter();
+        let Some((_, content)) = marks.next() else { return Ok(None) };
+        let version = marks.next().and_then(|(_, version)| Some(u64::from(*version.first()?)));
         Ok(Some(Saved {
-            marks,
+            version: version.unwrap_or(FIRST),
+            marks: content,
             accounts: self.get(transaction, ACCOUNTS)?,
             records: self.get(transaction, RECORDS)?,
             executions: self.get(transaction, EXECUTIONS)?,

@@ -1,6 +1,6 @@
 use std::{fs, path::PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use super::*;
@@ -58,7 +58,7 @@ fn fill(ledger: &mut Ledger) {
         status: ConversationStatus::Active,
         last_active_at: Some(at(7)),
     }];
-    ledger.learn_conversations(&page(items, 10));
+    ledger.learn_conversations(&page(items, 10), SignedDuration::from_mins(1));
     read(
         ledger,
         &[
@@ -70,9 +70,9 @@ fn fill(ledger: &mut Ledger) {
     );
     let mut visit = ledger.visit(&"w".into());
     ledger.see(&mut visit, &page(vec![], 30), at(30));
-    ledger.reached(&visit, at(0), at(30), true);
+    ledger.reached(&visit, at(0), (Steady::at(at(30)), at(30)), true);
     ledger.close_visit(&visit, true);
-    ledger.note_discovered(Some(at(10)), Some(at(11)));
+    ledger.note_discovered(Some(at(10)), Some(Steady::at(at(11))));
     ledger.prune(at(24 * 3600 + 3));
 }
 
@@ -224,7 +224,7 @@ fn a_file_of_a_newer_version_is_refused() {
     drop(database);
     let error = refused(&path);
     assert!(
-        error.contains("written by a newer version of this program (format 7, this one knows 1)"),
+        error.contains("written by a newer version of this program (format 7, this one knows 2)"),
         "{error}"
     );
 }

@@ -17,8 +17,10 @@ use crate::{
     source::{Load, Progress, Source, Walk},
 };
 
-/// An API that is absent is asked again after this time.
+/// An API that is absent is asked again after this time, …
 const ABSENT_RECHECK: Duration = Duration::from_mins(10);
+/// … once it was absent so many times in a row: until then every interval, since one answer may be an accident.
+const ABSENT_LOOKS: u32 = 5;
 
 /// How a sweep went; the `result` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,7 +69,12 @@ pub struct Report {
 #[derive(Debug)]
 pub enum News<'a> {
     /// How much there is to do, at the beginning and at the end of each beat.
-    Load(&'a Load),
+    Load {
+        /// How much.
+        load: &'a Load,
+        /// Whether everything so far could be learned, and in time.
+        well: bool,
+    },
     /// A sweep was done.
     Swept(&'a Report),
 }
@@ -91,7 +98,7 @@ pub struct Sweeper {
 impl Sweeper {
     /// Sweeps until it is stopped, and tells the news.
     pub async fn run(mut self, mut tell: impl FnMut(Source, News<'_>) + Send) {
-        let mut complained_of = None;
+        let (mut complained_of, mut absent) = (None, 0);
         let mut next = Instant::now();
         while self.shutdown.run_until_cancelled(sleep_until(next)).await.is_some() {
             let begun = Instant::now();
@@ -102,8 +109,9 @@ impl Sweeper {
             log(&report);
             complain(&report, &mut complained_of);
             tell(self.source, News::Swept(&report));
-            let absent = report.outcome == Outcome::Absent;
-            let interval = if absent { self.interval.max(ABSENT_RECHECK) } else { self.interval };
+            absent = if report.outcome == Outcome::Absent { absent + 1 } else { 0 };
+            let is_away = absent > ABSENT_LOOKS;
+            let interval = if is_away { self.interval.max(ABSENT_RECHECK) } else { self.interval };
             next = (begun + interval).max(Instant::now());
         }
     }
@@ -120,9 +128,12 @@ impl Sweeper {
         let begun = Instant::now();
         let source = self.source;
         let pulse = self.walk.pulse();
-        let sweep = self.walk.sweep(|load| tell(source, News::Load(load)));
+        let sweep = self.walk.sweep(|load, well| tell(source, News::Load { load, well }));
         let progress = watchdog::guarded(sweep, &pulse, self.patience).await;
         let stuck = progress.is_none();
+        if stuck {
+            self.walk.reset();
+        }
         let progress = progress.unwrap_or_default();
         let outcome = match &progress {
             _ if stuck => Outcome::Incomplete,
@@ -140,7 +151,7 @@ fn log(report: &Report) {
         tracing::error!(source = %report.source, minutes, "the sweep is stuck: it is given up, and the next one begins");
         return;
     }
-    let Progress { watched, open, due, listed, failed, error, .. } = &report.progress;
+    let Progress { watched, open, due, listed, failed, failing, error, .. } = &report.progress;
     tracing::info!(
         source = %report.source,
         result = report.outcome.as_str(),
@@ -150,6 +161,7 @@ fn log(report: &Report) {
         due,
         listed,
         failed,
+        failing,
         error = error.as_ref().map(tracing::field::display),
         "sweep"
     );
@@ -172,6 +184,12 @@ fn complain(report: &Report, complained_of: &mut Option<Reason>) {
         }
         Some(Reason::Forbidden) => {
             tracing::error!(%source, "the API key is not allowed to list this: check its project and rights");
+        }
+        Some(Reason::Disappeared) => {
+            tracing::error!(
+                %source,
+                "half of the open executions are no longer in the lists: they are shown until that is confirmed"
+            );
         }
         Some(Reason::NotFound) => {
             tracing::error!(%source, "there is no such API: check --kapso.platform-url and --kapso.legacy-url");

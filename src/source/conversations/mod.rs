@@ -1,21 +1,29 @@
-//! The walk over conversations: discover them, list the executions of those that are due.
+//! The walk over conversations: discover them, list the executions of those that are due, and ask one by one for the
+//! open executions that no list shows.
 
+mod absence;
 mod discovery;
 pub mod plan;
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use self::discovery::Discovery;
+use self::{
+    absence::Absence,
+    discovery::{Discovery, Kind, newest_activity},
+};
 use super::{
     Means, Progress, Pulse, Scope,
     queue::{Load, Queue},
-    walk::{Stop, Territory, is_hopeless},
+    singles::Singles,
+    walk::{Beat, Failed, Looked, Stop, Territory, is_hopeless},
 };
 use crate::{
-    execution::{Api, ConversationId, Page},
-    kapso::{Error, Reason},
+    clock::Steady,
+    execution::{Api, Conversation, ConversationId, ExecutionId, Page},
+    kapso::{Error, Hanging, Reason},
     ledger::{Ledger, Record},
 };
 
@@ -28,17 +36,36 @@ pub struct Conversations {
     scope: Scope,
     discovery: Discovery,
     probed: bool,
+    /// Whether the API is there, where it may not be.
+    absence: Absence,
     /// When the workflows were last listed.
-    workflows_read: Option<Timestamp>,
+    workflows_read: Option<Steady>,
+    singles: Singles,
+}
+
+/// What to ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Task {
+    /// The list of a conversation's executions.
+    Conversation(ConversationId),
+    /// An execution by itself.
+    Execution(ExecutionId),
 }
 
 impl Conversations {
     /// A walk that has not begun.
     #[must_use]
     pub fn new(means: Means, scope: Scope) -> Self {
-        let (activity, round) = means.ledger.lock().discovered();
-        let discovery = Discovery::resumed(activity, round);
-        Self { means, scope, discovery, probed: false, workflows_read: None }
+        let (discovery, absence) = {
+            let mut ledger = means.ledger.lock();
+            if !scope.only.is_empty() {
+                withdraw_others(&mut ledger, &scope.only);
+            }
+            let (activity, round) = ledger.discovered();
+            (Discovery::resumed(activity, round), Absence::new(!ledger.records().is_empty()))
+        };
+        let (probed, workflows_read, singles) = (false, None, Singles::default());
+        Self { means, scope, discovery, probed, absence, workflows_read, singles }
     }
 
     fn note_discovered(&self) {
@@ -47,10 +74,10 @@ impl Conversations {
     }
 
     /// Lists the workflows: their names and figures. Nothing waits for these, so that a sweep does it once.
-    async fn read_workflows(&mut self, begins: bool) -> Result<(), Error> {
-        let now = self.means.client.kapso_now();
+    async fn read_workflows(&mut self, beat: Beat) -> Result<(), Error> {
+        let now = self.means.client.steady_now();
         let pause = self.scope.signed_interval().saturating_mul(WORKFLOWS_EVERY);
-        if begins || self.workflows_read.is_none_or(|read| now.duration_since(read) >= pause) {
+        if beat == Beat::First || self.workflows_read.is_none_or(|read| now.since(read) >= pause) {
             self.workflows_read = Some(now);
             self.means.learn_workflows().await?;
         }
@@ -58,27 +85,38 @@ impl Conversations {
     }
 
     async fn discover(&mut self) -> Result<(), Error> {
-        if let Some(since) = self.discovery.recent_since() {
-            self.read_recent(since).await?;
+        let recent = match self.discovery.recent_since() {
+            Some(since) => self.read_recent(since).await,
+            None => Ok(()),
+        };
+        if recent.as_ref().is_err_and(is_hopeless) {
+            return recent;
         }
         let pages = if self.discovery.last_round().is_some() {
             1
         } else {
             self.means.half_of_the_budget(self.scope.interval)
         };
-        let result = self.read_round(pages).await;
-        if result.is_err() {
-            self.discovery.abandon_round();
+        let round = self.read_round(pages).await;
+        if round.is_err() {
+            self.discovery.round_failed();
         }
-        result
+        recent.and(round)
+    }
+
+    fn learn(&self, page: &Page<Conversation>) {
+        self.means.learn(|ledger| ledger.learn_conversations(page, self.scope.signed_interval()));
     }
 
     async fn read_recent(&mut self, since: Timestamp) -> Result<(), Error> {
         let pager = self.means.client.conversations(Some(since));
-        let learn = |page: &Page<_>| self.means.learn(|ledger| ledger.learn_conversations(page));
-        let (asked, clean) = pager.read(learn).await?;
-        if let Some(asked) = asked {
-            self.discovery.recent_read(asked, clean);
+        let mut newest = None;
+        let learn = |page: &Page<_>| {
+            newest = newest_activity(page).max(newest);
+            self.learn(page);
+        };
+        if let Some(read) = pager.read(learn).await? {
+            self.discovery.recent_read(newest, read.as_of, read.is_clean);
             self.note_discovered();
         }
         Ok(())
@@ -88,11 +126,15 @@ impl Conversations {
     async fn read_round(&mut self, at_most: usize) -> Result<(), Error> {
         for _ in 0..at_most {
             let round = self.discovery.round(self.means.client.kapso_now(), self.scope.max_age);
-            let mut pager = self.means.client.conversations(Some(round.active_since)).from(round.place);
+            let list = match round.kind {
+                Kind::Activity => self.means.client.conversations(Some(round.since)),
+                Kind::Creation => self.means.client.conversations_created(round.since),
+            };
+            let mut pager = list.from(round.place);
             let Some(page) = pager.next().await? else { return Ok(()) };
             let next = pager.place();
-            self.means.learn(|ledger| ledger.learn_conversations(&page));
-            self.discovery.round_read(page.as_of, next);
+            self.learn(&page);
+            self.discovery.round_read(&page, next);
             self.note_discovered();
             if page.last {
                 return Ok(());
@@ -111,44 +153,86 @@ impl Conversations {
         Ok(())
     }
 
-    fn rules(&self, begins: bool) -> plan::Rules {
+    /// Takes note of what a look at the list of conversations came to.
+    fn note_look(&mut self, looked: Result<(), Error>, progress: &mut Progress) -> Result<Looked, Stop> {
+        let legacy = self.means.client.api() == Api::Legacy;
+        let Err(error) = looked else {
+            self.absence.end();
+            return Ok(Looked::Well);
+        };
+        let stop = is_hopeless(&error);
+        if legacy && error.reason() == Some(Reason::NotFound) {
+            progress.absent = self.absence.is_believed(self.means.client.steady_now());
+        }
+        progress.note(error);
+        if stop || progress.absent { Err(Stop) } else { Ok(Looked::Badly) }
+    }
+
+    fn rules(&self, beat: Beat) -> plan::Rules {
         plan::Rules {
+            now: self.means.client.steady_now(),
+            kapso_now: self.means.client.kapso_now(),
             interval: self.scope.signed_interval(),
-            ahead: self.scope.ahead(begins),
+            ahead: self.scope.ahead(beat),
             max_age: self.scope.max_age,
             watch_start: self.means.watch_start(),
             last_round: self.discovery.last_round(),
         }
     }
 
-    async fn read_list(&self, id: &ConversationId) -> Result<(), Error> {
-        let ordered = self.means.client.api() == Api::Platform;
-        let mut listing = self.means.ledger.lock().open(id, ordered);
-        let mut pager = self.means.client.executions(id);
-        while let Some(page) = pager.next().await? {
-            if !self.means.take_in(|ledger, now| ledger.read(&mut listing, &page, now)) {
-                break;
-            }
+    /// The executions that are due to be asked for one by one. The legacy API has no such request.
+    fn singles(&self, rules: &plan::Rules) -> Vec<(Steady, ExecutionId)> {
+        if self.means.client.api() == Api::Legacy {
+            return Vec::new();
         }
-        self.means.ledger.lock().close(&listing);
-        Ok(())
-    }
-
-    fn forget(&self, id: &ConversationId) {
-        let news = self.means.take_in(|ledger, now| ledger.forget_conversation(id, now));
-        if news && !self.scope.only.is_empty() {
-            tracing::warn!(conversation = %id, "there is no such conversation: check --scrape.conversation");
-        } else {
-            tracing::debug!(conversation = %id, "the conversation was deleted");
-        }
+        self.singles.due(&self.means, &self.scope, rules.now.plus(rules.ahead))
     }
 }
 
-impl Territory for Conversations {
-    type Task = ConversationId;
-    type Key = ConversationId;
+/// Takes executions out of the current state that will not be asked for.
+fn withdraw_others(ledger: &mut Ledger, only: &[ConversationId]) {
+    let withdrawn = ledger.withdraw_all_but(only);
+    if withdrawn > 0 {
+        tracing::warn!(
+            withdrawn,
+            "open executions of other conversations than those of --scrape.conversation are no longer shown"
+        );
+    }
+}
 
-    fn key(task: &ConversationId) -> ConversationId {
+/// Reads a conversation's list.
+async fn read_list(means: Means, only: bool, id: ConversationId) -> Result<bool, Error> {
+    let asked_at = means.client.steady_now();
+    let ordered = means.client.api() == Api::Platform;
+    let mut listing = means.ledger.lock().open(&id, ordered);
+    let mut pager = means.client.executions(&id);
+    loop {
+        match pager.next().await {
+            Ok(Some(page)) => {
+                if !means.take_in(|ledger, now| ledger.read(&mut listing, &page, now)) {
+                    break;
+                }
+            }
+            Ok(None) => break,
+            Err(error) if error.reason() == Some(Reason::NotFound) => {
+                let not_found = |ledger: &mut Ledger, now| ledger.conversation_not_found(&id, asked_at, now);
+                if means.take_in(not_found) && only {
+                    tracing::warn!(conversation = %id, "there is no such conversation: check --scrape.conversation");
+                }
+                return Ok(true);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    means.ledger.lock().close(&listing);
+    Ok(true)
+}
+
+impl Territory for Conversations {
+    type Task = Task;
+    type Key = Task;
+
+    fn key(task: &Task) -> Task {
         task.clone()
     }
 
@@ -156,64 +240,81 @@ impl Territory for Conversations {
         &self.means.pulse
     }
 
+    fn hanging(&self) -> &Hanging {
+        self.means.client.hanging()
+    }
+
     fn interval(&self) -> Duration {
         self.scope.interval
     }
 
-    async fn look_around(&mut self, begins: bool, progress: &mut Progress) -> Result<(), Stop> {
-        if let Err(error) = self.read_workflows(begins).await {
-            let hopeless = is_hopeless(&error);
-            progress.note(error);
-            if hopeless {
-                return Err(Stop);
-            }
-        }
-        let discovered = if self.scope.only.is_empty() { self.discover().await } else { self.probe().await };
-        discovered.map_err(|error| {
-            progress.absent =
-                self.means.client.api() == Api::Legacy && error.reason() == Some(Reason::NotFound);
-            progress.note(error);
-            Stop
-        })
+    fn longest_lateness(&self) -> f64 {
+        self.scope.max_staleness.as_secs_f64()
     }
 
-    fn plan(&self, begins: bool) -> (Queue<ConversationId>, Load) {
-        let (rules, now) = (self.rules(begins), self.means.client.kapso_now());
-        let (queue, load) = plan::queue(self.means.ledger.lock().records(), &rules, now);
+    async fn look_around(&mut self, beat: Beat, progress: &mut Progress) -> Result<Looked, Stop> {
+        let mut workflows = Looked::Well;
+        if let Err(error) = self.read_workflows(beat).await {
+            let stop = is_hopeless(&error);
+            progress.note(error);
+            if stop {
+                return Err(Stop);
+            }
+            workflows = Looked::Badly;
+        }
+        let discovered = if self.scope.only.is_empty() { self.discover().await } else { self.probe().await };
+        let conversations = self.note_look(discovered, progress)?;
+        Ok(if workflows == Looked::Badly { workflows } else { conversations })
+    }
+
+    fn plan(&self, beat: Beat) -> (Queue<Task>, Load) {
+        let rules = self.rules(beat);
+        let singles = self.singles(&rules);
+        let (queue, load) = plan::queue(self.means.ledger.lock().records(), singles, &rules);
         if self.scope.only.is_empty() {
             return (queue, load);
         }
-        (Queue::new(self.scope.only.iter().cloned(), []), load)
+        (Queue::new(self.scope.only.iter().cloned().map(Task::Conversation), []), load)
     }
 
     fn load(&self) -> Load {
-        let (rules, now) = (self.rules(false), self.means.client.kapso_now());
-        plan::load(self.means.ledger.lock().records(), &rules, now)
+        let rules = self.rules(Beat::Next);
+        plan::load(self.means.ledger.lock().records(), &rules)
     }
 
     fn is_discovered(&self) -> bool {
         !self.scope.only.is_empty() || self.discovery.last_round().is_some()
     }
 
-    async fn ask(&self, id: ConversationId) -> Result<bool, Error> {
-        match self.read_list(&id).await {
-            Err(error) if error.reason() == Some(Reason::NotFound) => self.forget(&id),
-            result => result?,
+    fn ask(&self, task: Task) -> BoxFuture<'static, Result<bool, Error>> {
+        let means = self.means.clone();
+        match task {
+            Task::Conversation(id) => Box::pin(read_list(means, !self.scope.only.is_empty(), id)),
+            Task::Execution(id) => {
+                let singles = self.singles.clone();
+                Box::pin(async move { singles.ask(&means, id).await })
+            }
         }
-        Ok(true)
+    }
+
+    fn note_failure(&self, task: &Task, failed: Failed) {
+        let now = self.means.client.steady_now();
+        if let Task::Conversation(id) = task {
+            self.means.ledger.lock().conversation_failed(id, now, failed == Failed::Alone);
+        }
     }
 
     fn note_complete(&self) {
-        self.means.take_in(Ledger::note_learned);
+        self.means.ledger.lock().note_learned(self.means.client.steady_now());
     }
 
     fn settle(&self, progress: &mut Progress) {
-        let now = self.means.client.kapso_now();
-        let mut ledger = self.means.ledger.lock();
-        ledger.prune(now);
-        let watch_start = ledger.watch_start();
+        self.means.settle(progress);
+        let ledger = self.means.ledger.lock();
+        let (now, watch_start) = (self.means.client.kapso_now(), ledger.watch_start());
         let watched = |record: &&Record| record.is_watched(now, self.scope.max_age, watch_start);
         progress.watched = ledger.records().iter().filter(watched).count();
-        progress.open = ledger.open_executions();
+        progress.failing =
+            ledger.records().iter().filter(watched).filter(|r| r.attempts.is_failing()).count();
     }
 }

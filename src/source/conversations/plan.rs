@@ -14,10 +14,12 @@ use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Task;
 use crate::{
-    execution::{ConversationId, seconds_between},
+    clock::Steady,
+    execution::ExecutionId,
     ledger::Record,
-    source::queue::{self, Load, MOVED_WEIGHT, Queue, weight},
+    source::queue::{self, Load, MOVED_WEIGHT, Queue, seconds, weight},
 };
 
 /// An execution starts a little after the message that starts it: a list that was read this soon after the
@@ -30,30 +32,35 @@ const AT_REST_PER_BEAT: usize = 2;
 /// Requests of a sweep beside the workflows and the urgent ones: recent activity, a page of the round over all
 /// conversations, and those at rest.
 pub const LOOK_AROUND: usize = 2 + AT_REST_PER_BEAT;
+
 /// What the plan goes by.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
+    /// The present moment.
+    pub now: Steady,
+    /// The same in Kapso's clock.
+    pub kapso_now: Timestamp,
     /// From one beat to the next: an open execution is to be looked at this often.
     pub interval: SignedDuration,
     /// What becomes due within this time is due already.
     pub ahead: SignedDuration,
     /// How long a conversation without activity and without open executions is watched.
     pub max_age: SignedDuration,
-    /// When the watch began.
+    /// When the watch began, in Kapso's clock.
     pub watch_start: Timestamp,
     /// When the last complete round over the list of conversations began.
-    pub last_round: Option<Timestamp>,
+    pub last_round: Option<Steady>,
 }
 
 /// Why a conversation is due.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Need {
     /// Since then, and with this weight.
-    Urgent { since: Timestamp, weight: f64 },
+    Urgent { since: Steady, weight: f64 },
     /// Never listed, quiet since before the watch.
     Unlisted,
     /// Listed long ago, nothing to be expected.
-    AtRest { listed: Timestamp },
+    AtRest { read_at: Steady },
 }
 
 /// What is due, not in order yet.
@@ -67,43 +74,56 @@ struct Due<'a> {
     load: Load,
 }
 
-/// The plan at `now`.
+/// The plan, with the executions that are asked for one by one and the moments since when they are due.
 #[must_use]
-pub fn queue(records: &[Record], rules: &Rules, now: Timestamp) -> (Queue<ConversationId>, Load) {
-    let Due { mut urgent, mut unlisted, mut at_rest, load } = due(records, rules, now);
-    urgent.sort_by(|(a, one), (b, other)| b.total_cmp(a).then(other.active_at().cmp(&one.active_at())));
+pub fn queue(records: &[Record], singles: Vec<(Steady, ExecutionId)>, rules: &Rules) -> (Queue<Task>, Load) {
+    let Due { urgent, mut unlisted, mut at_rest, mut load } = due(records, rules);
+    let mut tasks: Vec<_> = urgent
+        .into_iter()
+        .map(|(urgency, record)| (urgency, record.active_at(), Task::Conversation(record.id.clone())))
+        .collect();
+    for (since, id) in singles {
+        load.wait(since, rules.now);
+        load.due += 1;
+        tasks.push((seconds(since, rules.now), None, Task::Execution(id)));
+    }
+    tasks.sort_by(|(a, one, _), (b, other, _)| b.total_cmp(a).then(other.cmp(one)));
     unlisted.sort_by_key(|record| Reverse(record.active_at()));
-    at_rest.sort_by_key(|record| record.listed);
+    at_rest.sort_by_key(|record| record.read_at);
     let inventory = unlisted.into_iter().chain(at_rest.into_iter().take(AT_REST_PER_BEAT));
-    let urgent = urgent.into_iter().map(|(_, record)| record.id.clone());
-    (Queue::new(urgent, inventory.map(|record| record.id.clone())), load)
+    let inventory = inventory.map(|record| Task::Conversation(record.id.clone()));
+    (Queue::new(tasks.into_iter().map(|(_, _, task)| task), inventory), load)
 }
 
-/// How much there is to do at `now`.
+/// How much there is to do.
 #[must_use]
-pub fn load(records: &[Record], rules: &Rules, now: Timestamp) -> Load {
-    due(records, rules, now).load
+pub fn load(records: &[Record], rules: &Rules) -> Load {
+    due(records, rules).load
 }
 
-fn due<'a>(records: &'a [Record], rules: &Rules, now: Timestamp) -> Due<'a> {
-    let mut due = Due::default();
-    let mut resting = 0;
-    for record in
-        records.iter().filter(|record| record.is_watched(now, rules.max_age, Some(rules.watch_start)))
-    {
+fn due<'a>(records: &'a [Record], rules: &Rules) -> Due<'a> {
+    let (mut due, mut resting) = (Due::default(), 0);
+    let is_watched =
+        |record: &&Record| record.is_watched(rules.kapso_now, rules.max_age, Some(rules.watch_start));
+    for record in records.iter().filter(is_watched) {
         if record.has_open_executions() {
-            due.load.list(record.listed);
+            due.load.list(record.read_at.map(|at| rules.in_kapso_clock(at)));
         }
-        match need(record, rules, now) {
-            Need::Urgent { since, weight } if since.duration_since(now) <= rules.ahead => {
-                due.load.wait(since, now);
-                due.urgent.push((weight * seconds_between(since, now), record));
+        due.load.failing += usize::from(record.attempts.is_failing());
+        match need(record, rules) {
+            Need::Urgent { since, weight } => {
+                let since = record.attempts.postpone(since, rules.interval);
+                if since.since(rules.now) <= rules.ahead {
+                    due.load.wait(since, rules.now);
+                    due.urgent.push((weight * seconds(since, rules.now), record));
+                }
             }
-            Need::Urgent { .. } => {}
+            Need::Unlisted if record.attempts.postpone(rules.now, rules.interval) > rules.now => {}
             Need::Unlisted => due.unlisted.push(record),
-            Need::AtRest { listed } => {
+            Need::AtRest { read_at } => {
                 resting += 1;
-                if now.duration_since(listed) >= RECHECK {
+                let since = record.attempts.postpone(read_at.plus(RECHECK), rules.interval);
+                if since <= rules.now {
                     due.at_rest.push(record);
                 }
             }
@@ -114,27 +134,33 @@ fn due<'a>(records: &'a [Record], rules: &Rules, now: Timestamp) -> Due<'a> {
     due
 }
 
-fn need(record: &Record, rules: &Rules, now: Timestamp) -> Need {
-    let active = record.active_at().map(|at| at.min(now));
-    let Some(listed) = record.listed else {
+fn need(record: &Record, rules: &Rules) -> Need {
+    let Some(read_at) = record.read_at else {
         // News if the activity is, or if nothing is known of it.
-        let news = active.is_none_or(|at| at >= rules.watch_start);
-        let since = active.unwrap_or(rules.watch_start);
+        let news = record.active_at().is_none_or(|at| at >= rules.watch_start);
+        let since = record.moved.or(record.discovered).unwrap_or(rules.now.plus(-rules.interval));
         return if news { Need::Urgent { since, weight: MOVED_WEIGHT } } else { Need::Unlisted };
     };
-    let next = listed.saturating_add(rules.interval).unwrap_or(listed);
-    if let Some(active) = active.filter(|&at| listed.duration_since(at) < SETTLING) {
-        let since = if active > listed { active } else { next };
+    let next = read_at.plus(rules.interval);
+    if let Some(moved) = record.moved.filter(|&moved| read_at.since(moved) < SETTLING) {
+        let since = if moved > read_at { moved } else { next };
         return Need::Urgent { since, weight: MOVED_WEIGHT };
     }
-    let missed = rules.last_round.is_some_and(|round| record.discovered < Some(round) && listed < round);
-    if missed || !record.clean {
+    let missed = rules.last_round.is_some_and(|round| record.discovered < Some(round) && read_at < round);
+    if missed || record.is_doubtful() {
         return Need::Urgent { since: next, weight: 1.0 };
     }
     if record.has_open_executions() {
-        return Need::Urgent { since: next, weight: weight(record.last_event_at, now) };
+        let last_event = record.last_event_at.map(Timestamp::from);
+        return Need::Urgent { since: next, weight: weight(last_event, rules.kapso_now) };
     }
-    Need::AtRest { listed }
+    Need::AtRest { read_at }
+}
+
+impl Rules {
+    fn in_kapso_clock(&self, at: Steady) -> Timestamp {
+        self.kapso_now.saturating_add(at.since(self.now)).unwrap_or(self.kapso_now)
+    }
 }
 
 #[cfg(test)]
@@ -153,8 +179,14 @@ mod tests {
         Timestamp::from_second(1_700_000_000 + seconds).unwrap()
     }
 
-    fn rules() -> Rules {
+    fn steady(seconds: i64) -> Steady {
+        Steady::at(at(seconds))
+    }
+
+    fn rules(now: i64) -> Rules {
         Rules {
+            now: steady(now),
+            kapso_now: at(now),
             interval: SignedDuration::from_mins(1),
             ahead: SignedDuration::ZERO,
             max_age: SignedDuration::from_hours(24 * 7),
@@ -169,14 +201,15 @@ mod tests {
         for &(id, active, listed, event) in conversations {
             let status = ConversationStatus::Active;
             let items = vec![Conversation { id: id.into(), status, last_active_at: Some(at(active)) }];
-            ledger.learn_conversations(&Page {
+            let page = Page {
                 items,
                 bad_items: 0,
                 asked: 1,
                 asked_at: Steady::at(at(active)),
                 as_of: at(active),
                 last: true,
-            });
+            };
+            ledger.learn_conversations(&page, SignedDuration::from_mins(1));
             let Some(listed) = listed else { continue };
             let items = event.into_iter().map(|event| open(id, event)).collect();
             let mut listing = ledger.open(&id.into(), true);
@@ -212,8 +245,12 @@ mod tests {
     }
 
     fn order(ledger: &Ledger, now: i64) -> Vec<String> {
-        let (mut queue, _) = queue(ledger.records(), &rules(), at(now));
-        std::iter::from_fn(|| queue.pop()).map(|id| id.to_string()).collect()
+        let (mut queue, _) = queue(ledger.records(), Vec::new(), &rules(now));
+        let name = |task| match task {
+            Task::Conversation(id) => id.to_string(),
+            Task::Execution(id) => id.to_string(),
+        };
+        std::iter::from_fn(|| queue.pop()).map(name).collect()
     }
 
     #[test]
@@ -249,8 +286,8 @@ mod tests {
     #[test]
     fn a_sweep_begins_with_everyone_who_becomes_due_within_an_interval_and_nobody_of_them_is_late() {
         let ledger = ledger(&[("a", -HOUR, Some(50), Some(5)), ("b", -HOUR, Some(10), Some(5))]);
-        let rules = Rules { ahead: SignedDuration::from_mins(1), ..rules() };
-        let (_, load) = queue(ledger.records(), &rules, at(65));
+        let rules = Rules { ahead: SignedDuration::from_mins(1), ..rules(65) };
+        let (_, load) = queue(ledger.records(), Vec::new(), &rules);
         assert_eq!((load.due, load.lateness), (2, 0.0));
     }
 
@@ -285,8 +322,8 @@ mod tests {
     #[test]
     fn a_conversation_that_a_whole_round_did_not_show_is_asked_whether_it_is_still_there() {
         let ledger = ledger(&[("a", 0, Some(10 * MINUTE), None)]);
-        let rules = Rules { last_round: Some(at(20 * MINUTE)), ..rules() };
-        let (queue, _) = queue(ledger.records(), &rules, at(21 * MINUTE));
+        let rules = Rules { last_round: Some(steady(20 * MINUTE)), ..rules(21 * MINUTE) };
+        let (queue, _) = queue(ledger.records(), Vec::new(), &rules);
         assert_eq!(queue.len(), 1);
     }
 
@@ -299,8 +336,61 @@ mod tests {
             ("c", -HOUR, Some(9 * MINUTE + 30), Some(0)),
             ("rest", -HOUR, Some(9 * MINUTE), None),
         ]);
-        let (_, load) = queue(ledger.records(), &rules(), at(now));
-        let expected = Load { due: 2, lateness: 300.0, oldest_list: Some(at(4 * MINUTE)), round: 3600.0 };
+        let (_, load) = queue(ledger.records(), Vec::new(), &rules(now));
+        let oldest_list = Some(at(4 * MINUTE));
+        let expected = Load { due: 2, lateness: 300.0, oldest_list, round: 3600.0, failing: 0 };
         assert_eq!(load, expected);
+    }
+
+    #[test]
+    fn an_execution_that_no_list_shows_has_its_turn_among_the_others() {
+        let now = 20 * HOUR;
+        let ledger = ledger(&[
+            ("stale", -HOUR, Some(now - 9 * MINUTE), Some(now - 10 * MINUTE)),
+            ("fresh", -HOUR, Some(now - 2 * MINUTE), Some(now - 10 * MINUTE)),
+        ]);
+        let singles = vec![(steady(now - 5 * MINUTE), "single".into())];
+        let (mut queue, load) = queue(ledger.records(), singles, &rules(now));
+        assert_eq!(load.due, 3);
+        queue.pop();
+        assert_eq!(queue.pop(), Some(Task::Execution("single".into())));
+    }
+
+    #[test]
+    fn a_list_that_keeps_failing_while_others_do_not_is_asked_less_often() {
+        let mut ledger = ledger(&[("a", -HOUR, Some(0), Some(0))]);
+        let mut asked = Vec::new();
+        for minute in 1..=12 {
+            if !order(&ledger, minute * MINUTE).is_empty() {
+                asked.push(minute);
+                ledger.conversation_failed(&"a".into(), steady(minute * MINUTE), true);
+            }
+        }
+        assert_eq!(asked, [1, 2, 4, 8, 12]);
+        assert_eq!(load(ledger.records(), &rules(12 * MINUTE)).failing, 1);
+    }
+
+    #[test]
+    fn a_list_that_failed_with_all_others_is_asked_again_after_an_interval() {
+        let mut ledger = ledger(&[("a", -HOUR, Some(0), Some(0))]);
+        for minute in 1..=5 {
+            ledger.conversation_failed(&"a".into(), steady(minute * MINUTE), false);
+        }
+        assert_eq!(order(&ledger, 6 * MINUTE - 1), Vec::<String>::new());
+        assert_eq!(order(&ledger, 6 * MINUTE), ["a"]);
+        assert_eq!(load(ledger.records(), &rules(6 * MINUTE)).failing, 0);
+    }
+
+    #[test]
+    fn a_conversation_that_answers_404_is_asked_again_every_interval_until_it_is_deleted() {
+        let mut ledger = ledger(&[("a", -HOUR, Some(0), Some(0))]);
+        let mut asked = Vec::new();
+        for minute in 1..=20 {
+            if !order(&ledger, minute * MINUTE).is_empty() {
+                asked.push(minute);
+                ledger.conversation_not_found(&"a".into(), steady(minute * MINUTE), at(minute * MINUTE));
+            }
+        }
+        assert_eq!(asked, (1..=11).collect::<Vec<_>>());
     }
 }

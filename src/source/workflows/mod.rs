@@ -8,8 +8,9 @@
 mod cover;
 mod plan;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -18,27 +19,38 @@ use self::plan::{Rules, Task, Work};
 use super::{
     Means, Progress, Pulse, Scope,
     queue::{Load, Queue},
-    walk::{Stop, Territory},
+    singles::Singles,
+    walk::{Beat, Failed, Looked, Stop, Territory, is_hopeless},
 };
 use crate::{
+    clock::Steady,
     execution::{ExecutionId, Page, WorkflowId},
-    kapso::{Error, Place, Reason, Which},
-    ledger::{Account, Ledger, Visit},
+    kapso::{Error, Hanging, Place, Reading, Reason, Which},
+    ledger::{Account, Visit},
 };
 
 /// A walk over the workflows of a project, into its ledger.
 pub struct Workflows {
-    means: Means,
+    lists: Lists,
     scope: Scope,
     /// When the list of workflows was last read to the end.
-    listed: Option<Timestamp>,
+    listed: Option<Steady>,
+    singles: Singles,
+}
+
+/// Reads the lists of workflows.
+#[derive(Clone)]
+struct Lists {
+    means: Means,
+    /// From one beat to the next.
+    interval: Duration,
     /// Where to go on with the history of a workflow.
-    history: Mutex<HashMap<WorkflowId, Reading>>,
+    history: Arc<Mutex<HashMap<WorkflowId, Progressing>>>,
 }
 
 /// A reading of a workflow's history, in progress.
 #[derive(Clone)]
-struct Reading {
+struct Progressing {
     /// Where its next page is.
     place: Place,
     /// Every item so far could be read.
@@ -47,7 +59,7 @@ struct Reading {
     again: bool,
 }
 
-impl Reading {
+impl Progressing {
     const FIRST: Self = Self { place: Place::Start, clean: true, again: false };
     const SECOND: Self = Self { again: true, ..Self::FIRST };
 }
@@ -56,21 +68,57 @@ impl Workflows {
     /// A walk that has not begun.
     #[must_use]
     pub fn new(means: Means, scope: Scope) -> Self {
-        Self { means, scope, listed: None, history: Mutex::default() }
+        means.ledger.lock().begin_listing_by_workflow();
+        let lists = Lists { means, interval: scope.interval, history: Arc::default() };
+        Self { lists, scope, listed: None, singles: Singles::default() }
     }
 
-    fn rules(&self, begins: bool) -> Rules {
-        let watch_start = self.means.watch_start();
+    fn means(&self) -> &Means {
+        &self.lists.means
+    }
+
+    fn rules(&self, beat: Beat) -> Rules {
+        let watch_start = self.means().watch_start();
         Rules {
+            now: self.means().client.steady_now(),
+            kapso_now: self.means().client.kapso_now(),
             interval: self.scope.signed_interval(),
-            ahead: self.scope.ahead(begins),
+            ahead: self.scope.ahead(beat),
             watch_start,
             history_since: watch_start.saturating_sub(self.scope.max_age).unwrap_or(Timestamp::MIN),
             workflows_read: self.listed,
         }
     }
 
-    async fn do_work(&self, workflow: &WorkflowId, work: Work) -> Result<bool, Error> {
+    /// The executions that are due to be asked for one by one; none if another source of this API does that.
+    fn singles(&self, rules: &Rules) -> Vec<(Steady, ExecutionId)> {
+        if self.scope.listed_by.conversations {
+            return Vec::new();
+        }
+        self.singles.due(self.means(), &self.scope, rules.now.plus(rules.ahead))
+    }
+}
+
+impl Lists {
+    async fn do_work(self, workflow: WorkflowId, work: Work) -> Result<bool, Error> {
+        let asked_at = self.means.client.steady_now();
+        let open = work.open();
+        match self.try_work(&workflow, work).await {
+            Err(error) if error.reason() == Some(Reason::NotFound) => {
+                let not_found = |ledger: &mut crate::ledger::Ledger, now| {
+                    ledger.workflow_not_found(&workflow, asked_at, now);
+                };
+                self.means.take_in(not_found);
+                for id in open {
+                    self.means.ask_for_one(&id).await?;
+                }
+                Ok(true)
+            }
+            result => result,
+        }
+    }
+
+    async fn try_work(&self, workflow: &WorkflowId, work: Work) -> Result<bool, Error> {
         let mut visit = self.means.ledger.lock().visit(workflow);
         match work {
             Work::History { since, until } => self.read_history(workflow, &mut visit, since, until).await,
@@ -80,12 +128,15 @@ impl Workflows {
                 }
                 if let Some(since) = cover.since {
                     let which = Which::Started { since, until: None };
-                    let (until, clean) = self.read(workflow, &mut visit, which).await?;
-                    self.means.ledger.lock().reached(&visit, since, until, clean);
+                    if let Some(Reading { asked_at, as_of, is_clean }) =
+                        self.read(workflow, &mut visit, which).await?
+                    {
+                        self.means.ledger.lock().reached(&visit, since, (asked_at, as_of), is_clean);
+                    }
                 }
                 let left = self.means.ledger.lock().not_seen(&visit, &open);
                 for id in left {
-                    self.read_one(&mut visit, &id).await?;
+                    self.means.ask_for_one(&id).await?;
                 }
                 self.means.ledger.lock().close_visit(&visit, whole);
                 Ok(true)
@@ -93,28 +144,15 @@ impl Workflows {
         }
     }
 
-    /// Reads a list to its end. Returns when its first page was asked for, and whether every item could be read.
+    /// Reads a list to its end.
     async fn read(
         &self,
         workflow: &WorkflowId,
         visit: &mut Visit,
         which: Which,
-    ) -> Result<(Timestamp, bool), Error> {
+    ) -> Result<Option<Reading>, Error> {
         let pager = self.means.client.workflow_executions(workflow, which);
-        let see = |page: &Page<_>| self.means.take_in(|ledger, now| ledger.see(visit, page, now));
-        let (asked, clean) = pager.read(see).await?;
-        Ok((asked.unwrap_or(Timestamp::MIN), clean))
-    }
-
-    async fn read_one(&self, visit: &mut Visit, id: &ExecutionId) -> Result<(), Error> {
-        match self.means.client.workflow_execution(id).await {
-            Ok(page) => self.means.take_in(|ledger, now| ledger.see(visit, &page, now)),
-            Err(error) if error.reason() == Some(Reason::NotFound) => {
-                self.means.take_in(|ledger, now| ledger.is_no_more(id, now));
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
+        pager.read(|page: &Page<_>| self.means.take_in(|ledger, now| ledger.see(visit, page, now))).await
     }
 
     /// Reads on in what started before the watch began, for no longer than an interval; from the beginning once
@@ -126,20 +164,20 @@ impl Workflows {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<bool, Error> {
-        let end = Instant::now() + self.scope.interval;
-        let mut reading = self.history.lock().remove(workflow).unwrap_or(Reading::FIRST);
+        let end = Instant::now() + self.interval;
+        let mut reading = self.history.lock().remove(workflow).unwrap_or(Progressing::FIRST);
         let which = Which::Started { since, until: Some(until) };
         let mut pager = self.means.client.workflow_executions(workflow, which).from(reading.place.clone());
         while let Some(page) = pager.next().await? {
             self.means.take_in(|ledger, now| ledger.see(visit, &page, now));
-            reading.clean &= page.bad_items == 0;
+            reading.clean &= page.is_clean();
             if let Some(place) = pager.place().filter(|_| Instant::now() >= end) {
-                self.history.lock().insert(workflow.clone(), Reading { place, ..reading });
+                self.history.lock().insert(workflow.clone(), Progressing { place, ..reading });
                 return Ok(false);
             }
         }
         if !reading.clean && !reading.again {
-            self.history.lock().insert(workflow.clone(), Reading::SECOND);
+            self.history.lock().insert(workflow.clone(), Progressing::SECOND);
             return Ok(false);
         }
         self.means.ledger.lock().history_read(visit, since);
@@ -147,71 +185,102 @@ impl Workflows {
     }
 }
 
+/// Which of the tasks about a workflow, or which execution.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// Its open executions and what is new.
+    Visit(WorkflowId),
+    /// What started before the watch began.
+    History(WorkflowId),
+    /// An execution by itself.
+    Execution(ExecutionId),
+}
+
 impl Territory for Workflows {
     type Task = Task;
-    type Key = (WorkflowId, bool);
+    type Key = Key;
 
-    fn key(task: &Task) -> Self::Key {
-        (task.workflow.clone(), matches!(task.work, Work::History { .. }))
+    fn key(task: &Task) -> Key {
+        match task {
+            Task::Workflow { workflow, work: Work::History { .. } } => Key::History(workflow.clone()),
+            Task::Workflow { workflow, work: Work::Visit { .. } } => Key::Visit(workflow.clone()),
+            Task::Execution(id) => Key::Execution(id.clone()),
+        }
     }
 
     fn pulse(&self) -> &Pulse {
-        &self.means.pulse
+        &self.means().pulse
+    }
+
+    fn hanging(&self) -> &Hanging {
+        self.means().client.hanging()
     }
 
     fn interval(&self) -> Duration {
         self.scope.interval
     }
 
-    async fn look_around(&mut self, _: bool, progress: &mut Progress) -> Result<(), Stop> {
-        match self.means.learn_workflows().await {
+    fn longest_lateness(&self) -> f64 {
+        self.scope.max_staleness.as_secs_f64()
+    }
+
+    async fn look_around(&mut self, _: Beat, progress: &mut Progress) -> Result<Looked, Stop> {
+        match self.means().learn_workflows().await {
             Ok(read) => {
                 self.listed = read.or(self.listed);
-                Ok(())
+                Ok(Looked::Well)
             }
             Err(error) => {
+                let stop = is_hopeless(&error);
                 progress.note(error);
-                Err(Stop)
+                if stop { Err(Stop) } else { Ok(Looked::Badly) }
             }
         }
     }
 
-    fn plan(&self, begins: bool) -> (Queue<Task>, Load) {
-        let (rules, now) = (self.rules(begins), self.means.client.kapso_now());
-        let ledger = self.means.ledger.lock();
-        plan::queue(ledger.accounts(), ledger.open_by_account(now), &rules, now)
+    fn plan(&self, beat: Beat) -> (Queue<Task>, Load) {
+        let rules = self.rules(beat);
+        let singles = self.singles(&rules);
+        let ledger = self.means().ledger.lock();
+        let open = ledger.open_by_account(rules.kapso_now);
+        plan::queue(ledger.accounts(), open, singles, &rules)
     }
 
     fn load(&self) -> Load {
-        let (rules, now) = (self.rules(false), self.means.client.kapso_now());
-        plan::load(self.means.ledger.lock().accounts(), &rules, now)
+        let rules = self.rules(Beat::Next);
+        plan::load(self.means().ledger.lock().accounts(), &rules)
     }
 
     fn is_discovered(&self) -> bool {
         true
     }
 
-    async fn ask(&self, task: Task) -> Result<bool, Error> {
-        match self.do_work(&task.workflow, task.work).await {
-            Err(error) if error.reason() == Some(Reason::NotFound) => {
-                tracing::debug!(workflow = %task.workflow, "the workflow was deleted");
-                self.means.take_in(|ledger, now| ledger.forget_workflow(&task.workflow, now));
-                Ok(true)
+    fn ask(&self, task: Task) -> BoxFuture<'static, Result<bool, Error>> {
+        match task {
+            Task::Workflow { workflow, work } => Box::pin(self.lists.clone().do_work(workflow, work)),
+            Task::Execution(id) => {
+                let (singles, means) = (self.singles.clone(), self.means().clone());
+                Box::pin(async move { singles.ask(&means, id).await })
             }
-            result => result,
+        }
+    }
+
+    fn note_failure(&self, key: &Key, failed: Failed) {
+        let now = self.means().client.steady_now();
+        if let Key::Visit(workflow) | Key::History(workflow) = key {
+            self.means().ledger.lock().workflow_failed(workflow, now, failed == Failed::Alone);
         }
     }
 
     fn note_complete(&self) {
-        self.means.take_in(Ledger::note_learned);
+        self.means().ledger.lock().note_learned(self.means().client.steady_now());
     }
 
     fn settle(&self, progress: &mut Progress) {
-        let now = self.means.client.kapso_now();
-        let mut ledger = self.means.ledger.lock();
-        ledger.prune(now);
+        self.means().settle(progress);
+        let ledger = self.means().ledger.lock();
         let is_there = |account: &&Account| !account.gone && account.discovered.is_some();
         progress.watched = ledger.accounts().iter().filter(is_there).count();
-        progress.open = ledger.open_executions();
+        progress.failing = ledger.accounts().iter().filter(|account| account.attempts.is_failing()).count();
     }
 }

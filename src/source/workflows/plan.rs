@@ -9,9 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cover::{Cover, cover};
 use crate::{
-    execution::{WorkflowId, seconds_between},
-    ledger::{Account, OpenExecution, Reach},
-    source::queue::{self, Load, MOVED_WEIGHT, Queue, weight},
+    clock::Steady,
+    execution::{ExecutionId, WorkflowId},
+    ledger::{Account, OpenExecution},
+    source::queue::{self, Load, MOVED_WEIGHT, Queue, seconds, weight},
 };
 
 /// A list that was read this soon after a start may have missed it.
@@ -24,25 +25,34 @@ const AT_REST_PER_BEAT: usize = 1;
 /// What the plan goes by.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
+    /// The present moment.
+    pub now: Steady,
+    /// The same in Kapso's clock.
+    pub kapso_now: Timestamp,
     /// From one beat to the next: an open execution is to be looked at this often.
     pub interval: SignedDuration,
     /// What becomes due within this time is due already.
     pub ahead: SignedDuration,
-    /// When the watch began.
+    /// When the watch began, in Kapso's clock.
     pub watch_start: Timestamp,
-    /// History is read back to then.
+    /// History is read back to then, in Kapso's clock.
     pub history_since: Timestamp,
     /// When the list of workflows was last read to the end.
-    pub workflows_read: Option<Timestamp>,
+    pub workflows_read: Option<Steady>,
 }
 
-/// Something to ask about a workflow.
+/// Something to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Task {
-    /// Which.
-    pub workflow: WorkflowId,
-    /// What.
-    pub work: Work,
+pub enum Task {
+    /// About a workflow.
+    Workflow {
+        /// Which.
+        workflow: WorkflowId,
+        /// What.
+        work: Work,
+    },
+    /// For an execution by itself.
+    Execution(ExecutionId),
 }
 
 /// What to ask.
@@ -66,10 +76,20 @@ pub enum Work {
     },
 }
 
+impl Work {
+    /// The executions that are known to be open.
+    pub fn open(&self) -> Vec<ExecutionId> {
+        match self {
+            Self::Visit { open, .. } => open.iter().map(|execution| execution.id.clone()).collect(),
+            Self::History { .. } => Vec::new(),
+        }
+    }
+}
+
 /// Why a workflow is due.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Need {
-    since: Timestamp,
+    since: Steady,
     weight: f64,
     /// There may be new executions.
     news: bool,
@@ -77,59 +97,67 @@ struct Need {
     first: bool,
 }
 
-/// The plan at `now`, for accounts with their open executions.
+/// The plan, for accounts with their open executions, and for the executions that are asked for one by one with the
+/// moments since when they are due.
 #[must_use]
 pub fn queue(
     accounts: &[Account],
     open: Vec<Vec<OpenExecution>>,
+    singles: Vec<(Steady, ExecutionId)>,
     rules: &Rules,
-    now: Timestamp,
 ) -> (Queue<Task>, Load) {
-    let mut urgent = Vec::new();
-    let mut history = Vec::new();
-    let mut at_rest = Vec::new();
+    let (mut urgent, mut history, mut at_rest) = (Vec::new(), Vec::new(), Vec::new());
+    let mut load = load(accounts, rules);
     for (account, open) in accounts.iter().zip(open) {
-        let visit = |open, cover, whole| Task {
-            workflow: account.id.clone(),
-            work: Work::Visit { open, cover, whole },
-        };
-        if let Some(need) = need(account, rules, now) {
-            let urgency = need.weight * seconds_between(need.since, now);
+        let task = |work| Task::Workflow { workflow: account.id.clone(), work };
+        let visit = |open, cover, whole| task(Work::Visit { open, cover, whole });
+        if let Some(need) = need(account, rules) {
+            let urgency = need.weight * seconds(need.since, rules.now);
             let cover = lists(account, &open, need, rules);
             urgent.push((urgency, visit(open, cover, need.first)));
-        } else if let Some(since) = rechecked(account, rules, now) {
+        } else if let Some(since) = rechecked(account, rules) {
             at_rest.push((since, visit(open, Cover::whole(unread_since(account, rules)), true)));
         }
-        if let Some(reach) = account.reach.filter(|reach| !account.gone && reach.since > rules.history_since)
-        {
-            let work = Work::History { since: rules.history_since, until: reach.since };
-            history.push(Task { workflow: account.id.clone(), work });
+        if let Some(until) = unread_history(account, rules) {
+            history.push(task(Work::History { since: rules.history_since, until }));
         }
+    }
+    for (since, id) in singles {
+        load.wait(since, rules.now);
+        load.due += 1;
+        urgent.push((seconds(since, rules.now), Task::Execution(id)));
     }
     urgent.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     at_rest.sort_by_key(|&(since, _)| since);
     let at_rest = at_rest.into_iter().take(AT_REST_PER_BEAT).map(|(_, task)| task);
-    let queue = Queue::new(urgent.into_iter().map(|(_, task)| task), history.into_iter().chain(at_rest));
-    (queue, load(accounts, rules, now))
+    (Queue::new(urgent.into_iter().map(|(_, task)| task), history.into_iter().chain(at_rest)), load)
 }
 
-/// How much there is to do at `now`.
+/// How much there is to do.
 #[must_use]
-pub fn load(accounts: &[Account], rules: &Rules, now: Timestamp) -> Load {
+pub fn load(accounts: &[Account], rules: &Rules) -> Load {
     let mut load = Load::default();
     let mut resting = 0;
     for account in accounts {
         if account.has_open_executions() {
-            load.list(account.visited);
+            load.list(account.visited.map(|at| rules.in_kapso_clock(at)));
         }
-        if let Some(need) = need(account, rules, now) {
-            load.wait(need.since, now);
+        if let Some(need) = need(account, rules) {
+            load.wait(need.since, rules.now);
             load.due += 1;
         }
-        resting += usize::from(is_listed(account));
+        load.failing += usize::from(account.attempts.is_failing());
+        resting += usize::from(account.is_listed());
     }
     load.round = queue::round(resting, AT_REST_PER_BEAT, rules.interval, RECHECK);
     load
+}
+
+/// The end of the history that is not read yet.
+fn unread_history(account: &Account, rules: &Rules) -> Option<Timestamp> {
+    let is_due = account.attempts.postpone(rules.now, rules.interval) <= rules.now;
+    let reach = account.reach.filter(|reach| is_due && !account.gone && reach.since > rules.history_since)?;
+    Some(reach.since)
 }
 
 fn lists(account: &Account, open: &[OpenExecution], need: Need, rules: &Rules) -> Cover {
@@ -139,47 +167,59 @@ fn lists(account: &Account, open: &[OpenExecution], need: Need, rules: &Rules) -
 
 /// The list of new ones begins where it was read up to, the first time where the watch began.
 fn unread_since(account: &Account, rules: &Rules) -> Timestamp {
-    let start = Reach { since: rules.watch_start, until: rules.watch_start };
-    account.reach.unwrap_or(start).unread_since()
+    let first = rules.watch_start.saturating_sub(SETTLING).unwrap_or(Timestamp::MIN);
+    account.unread_since().unwrap_or(first)
 }
 
-/// Whether it is a workflow that can be asked about: the list of workflows shows or showed it.
-fn is_listed(account: &Account) -> bool {
-    !account.gone && (account.discovered.is_some() || account.reach.is_some())
-}
-
-fn need(account: &Account, rules: &Rules, now: Timestamp) -> Option<Need> {
-    if !is_listed(account) {
+fn need(account: &Account, rules: &Rules) -> Option<Need> {
+    if !account.is_listed() {
         return None;
     }
-    let (Some(reach), Some(visited)) = (account.reach, account.visited) else {
-        let since = account.discovered.unwrap_or(now);
+    let need = undelayed(account, rules)?;
+    let since = account.attempts.postpone(need.since, rules.interval);
+    (since.since(rules.now) <= rules.ahead).then_some(Need { since, ..need })
+}
+
+fn undelayed(account: &Account, rules: &Rules) -> Option<Need> {
+    let (Some(reached_at), Some(visited)) = (account.reached_at, account.visited) else {
+        let since = account.discovered.unwrap_or(rules.now);
         return Some(Need { since, weight: MOVED_WEIGHT, news: true, first: true });
     };
-    let next = |last: Timestamp| last.saturating_add(rules.interval).unwrap_or(last);
-    let is_due = |since: &Timestamp| since.duration_since(now) <= rules.ahead;
-    let moved = account.moved.filter(|&at| reach.until.duration_since(at) < SETTLING);
-    let news = moved.map(|at| if at > reach.until { at } else { next(reach.until) });
-    let news = news.or_else(|| account.doubtful.then(|| next(reach.until))).filter(is_due);
-    let missing = is_missing(account, visited, rules, now).then(|| next(visited));
+    let next = |last: Steady| last.plus(rules.interval);
+    let is_due = |since: &Steady| since.since(rules.now) <= rules.ahead;
+    let moved = account.moved.filter(|&at| reached_at.since(at) < SETTLING);
+    let moved = moved.map(|at| if at > reached_at { at } else { next(reached_at) });
+    let again = account.doubtful.then(|| next(reached_at));
+    let news = [moved, again, account.owes_since(rules.interval)].into_iter().flatten().min().filter(is_due);
+    let missing = is_missing(account, visited, rules).then(|| next(visited));
     let open = account.has_open_executions().then(|| next(visited)).filter(is_due);
     let since = [news, missing, open].into_iter().flatten().min()?;
-    let weight = if news.is_some() { MOVED_WEIGHT } else { weight(account.last_event_at, now) };
+    let weight = if news.is_some() { MOVED_WEIGHT } else { weight(account.last_event_at, rules.kapso_now) };
     Some(Need { since, weight, news: news.is_some() || missing.is_some(), first: false })
 }
 
-/// Whether it left the list of workflows and was not asked about since: at once, then now and again.
-fn is_missing(account: &Account, visited: Timestamp, rules: &Rules, now: Timestamp) -> bool {
+/// Whether it left the list of workflows and was not asked about since: at once, then now and again; or whether it
+/// was not there when it was asked about.
+fn is_missing(account: &Account, visited: Steady, rules: &Rules) -> bool {
+    if account.is_in_doubt() {
+        return true;
+    }
     let Some(discovered) = account.discovered else { return false };
     let missed = rules.workflows_read.is_some_and(|read| read > discovered && read > visited);
-    let first = visited.duration_since(discovered) <= rules.interval;
-    missed && (first || now.duration_since(visited) >= RECHECK)
+    let first = visited.since(discovered) <= rules.interval;
+    missed && (first || rules.now.since(visited) >= RECHECK)
 }
 
-fn rechecked(account: &Account, rules: &Rules, now: Timestamp) -> Option<Timestamp> {
-    let surveyed = account.surveyed.filter(|_| is_listed(account))?;
-    let since = surveyed.saturating_add(RECHECK.max(rules.interval)).unwrap_or(surveyed);
-    (since <= now).then_some(since)
+fn rechecked(account: &Account, rules: &Rules) -> Option<Steady> {
+    let surveyed = account.surveyed.filter(|_| account.is_listed())?;
+    let since = account.attempts.postpone(surveyed.plus(RECHECK.max(rules.interval)), rules.interval);
+    (since <= rules.now).then_some(since)
+}
+
+impl Rules {
+    fn in_kapso_clock(&self, at: Steady) -> Timestamp {
+        self.kapso_now.saturating_add(at.since(self.now)).unwrap_or(self.kapso_now)
+    }
 }
 
 #[cfg(test)]
@@ -198,13 +238,20 @@ mod tests {
         Timestamp::from_second(1_700_000_000 + seconds).unwrap()
     }
 
-    fn rules(workflows_read: i64) -> Rules {
+    fn steady(seconds: i64) -> Steady {
+        Steady::at(at(seconds))
+    }
+
+    /// At `now`, with the list of workflows last read then.
+    fn rules(workflows_read: i64, now: i64) -> Rules {
         Rules {
+            now: steady(now),
+            kapso_now: at(now),
             interval: SignedDuration::from_mins(1),
             ahead: SignedDuration::ZERO,
             watch_start: at(0),
             history_since: at(-10 * HOUR),
-            workflows_read: Some(at(workflows_read)),
+            workflows_read: Some(steady(workflows_read)),
         }
     }
 
@@ -244,33 +291,39 @@ mod tests {
         });
         let mut visit = ledger.visit(&id.into());
         ledger.see(&mut visit, &page(items.collect(), now), at(now));
-        ledger.reached(&visit, at(-10 * HOUR), at(now), true);
+        ledger.reached(&visit, at(-10 * HOUR), (steady(now), at(now)), true);
         ledger.close_visit(&visit, true);
     }
 
-    fn order(ledger: &Ledger, rules: &Rules, now: i64) -> Vec<Task> {
-        let (mut queue, _) = queue(ledger.accounts(), ledger.open_by_account(at(now)), rules, at(now));
+    fn order(ledger: &Ledger, workflows_read: i64, now: i64) -> Vec<Task> {
+        let open = ledger.open_by_account(at(now));
+        let (mut queue, _) = queue(ledger.accounts(), open, Vec::new(), &rules(workflows_read, now));
         std::iter::from_fn(|| queue.pop()).collect()
     }
 
     fn ids(tasks: &[Task]) -> Vec<&str> {
-        tasks.iter().map(|task| task.workflow.as_str()).collect()
+        let name = |task| match task {
+            &Task::Workflow { ref workflow, .. } => workflow.as_str(),
+            Task::Execution(id) => id.as_str(),
+        };
+        tasks.iter().map(name).collect()
     }
 
     #[test]
     fn a_new_workflow_is_asked_for_every_status_and_what_is_new_and_then_for_its_history() {
         let mut ledger = Ledger::new(Settings::default());
         listed(&mut ledger, &[("w", 5)], 1);
-        let [Task { work: Work::Visit { cover, whole, .. }, .. }] = &order(&ledger, &rules(1), 1)[..] else {
+        let [Task::Workflow { work: Work::Visit { cover, whole, .. }, .. }] = &order(&ledger, 1, 1)[..]
+        else {
             panic!("one visit");
         };
         assert_eq!((cover, whole), (&Cover::whole(at(-2 * MINUTE)), &true));
         let mut visit = ledger.visit(&"w".into());
         ledger.see(&mut visit, &page(vec![], 2), at(2));
-        ledger.reached(&visit, at(-2 * MINUTE), at(2), true);
+        ledger.reached(&visit, at(-2 * MINUTE), (steady(2), at(2)), true);
         ledger.close_visit(&visit, true);
         let history = Work::History { since: at(-10 * HOUR), until: at(-2 * MINUTE) };
-        assert_eq!(order(&ledger, &rules(1), 3), [Task { workflow: "w".into(), work: history }]);
+        assert_eq!(order(&ledger, 1, 3), [Task::Workflow { workflow: "w".into(), work: history }]);
     }
 
     #[test]
@@ -280,27 +333,27 @@ mod tests {
         visited(&mut ledger, "a", &[], 4 * MINUTE);
         visited(&mut ledger, "b", &[], 5 * MINUTE);
         listed(&mut ledger, &[("a", 5), ("b", 5)], HOUR);
-        assert_eq!(order(&ledger, &rules(HOUR), HOUR), []);
+        assert_eq!(order(&ledger, HOUR, HOUR), []);
         listed(&mut ledger, &[("a", 5), ("b", 5)], 2 * HOUR);
-        assert_eq!(ids(&order(&ledger, &rules(2 * HOUR), 2 * HOUR)), ["a"], "one a beat");
+        assert_eq!(ids(&order(&ledger, 2 * HOUR, 2 * HOUR)), ["a"], "one a beat");
     }
 
     #[test]
-    fn a_move_is_read_at_once_and_again_until_it_has_settled() {
+    fn a_move_is_read_at_once_until_it_has_settled_and_then_less_and_less_often_until_its_start_is_seen() {
         let mut ledger = Ledger::new(Settings::default());
         listed(&mut ledger, &[("w", 5)], 1);
         visited(&mut ledger, "w", &[], 10 * MINUTE);
         listed(&mut ledger, &[("w", 6)], 11 * MINUTE);
-        let asked: Vec<_> = (11..=15)
+        let asked: Vec<_> = (11..=30)
             .filter(|&minute| {
-                let due = !order(&ledger, &rules(minute * MINUTE), minute * MINUTE).is_empty();
+                let due = !order(&ledger, minute * MINUTE, minute * MINUTE).is_empty();
                 if due {
                     visited(&mut ledger, "w", &[], minute * MINUTE);
                 }
                 due
             })
             .collect();
-        assert_eq!(asked, [11, 12, 13]);
+        assert_eq!(asked, [11, 12, 13, 15, 19, 27]);
     }
 
     #[test]
@@ -310,8 +363,8 @@ mod tests {
         visited(&mut ledger, "open", &[5], 10 * MINUTE);
         visited(&mut ledger, "moved", &[], 10 * MINUTE);
         listed(&mut ledger, &[("open", 1), ("moved", 2)], 10 * MINUTE + 30);
-        assert_eq!(ids(&order(&ledger, &rules(10 * MINUTE + 30), 10 * MINUTE + 40)), ["moved"]);
-        assert_eq!(ids(&order(&ledger, &rules(10 * MINUTE + 30), 11 * MINUTE + 5)), ["moved", "open"]);
+        assert_eq!(ids(&order(&ledger, 10 * MINUTE + 30, 10 * MINUTE + 40)), ["moved"]);
+        assert_eq!(ids(&order(&ledger, 10 * MINUTE + 30, 11 * MINUTE + 5)), ["moved", "open"]);
     }
 
     #[test]
@@ -319,11 +372,13 @@ mod tests {
         let mut ledger = Ledger::new(Settings::default());
         listed(&mut ledger, &[("w", 1)], 10 * MINUTE);
         visited(&mut ledger, "w", &[], 10 * MINUTE + 1);
-        assert_eq!(ids(&order(&ledger, &rules(11 * MINUTE), 11 * MINUTE + 2)), ["w"]);
+        assert_eq!(ids(&order(&ledger, 11 * MINUTE, 11 * MINUTE + 2)), ["w"]);
         visited(&mut ledger, "w", &[], 11 * MINUTE + 2);
-        assert_eq!(order(&ledger, &rules(12 * MINUTE), 12 * MINUTE), []);
-        ledger.forget_workflow(&"w".into(), at(13 * MINUTE));
-        assert_eq!(order(&ledger, &rules(9 * HOUR), 9 * HOUR), []);
+        assert_eq!(order(&ledger, 12 * MINUTE, 12 * MINUTE), []);
+        for minute in 13..=23 {
+            ledger.workflow_not_found(&"w".into(), steady(minute * MINUTE), at(minute * MINUTE));
+        }
+        assert_eq!(order(&ledger, 9 * HOUR, 9 * HOUR), []);
     }
 
     #[test]
@@ -343,7 +398,7 @@ mod tests {
         }];
         ledger.read(&mut listing, &page(items, 2), at(2));
         ledger.close(&listing);
-        assert_eq!(order(&ledger, &rules(HOUR), HOUR), []);
+        assert_eq!(order(&ledger, HOUR, HOUR), []);
     }
 
     #[test]
@@ -354,7 +409,8 @@ mod tests {
         visited(&mut ledger, "b", &[5], 8 * MINUTE);
         visited(&mut ledger, "rest", &[], 9 * MINUTE);
         listed(&mut ledger, &[("a", 1), ("b", 1), ("rest", 1)], 10 * MINUTE);
-        let expected = Load { due: 2, lateness: 300.0, oldest_list: Some(at(4 * MINUTE)), round: 3600.0 };
-        assert_eq!(load(ledger.accounts(), &rules(10 * MINUTE), at(10 * MINUTE)), expected);
+        let oldest_list = Some(at(4 * MINUTE));
+        let expected = Load { due: 2, lateness: 300.0, oldest_list, round: 3600.0, failing: 0 };
+        assert_eq!(load(ledger.accounts(), &rules(10 * MINUTE, 10 * MINUTE)), expected);
     }
 }

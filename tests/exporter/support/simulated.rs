@@ -15,7 +15,7 @@ use kapso_exporter::{
     ledger::{Buckets, Ledger, Saved, Settings, Totals},
     metrics::{Book, Exporter, Exposition as Metrics, Limits, RequestObserver},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
-    source::{Means, Pulse, Scope, Source, Walk},
+    source::{self, Means, Pulse, Scope, Source, Walk},
     sweep::{News, Sweeper},
 };
 use parking_lot::Mutex;
@@ -255,7 +255,13 @@ fn sweeper(
     clock: &Clock,
     shutdown: &CancellationToken,
 ) -> Sweeper {
-    let scope = Scope { only: Vec::new(), max_age: MAX_AGE, interval: setup.interval };
+    let scope = Scope {
+        only: Vec::new(),
+        max_age: MAX_AGE,
+        interval: setup.interval,
+        max_staleness: Settings::default().max_staleness,
+        listed_by: source::listed_by(setup.sources.iter().copied(), source.api()),
+    };
     let (client, ledger, budget) = (book.client.clone(), book.ledger.clone(), book.budget.clone());
     let means = Means { client, ledger, budget, started, pulse: Pulse::default() };
     Sweeper {
