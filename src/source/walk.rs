@@ -8,10 +8,17 @@
 //! is read beside the short ones. A request that has waited for its answer for long takes no place from others. A look
 //! around that fails leaves what is known to be asked. A list that fails while others do not is asked less often.
 
-use std::{collections::HashSet, hash::Hash, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::Hash,
+    time::Duration,
+};
 
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::time::{Instant, sleep_until};
+use futures_util::future::BoxFuture;
+use tokio::{
+    task::{self, JoinError, JoinSet},
+    time::{Instant, sleep_until},
+};
 
 use super::{
     Progress, Pulse,
@@ -100,9 +107,12 @@ pub enum Looked {
 /// Walks over a territory.
 pub struct Walker<T: Territory> {
     territory: T,
-    under_way: FuturesUnordered<BoxFuture<'static, (T::Key, Result<bool, Error>)>>,
-    keys: HashSet<T::Key>,
+    under_way: JoinSet<Result<bool, Error>>,
+    keys: HashMap<task::Id, T::Key>,
 }
+
+/// What came of a task.
+type Answer<K> = (K, Result<bool, Error>);
 
 /// What came of the tasks of a beat.
 struct Outcomes<K> {
@@ -113,7 +123,7 @@ struct Outcomes<K> {
 impl<T: Territory> Walker<T> {
     /// A walk that has not begun.
     pub fn new(territory: T) -> Self {
-        Self { territory, under_way: FuturesUnordered::new(), keys: HashSet::new() }
+        Self { territory, under_way: JoinSet::new(), keys: HashMap::new() }
     }
 
     /// What tells that the walk is alive.
@@ -123,8 +133,7 @@ impl<T: Territory> Walker<T> {
 
     /// Drops what is under way.
     pub fn reset(&mut self) {
-        self.under_way.clear();
-        self.keys.clear();
+        (self.under_way, self.keys) = (JoinSet::new(), HashMap::new());
     }
 
     /// Asks for everything that may have changed. Tells the load at the beginning and at the end of each beat, and
@@ -162,9 +171,10 @@ impl<T: Territory> Walker<T> {
         let beat = if pending.is_none() { Beat::First } else { Beat::Next };
         let looked = self.territory.look_around(beat, progress).await?;
         let (mut queue, load) = self.territory.plan(beat);
-        queue.retain(|task| !self.keys.contains(&T::key(task)));
+        let under_way: HashSet<_> = self.keys.values().cloned().collect();
+        queue.retain(|task| !under_way.contains(&T::key(task)));
         tell(&load, self.is_well(progress, &load));
-        let due: HashSet<_> = queue.iter().map(T::key).chain(self.keys.iter().cloned()).collect();
+        let due: HashSet<_> = queue.iter().map(T::key).chain(under_way).collect();
         let pending = pending.get_or_insert_with(|| {
             progress.due = due.len();
             due.clone()
@@ -202,12 +212,11 @@ impl<T: Territory> Walker<T> {
             }
             let answer = tokio::select! {
                 biased;
-                answer = self.under_way.next() => answer,
+                answer = self.under_way.join_next_with_id() => answer,
                 () = sleep_until(end) => return Ok(()),
                 () = self.territory.hanging().grew() => continue,
             };
-            let Some((key, answer)) = answer else { continue };
-            self.keys.remove(&key);
+            let Some((key, answer)) = answer.and_then(|answer| self.end(answer)) else { continue };
             self.territory.pulse().beat();
             take(key, answer, pending, progress, outcomes)?;
             if looked == Looked::Badly && outcomes.successes == 0 && outcomes.failed.len() >= GIVE_UP_AFTER {
@@ -225,9 +234,19 @@ impl<T: Territory> Walker<T> {
 
     fn begin(&mut self, task: T::Task) {
         let key = T::key(&task);
-        self.keys.insert(key.clone());
-        let answer = self.territory.ask(task);
-        self.under_way.push(Box::pin(async move { (key, answer.await) }));
+        let id = self.under_way.spawn(self.territory.ask(task)).id();
+        self.keys.insert(id, key);
+    }
+
+    /// The key of a task that ended, and what came of it. A panic goes on in whoever sweeps.
+    fn end(&mut self, answer: Result<(task::Id, Result<bool, Error>), JoinError>) -> Option<Answer<T::Key>> {
+        match answer {
+            Ok((id, answer)) => self.keys.remove(&id).map(|key| (key, answer)),
+            Err(error) => {
+                self.keys.remove(&error.id());
+                error.try_into_panic().map(|panic| std::panic::resume_unwind(panic)).ok()
+            }
+        }
     }
 }
 
