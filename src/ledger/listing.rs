@@ -67,7 +67,7 @@ impl Ledger {
             oldest_was_known = self.observe(execution, observed);
         }
         listing.ordered &= page.items.is_sorted_by(|newer, older| newer.position() >= older.position());
-        listing.clean &= page.bad_items == 0;
+        listing.clean &= page.is_clean();
         listing.reached_end = page.last;
         let oldest = page.items.last().and_then(Execution::position).filter(|_| oldest_was_known);
         let rest_is_settled = oldest.is_some_and(|oldest| self.rest_is_settled(listing, oldest, begun));

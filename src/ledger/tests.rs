@@ -1,6 +1,8 @@
 use super::*;
 use crate::clock::Steady;
-use crate::execution::{ConversationStatus, Execution, Handoff, HandoffReason, HandoffSource, Status, Step};
+use crate::execution::{
+    ConversationStatus, Execution, Flaws, Handoff, HandoffReason, HandoffSource, Status, Step,
+};
 
 /// Seconds since watching began.
 fn at(seconds: i64) -> Timestamp {
@@ -44,7 +46,7 @@ fn read(ledger: &mut Ledger, pages: &[&[Execution]], now: i64) -> usize {
         let last = index + 1 == pages.len();
         let page = Page {
             items: items.to_vec(),
-            bad_items: 0,
+            flaws: Flaws::default(),
             asked: number(now),
             asked_at: Steady::at(at(now)),
             as_of: at(now),
@@ -134,7 +136,7 @@ fn an_answer_that_was_overtaken_is_ignored() {
     let mut ledger = ledger();
     let page = |status, event, as_of| Page {
         items: vec![execution("e", status, 10, event)],
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked: number(as_of),
         asked_at: Steady::at(at(as_of)),
         as_of: at(as_of),
@@ -171,7 +173,7 @@ fn nothing_is_forgotten_before_its_list_was_read_to_the_end() {
         &mut listing,
         &Page {
             items,
-            bad_items: 0,
+            flaws: Flaws::default(),
             asked: number(60),
             asked_at: Steady::at(at(60)),
             as_of: at(60),
@@ -271,7 +273,7 @@ fn what_is_behind_the_page_at_which_a_reading_broke_off_is_read_by_the_next_one(
         &mut listing,
         &Page {
             items,
-            bad_items: 0,
+            flaws: Flaws::default(),
             asked: number(230),
             asked_at: Steady::at(at(230)),
             as_of: at(230),
@@ -303,7 +305,7 @@ fn a_page_that_seems_to_be_older_than_its_reading_shows_what_is_there_all_the_sa
     let mut listing = ledger.open(&"c".into(), true);
     let page = |item, asked, as_of, last| Page {
         items: vec![item],
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked,
         asked_at: Steady::at(at(as_of)),
         as_of: at(as_of),
@@ -334,7 +336,7 @@ fn an_item_that_cannot_be_read_keeps_its_list_in_doubt() {
     let mut listing = ledger.open(&"c".into(), true);
     let page = Page {
         items: vec![execution("b", Status::Ended, 20, 30)],
-        bad_items: 1,
+        flaws: Flaws { unreadable: 1, ..Flaws::default() },
         asked: number(60),
         asked_at: Steady::at(at(60)),
         as_of: at(60),
@@ -360,7 +362,7 @@ fn a_workflow_that_is_renamed_keeps_its_account() {
     let items = vec![ListedWorkflow { workflow, execution_count: Some(7), last_executed_at: None }];
     ledger.learn_workflows(&Page {
         items,
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked: number(30),
         asked_at: Steady::at(at(30)),
         as_of: at(30),
@@ -401,7 +403,7 @@ fn conversations_count_while_they_are_watched() {
     ];
     ledger.learn_conversations(&Page {
         items,
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked: number(1),
         asked_at: Steady::at(at(1)),
         as_of: at(1),
@@ -426,7 +428,7 @@ fn read_workflow(ledger: &mut Ledger, since: i64, items: &[Execution], now: i64)
     let mut visit = ledger.visit(&"w".into());
     let page = Page {
         items: items.to_vec(),
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked: number(now),
         asked_at: Steady::at(at(now)),
         as_of: at(now),
@@ -485,7 +487,7 @@ fn an_open_execution_that_a_visit_does_not_show_is_asked_for_and_may_be_gone() {
     let items = vec![execution("e", Status::Failed, 10, 290)];
     let page = Page {
         items,
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked: number(301),
         asked_at: Steady::at(at(301)),
         as_of: at(301),
@@ -548,7 +550,7 @@ fn a_clock_that_is_set_back_does_not_hide_what_is_asked_later() {
     let items = vec![execution("e", Status::Ended, 10, 30)];
     let page = Page {
         items,
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked: number(1001),
         asked_at: Steady::at(at(40)),
         as_of: at(40),

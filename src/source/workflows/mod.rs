@@ -132,7 +132,7 @@ impl Workflows {
         let mut pager = self.means.client.workflow_executions(workflow, which).from(reading.place.clone());
         while let Some(page) = pager.next().await? {
             self.means.take_in(|ledger, now| ledger.see(visit, &page, now));
-            reading.clean &= page.bad_items == 0;
+            reading.clean &= page.is_clean();
             if let Some(place) = pager.place().filter(|_| Instant::now() >= end) {
                 self.history.lock().insert(workflow.clone(), Reading { place, ..reading });
                 return Ok(false);
