@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use kapso_exporter::{
     clock::{Clock, Steady},
-    execution::{Api, Execution, Page, Status, Workflow},
+    execution::{Api, Execution, Flaws, Page, Status, Workflow},
     kapso::{self, Answer, Budget, Client, Transport},
     ledger::{Ledger, Settings},
     metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
@@ -53,7 +53,7 @@ fn filled(executions: usize, workflows: usize) -> Ledger {
         let items = (0..10).rev().map(|n| execution(conversation * 10 + n, workflows)).collect();
         let page = Page {
             items,
-            bad_items: 0,
+            flaws: Flaws::default(),
             asked: 1,
             asked_at: Steady::at(at(executions)),
             as_of: at(executions),
@@ -105,8 +105,14 @@ fn fold(c: &mut Criterion) {
     let mut group = c.benchmark_group("page of 100 executions");
     group.throughput(Throughput::Elements(100));
     let items: Vec<_> = (0..100).rev().map(|n| execution(n, 5)).collect();
-    let page =
-        Page { items, bad_items: 0, asked: 1, asked_at: Steady::at(at(200)), as_of: at(200), last: true };
+    let page = Page {
+        items,
+        flaws: Flaws::default(),
+        asked: 1,
+        asked_at: Steady::at(at(200)),
+        as_of: at(200),
+        last: true,
+    };
     group.bench_function("all known", |b| {
         let mut ledger = ledger();
         b.iter(|| {

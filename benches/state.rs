@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use kapso_exporter::{
     clock::Steady,
-    execution::{Execution, Page, Status, Workflow},
+    execution::{Execution, Flaws, Page, Status, Workflow},
     ledger::{Ledger, Settings},
     state::Store,
 };
@@ -43,7 +43,7 @@ fn list(ledger: &mut Ledger, conversation: usize, now: usize) {
     let mut listing = ledger.open(&format!("conversation-{conversation:024}").as_str().into(), true);
     let page = Page {
         items,
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked: now as u64,
         asked_at: Steady::at(at(now)),
         as_of: at(now),

@@ -244,7 +244,8 @@ pub struct Execution {
     pub started_at: Option<Timestamp>,
     /// When anything last happened in it.
     pub last_event_at: Option<Timestamp>,
-    /// When it finished. `None` while it is open; for a finished one the best time that the API gives.
+    /// When it finished. `None` while it is open; for a finished one the best time that the API gives. In an unknown
+    /// status, the end that the API gives: then it is over.
     pub ended_at: Option<Timestamp>,
     /// Present while it is in handoff, and where it ended in one (legacy).
     pub handoff: Option<Handoff>,
@@ -308,8 +309,8 @@ pub struct Conversation {
 pub struct Page<T> {
     /// The items that could be read, in the API's order.
     pub items: Vec<T>,
-    /// How many could not.
-    pub bad_items: usize,
+    /// What it lacks.
+    pub flaws: Flaws,
     /// The number of the request that brought it: what was asked later has a higher one.
     pub asked: u64,
     /// When it was asked for.
@@ -321,11 +322,32 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Whether everything that it should show could be read.
+    /// Whether it shows all that it could: a reading with a page that does not has to be repeated.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.bad_items == 0
+        self.flaws == Flaws::default()
     }
+}
+
+/// What a page does not show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flaws {
+    /// Items that could not be read.
+    pub unreadable: usize,
+    /// Items that were listed, within the last minutes, before there was anything in them.
+    pub pending: usize,
+    /// Whether the list is whole.
+    pub extent: Extent,
+}
+
+/// Whether a list shows all that there is. Only the last page tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// As far as the API tells, it does.
+    #[default]
+    Whole,
+    /// It has fewer items than the API counts, or as many as a single page can have and no sign of others.
+    Truncated,
 }
 
 /// Seconds from `earlier` to `later`, zero where the order is the other way round: durations and delays

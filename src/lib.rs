@@ -22,6 +22,7 @@ pub mod wiring;
 
 use std::{fmt, process::ExitCode};
 
+use jiff::civil::Date;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,10 @@ use self::{
     config::Config,
     wiring::Project,
 };
+
+/// The day of this version's release, as the changelog has it: no clock that is right shows an earlier one. A release
+/// updates it together with the version.
+pub const RELEASED: Date = jiff::civil::date(2026, 11, 22);
 
 /// Why the program failed; its text says what, where and what is allowed.
 #[derive(Debug)]

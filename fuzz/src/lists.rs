@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use kapso_exporter::{
-    execution::{Api, Conversation, Execution, ListedWorkflow, Page},
+    execution::{Api, Conversation, Execution, Flaws, ListedWorkflow, Page},
     kapso::{Error, Pager},
 };
 use serde_json::Value;
@@ -42,7 +42,11 @@ async fn first_page<T: Send>(scene: &Scene, mut pager: Pager<'_, T>, body: &[u8]
             let page = page.expect("a list has a first page");
             page.items.iter().for_each(check);
             check_page(&page, body);
-            assert_eq!(page.bad_items as u64, scene.failures.decode(), "what is unreadable is counted");
+            assert_eq!(
+                page.flaws.unreadable as u64,
+                scene.failures.decode(),
+                "what is unreadable is counted"
+            );
             assert_eq!(page.last, pager.place().is_none());
         }
         Err(error) => check_error(&error),
@@ -53,7 +57,9 @@ async fn first_page<T: Send>(scene: &Scene, mut pager: Pager<'_, T>, body: &[u8]
 fn check_page<T>(page: &Page<T>, body: &[u8]) {
     let Ok(Value::Object(object)) = serde_json::from_slice(body) else { return };
     let listed = object.get("data").and_then(Value::as_array).expect("a page has data");
-    assert_eq!(page.items.len() + page.bad_items, listed.len());
+    let Flaws { unreadable, pending, .. } = page.flaws;
+    // What was pending for long is nothing any more.
+    assert!((listed.len() - pending - unreadable) >= page.items.len());
 }
 
 fn check_conversation(conversation: &Conversation) {

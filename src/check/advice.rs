@@ -49,7 +49,15 @@ fn mend(source: &SourceReport, configuration: &Configuration) -> Option<String> 
                                 exporter will lag behind: the key needs a plan with a higher limit."
             .into(),
         Reason::Server => format!("The {api} API has a problem of its own: try again later."),
-        Reason::Client | Reason::Cursor | Reason::Decode | Reason::Disappeared | Reason::NotFound => {
+        Reason::Clock => "Set this machine's clock: it is before this program's own release.".into(),
+        Reason::Client
+        | Reason::Cursor
+        | Reason::Decode
+        | Reason::Disappeared
+        | Reason::NotFound
+        | Reason::Time
+        | Reason::Truncated
+        | Reason::Unaddressable => {
             format!("What answers is not Kapso's {api} API as it is documented: check --kapso.{api}-url.")
         }
     })

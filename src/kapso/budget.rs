@@ -1,13 +1,15 @@
 //! The request budget: how much of the key's rate limit this program allows itself, and when.
 //!
 //! Kapso counts requests per key and fixed minute, and the production bot uses the same key. One budget is
-//! shared by everything here that asks with that key. Four rules, of which the strictest holds:
+//! shared by everything here that asks with that key. Five rules, of which the strictest holds:
 //!
 //! - **Never more than the budget in any minute**, wherever that begins: the times of the last minute's
 //!   requests are kept, since where Kapso's own minute begins is unknown.
 //! - **Spread**: a tenth of a minute's requests may go at once, the rest one by one.
 //! - **A floor**: when the key has hardly any requests left in its minute, others are using it; the rest of the
 //!   minute is theirs.
+//! - **The lowest limit counts**: answers may tell different ones. A lower one is taken at once, a higher one after a
+//!   minute without a lower one.
 //! - **Gently after a 429**: a pause as long as it says, an hour at most, then half of the budget, growing again
 //!   a tenth of it every minute.
 
@@ -48,6 +50,10 @@ pub struct Budget {
 #[derive(Debug)]
 struct State {
     limit: Option<u32>,
+    /// When an answer last told that limit, or a lower one.
+    limit_seen: Instant,
+    /// The limit that was last said to be new, and when.
+    said: Option<(u32, Instant)>,
     remaining: Option<u32>,
     /// When the key's present minute began, at the earliest sign of it.
     minute_began: Option<Instant>,
@@ -65,7 +71,7 @@ struct State {
 pub struct BudgetStatus {
     /// What this program allows itself.
     pub per_minute: u32,
-    /// The last `X-RateLimit-Limit`.
+    /// `X-RateLimit-Limit`: the lowest that the answers of the last minute told.
     pub limit: Option<u32>,
     /// The last `X-RateLimit-Remaining`.
     pub remaining: Option<u32>,
@@ -78,6 +84,8 @@ impl Budget {
         let now = Instant::now();
         let state = State {
             limit: None,
+            limit_seen: now,
+            said: None,
             remaining: None,
             minute_began: None,
             sent: VecDeque::new(),
@@ -116,20 +124,21 @@ impl Budget {
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// Takes note of what an answer said about the limit. Returns the reported limit where it is a new one.
+    /// Takes note of what an answer said about the limit. Returns the limit where it is a new one that is worth a line
+    /// in the log: once a minute at most.
     pub fn learn(&self, limit: Option<u32>, remaining: Option<u32>) -> Option<u32> {
         let now = Instant::now();
         let mut state = self.state.lock();
         if let Some(remaining) = remaining {
             state.learn_remaining(remaining, limit, now);
         }
-        let news = limit.filter(|_| limit != state.limit)?;
         let before = self.per_minute(&state, now);
-        state.limit = limit;
-        // What was sent counts in terms of the new pace; after a minute it counts no more.
-        let ahead = state.even.saturating_duration_since(now);
-        state.even = now + (ahead * before / self.per_minute(&state, now)).min(MINUTE);
-        Some(news)
+        if state.learn_limit(limit?, now) {
+            // What was sent counts in terms of the new pace; after a minute it counts no more.
+            let ahead = state.even.saturating_duration_since(now);
+            state.even = now + (ahead * before / self.per_minute(&state, now)).min(MINUTE);
+        }
+        state.news(now)
     }
 
     /// The figures now.
@@ -183,6 +192,23 @@ impl State {
         self.paused_until = self.paused_until.max(Some(until));
     }
 
+    /// Returns whether the limit is another one now.
+    fn learn_limit(&mut self, told: u32, now: Instant) -> bool {
+        let is_higher = self.limit.is_some_and(|limit| told > limit);
+        if is_higher && now.saturating_duration_since(self.limit_seen) < MINUTE {
+            return false;
+        }
+        self.limit_seen = now;
+        self.limit.replace(told) != Some(told)
+    }
+
+    /// The limit, where it is another one than was said, and that was not just now.
+    fn news(&mut self, now: Instant) -> Option<u32> {
+        let limit = self.limit?;
+        let is_new = self.said.is_none_or(|(said, at)| said != limit && at + MINUTE <= now);
+        is_new.then(|| self.said.insert((limit, now)).0)
+    }
+
     fn learn_remaining(&mut self, remaining: u32, limit: Option<u32>, now: Instant) {
         if self.remaining.is_some_and(|before| remaining > before) {
             self.minute_began = Some(now);
@@ -197,118 +223,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn requests_for(budget: &Budget, time: Duration) -> Vec<Instant> {
-        let start = Instant::now();
-        let mut sent = Vec::new();
-        while tokio::time::timeout_at(start + time, budget.acquire()).await.is_ok() {
-            sent.push(Instant::now());
-        }
-        sent
-    }
-
-    fn busiest_minute(sent: &[Instant]) -> usize {
-        let within = |from: Instant| move |at: &&Instant| **at >= from && **at < from + MINUTE;
-        sent.iter().map(|&from| sent.iter().filter(within(from)).count()).max().unwrap_or(0)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_minute_exceeds_half_of_the_assumed_limit_and_nearly_all_of_it_is_used() {
-        let sent = requests_for(&Budget::new(None), MINUTE * 10).await;
-        assert_eq!(busiest_minute(&sent), 50);
-        assert!(sent.len() >= 490, "{}", sent.len());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn requests_are_spread_over_the_minute() {
-        let sent = requests_for(&Budget::new(None), Duration::from_secs(30)).await;
-        let at_once = sent.iter().filter(|&&at| at == sent[0]).count();
-        assert_eq!(at_once, 6, "a tenth, and the one that is due");
-        assert!(sent.windows(2).skip(6).all(|pair| pair[1] - pair[0] >= Duration::from_millis(1200)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn follows_the_reported_limit_down_within_the_same_minute() {
-        let budget = Budget::new(None);
-        assert_eq!(budget.learn(Some(2000), None), Some(2000));
-        let before = requests_for(&budget, MINUTE).await;
-        assert!((950..=1000).contains(&before.len()), "{}", before.len());
-        assert_eq!(budget.learn(Some(100), None), Some(100));
-        assert_eq!(budget.learn(Some(100), None), None, "an old limit is no news");
-        let after = requests_for(&budget, MINUTE * 5).await;
-        assert_eq!(busiest_minute(&after), 50);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_limit_that_falls_deep_costs_a_minute_at_most() {
-        let budget = Budget::new(None);
-        budget.learn(Some(u32::MAX), None);
-        for _ in 0..1000 {
-            budget.acquire().await;
-        }
-        budget.learn(Some(20), None);
-        let start = Instant::now();
-        budget.acquire().await;
-        assert!(start.elapsed() <= WINDOW, "{:?}", start.elapsed());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn own_figure_wins_over_the_reported_limit() {
-        let budget = Budget::new(Some(7));
-        budget.learn(Some(2000), None);
-        assert_eq!(budget.status(), BudgetStatus { per_minute: 7, limit: Some(2000), remaining: None });
-        assert_eq!(busiest_minute(&requests_for(&budget, MINUTE * 5).await), 7);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn asks_nothing_while_paused_and_a_shorter_pause_does_not_end_a_longer_one() {
-        let budget = Budget::new(None);
-        budget.refused(Duration::from_secs(30));
-        budget.refused(Duration::from_secs(5));
-        let start = Instant::now();
-        budget.acquire().await;
-        assert_eq!(start.elapsed(), Duration::from_secs(30));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_pause_is_longer_than_an_hour() {
-        let budget = Budget::new(None);
-        budget.refused(Duration::MAX);
-        assert_eq!(budget.paused_for(), LONGEST_PAUSE);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn comes_back_gently_after_a_refusal() {
-        let budget = Budget::new(Some(100));
-        for _ in 0..8 {
-            budget.refused(MINUTE);
-        }
-        assert_eq!(budget.status().per_minute, 50, "refused together counts once");
-        let mut figures = Vec::new();
-        for _ in 0..7 {
-            tokio::time::advance(MINUTE).await;
-            figures.push(budget.status().per_minute);
-        }
-        assert_eq!(figures, [50, 60, 70, 80, 90, 100, 100]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn leaves_the_rest_of_the_minute_to_others_when_hardly_anything_remains() {
-        let budget = Budget::new(None);
-        budget.learn(Some(100), Some(60));
-        tokio::time::advance(Duration::from_secs(20)).await;
-        budget.learn(Some(100), Some(99));
-        tokio::time::advance(Duration::from_secs(25)).await;
-        budget.learn(Some(100), Some(10));
-        assert_eq!(
-            budget.paused_for(),
-            Duration::from_secs(35),
-            "the minute began when more was left than before"
-        );
-        tokio::time::advance(Duration::from_secs(35)).await;
-        budget.learn(Some(100), Some(5));
-        assert_eq!(budget.paused_for(), FLOOR_PAUSE, "and where that is not known, a while");
-    }
-}
+mod tests;

@@ -6,43 +6,36 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::BackoffBuilder;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode, header};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Answer, Budget, Endpoint, Error, Hanging, Reason, Transport, skew::Skew};
+use super::{
+    Answer, Budget, Endpoint, Error, Hanging, Reason, Transport,
+    address::address,
+    retry::{BACKOFF, LONGEST_WAIT, delay_before_retry, retry_after},
+    skew::Skew,
+    times::Dates,
+};
 use crate::{
+    RELEASED,
     clock::{Clock, Steady},
     execution::Api,
 };
 
-/// A `Retry-After` longer than this is not waited for: the request fails, and the sweep with it, so that the
-/// exporter says it is blind. The budget stays paused all the same.
-const LONGEST_WAIT: Duration = Duration::from_secs(90);
-
-/// The waits between attempts: three at most.
-const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
-    .with_min_delay(Duration::from_millis(250))
-    .with_max_delay(Duration::from_secs(5))
-    .with_max_times(3)
-    .with_jitter();
-
-/// How long a call may take at most, all its attempts and waits included, if no attempt takes longer than
-/// `timeout`.
-#[must_use]
-pub fn longest_call(timeout: Duration) -> Duration {
-    let attempts = 4;
-    attempts * (LONGEST_WAIT + timeout + Duration::from_secs(5))
-}
+/// By how much a time in an answer may be ahead of Kapso's clock.
+const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+/// By how much it may be ahead of ours, while Kapso's is not known.
+const AHEAD_OF_OURS: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
 
 /// Hears of every request. Implementations must not block.
 pub trait Observer: Send + Sync {
@@ -50,6 +43,8 @@ pub trait Observer: Send + Sync {
     fn requested(&self, api: Api, endpoint: Endpoint, status: Option<StatusCode>, elapsed: Duration);
     /// `count` requests or items were of no use.
     fn failed(&self, api: Api, reason: Reason, count: u64);
+    /// An item was in a status that this program does not know, whose name is of the form `[a-z][a-z0-9_]{0,31}`.
+    fn unknown_status(&self, _api: Api, _status: &str) {}
 }
 
 /// What a [`Client`] works with.
@@ -78,6 +73,24 @@ pub(super) struct Body {
     pub asked: u64,
     pub asked_at: Steady,
     pub as_of: Timestamp,
+    /// Which times it may tell of.
+    pub dates: Dates,
+}
+
+/// A request.
+pub(super) struct Request {
+    pub endpoint: Endpoint,
+    pub url: Url,
+    pub behind: Behind,
+}
+
+/// What a page is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// A cursor, which may have expired: 400 says that.
+    Cursor,
+    /// Nothing that could expire.
+    Nothing,
 }
 
 /// Reads a body.
@@ -121,8 +134,49 @@ impl Client {
     /// A moment in Kapso's clock.
     #[must_use]
     pub fn in_kapso_clock(&self, at: Steady) -> Timestamp {
-        let (at, skew) = (at.timestamp(), self.skew.lock().estimate());
-        at.saturating_add(skew).unwrap_or(at)
+        moved(at, self.skew.lock().estimate())
+    }
+
+    /// The time now in Kapso's clock, or an earlier one: after a step of that clock, the earlier of what it showed.
+    #[must_use]
+    pub fn kapso_now_at_least(&self) -> Timestamp {
+        self.as_of(self.steady_now())
+    }
+
+    /// Whether an answer showed Kapso's clock.
+    #[must_use]
+    pub fn knows_kapso_clock(&self) -> bool {
+        self.skew.lock().is_known()
+    }
+
+    /// Whether somebody tells the time: Kapso, or a clock of ours that is not before this program's own release.
+    #[must_use]
+    pub fn clock_is_plausible(&self) -> bool {
+        self.knows_kapso_clock() || self.today() >= RELEASED
+    }
+
+    /// Fails unless the clock is plausible.
+    ///
+    /// # Errors
+    /// [`Error::Clock`].
+    pub fn require_plausible_clock(&self) -> Result<(), Error> {
+        if self.clock_is_plausible() { Ok(()) } else { Err(Error::Clock { today: self.today() }) }
+    }
+
+    fn today(&self) -> Date {
+        TimeZone::UTC.to_datetime(self.steady_now().timestamp()).date()
+    }
+
+    /// A moment in Kapso's clock, so that nothing is claimed to be newer than it is: after a step of that clock, the
+    /// earlier of what it showed.
+    fn as_of(&self, sent: Steady) -> Timestamp {
+        moved(sent, self.skew.lock().least(sent))
+    }
+
+    fn dates(&self) -> Dates {
+        let (now, skew) = (self.steady_now(), self.skew.lock());
+        let ahead = if skew.is_known() { AHEAD } else { AHEAD_OF_OURS };
+        Dates { now: moved(now, skew.estimate()), latest: moved(now, skew.most(now) + ahead) }
     }
 
     /// The requests that hang.
@@ -137,32 +191,40 @@ impl Client {
         &*self.settings.observer
     }
 
-    pub(super) fn url(&self, path: &[&str], query: &[(&str, String)]) -> Url {
-        let mut url = self.settings.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
-        }
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        url
+    /// The URL with this path and query.
+    ///
+    /// # Errors
+    /// [`Error::Unaddressable`] where it would name another path.
+    pub(super) fn url(
+        &self,
+        endpoint: Endpoint,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Url, Error> {
+        address(&self.settings.base, path, query).ok_or_else(|| {
+            let error = Error::Unaddressable { endpoint };
+            self.count(&error);
+            error
+        })
     }
 
-    /// Gets `url` and reads its body, again and again while that may help. Boxed: the future is large.
+    /// Sends a request and reads the body, again and again while that may help and does not take long. Boxed: the
+    /// future is large.
     pub(super) fn get<'a, T: Send>(
         &'a self,
-        endpoint: Endpoint,
-        url: &'a Url,
+        request: &'a Request,
         read: &'a Read<'a, T>,
     ) -> BoxFuture<'a, Result<T, Error>> {
         let retried = async move {
             let mut delays = BACKOFF.build();
+            let mut begun = None;
             loop {
-                let error = match self.attempt(endpoint, url, read).await {
+                let error = match self.attempt(request, read, &mut begun).await {
                     Ok(value) => return Ok(value),
                     Err(error) => error,
                 };
-                let Some(delay) = delay_before_retry(&error, &mut delays) else {
+                let in_time = begun.is_none_or(|begun| begun.elapsed() < self.settings.timeout);
+                let Some(delay) = delay_before_retry(&error, &mut delays).filter(|_| in_time) else {
                     return Err(error);
                 };
                 tracing::debug!(api = %self.api(), %error, ?delay, "retrying");
@@ -175,21 +237,32 @@ impl Client {
         })
     }
 
-    async fn attempt<T>(&self, endpoint: Endpoint, url: &Url, read: &Read<'_, T>) -> Result<T, Error> {
-        let result = match self.send(endpoint, url).await {
+    /// One attempt. The first one notes in `begun` when it was sent.
+    async fn attempt<T>(
+        &self,
+        request: &Request,
+        read: &Read<'_, T>,
+        begun: &mut Option<Instant>,
+    ) -> Result<T, Error> {
+        let endpoint = request.endpoint;
+        let result = match self.send(request, begun).await {
             Ok(body) => read(&body).map_err(|e| Error::Decode { endpoint, message: defect(&e) }),
             Err(error) => Err(error),
         };
-        if let Err(error) = &result
-            && let Some(reason) = error.reason()
-        {
-            self.observer().failed(self.api(), reason, 1);
+        if let Err(error) = &result {
+            self.count(error);
         }
         result
     }
 
-    async fn send(&self, endpoint: Endpoint, url: &Url) -> Result<Body, Error> {
-        let budget = &self.settings.budget;
+    fn count(&self, error: &Error) {
+        if let Some(reason) = error.reason() {
+            self.observer().failed(self.api(), reason, 1);
+        }
+    }
+
+    async fn send(&self, request: &Request, begun: &mut Option<Instant>) -> Result<Body, Error> {
+        let (budget, endpoint) = (&self.settings.budget, request.endpoint);
         let paused = budget.paused_for();
         if paused > LONGEST_WAIT {
             let status = StatusCode::TOO_MANY_REQUESTS;
@@ -197,21 +270,27 @@ impl Client {
         }
         budget.acquire().await;
         let (sent, started) = (self.steady_now(), Instant::now());
+        begun.get_or_insert(started);
         let asked = self.requests.fetch_add(1, Ordering::Relaxed);
-        let answer = self.hanging.watch(timeout(self.settings.timeout, self.transport.get(url))).await;
+        let answer =
+            self.hanging.watch(timeout(self.settings.timeout, self.transport.get(&request.url))).await;
         let status = answer.as_ref().ok().and_then(|a| a.as_ref().ok()).map(|a| a.status);
         self.observer().requested(self.api(), endpoint, status, started.elapsed());
         let answer = answer
             .map_err(|_| Error::Timeout { endpoint, after: self.settings.timeout })?
             .map_err(|message| Error::Connection { endpoint, message })?;
         self.learn(&answer.headers, sent);
-        self.accept(endpoint, answer, asked, sent)
+        self.accept(request, answer, asked, sent)
     }
 
-    fn accept(&self, endpoint: Endpoint, answer: Answer, asked: u64, sent: Steady) -> Result<Body, Error> {
-        let status = answer.status;
+    fn accept(&self, request: &Request, answer: Answer, asked: u64, sent: Steady) -> Result<Body, Error> {
+        let (status, endpoint) = (answer.status, request.endpoint);
         if status.is_success() {
-            return Ok(Body { bytes: answer.body, asked, asked_at: sent, as_of: self.in_kapso_clock(sent) });
+            let (as_of, dates) = (self.as_of(sent), self.dates());
+            return Ok(Body { bytes: answer.body, asked, asked_at: sent, as_of, dates });
+        }
+        if status == StatusCode::BAD_REQUEST && request.behind == Behind::Cursor {
+            return Err(Error::CursorExpired { endpoint });
         }
         let mut retry_after = retry_after(&answer.headers, self.kapso_now());
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -238,30 +317,14 @@ impl Client {
         }
         if let Some(date) = headers.get(header::DATE).and_then(|date| date.to_str().ok()) {
             let received = self.steady_now();
-            self.skew.lock().observe(sent.timestamp(), received.timestamp(), date);
+            self.skew.lock().observe(sent, received, date);
         }
     }
 }
 
-/// How long to wait before trying again, if that may help. After a 429 the budget itself waits.
-fn delay_before_retry(error: &Error, delays: &mut impl Iterator<Item = Duration>) -> Option<Duration> {
-    let delay = delays.next().filter(|_| error.is_transient())?;
-    match error.retry_after() {
-        Some(wait) if error.reason() == Some(Reason::RateLimited) => {
-            (wait <= LONGEST_WAIT).then_some(Duration::ZERO)
-        }
-        _ => Some(delay),
-    }
-}
-
-/// `Retry-After` in either form: seconds, or a date in Kapso's clock, which shows `now`.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(SystemTime::from(now)).unwrap_or_default())
+fn moved(at: Steady, skew: SignedDuration) -> Timestamp {
+    let at = at.timestamp();
+    at.saturating_add(skew).unwrap_or(at)
 }
 
 /// What is wrong with a body and where, without a piece of it: serde's own text may quote values.

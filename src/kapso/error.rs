@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use jiff::civil::Date;
 
 use super::Endpoint;
 
@@ -11,9 +12,11 @@ use super::Endpoint;
 pub enum Reason {
     /// A 3xx or 4xx that is none of the others.
     Client,
+    /// Neither our clock nor Kapso's tells the time.
+    Clock,
     /// No connection, or one that broke.
     Connection,
-    /// A cursor or page that did not advance.
+    /// A cursor or page that did not advance, or a cursor that has expired.
     Cursor,
     /// A body, or an item in it, that is not what the API documents.
     Decode,
@@ -27,16 +30,23 @@ pub enum Reason {
     RateLimited,
     /// 5xx.
     Server,
+    /// A time in an item that cannot be; the item is kept without it.
+    Time,
     /// No whole answer within the deadline.
     Timeout,
+    /// A list that ends before all of its items, or may do so.
+    Truncated,
+    /// An id that cannot be put into a path: nothing is asked.
+    Unaddressable,
     /// 401.
     Unauthorized,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Client,
+        Self::Clock,
         Self::Connection,
         Self::Cursor,
         Self::Decode,
@@ -45,7 +55,10 @@ impl Reason {
         Self::NotFound,
         Self::RateLimited,
         Self::Server,
+        Self::Time,
         Self::Timeout,
+        Self::Truncated,
+        Self::Unaddressable,
         Self::Unauthorized,
     ];
 
@@ -54,6 +67,7 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Client => "client_error",
+            Self::Clock => "clock",
             Self::Connection => "connection",
             Self::Cursor => "cursor",
             Self::Decode => "decode",
@@ -62,7 +76,10 @@ impl Reason {
             Self::NotFound => "not_found",
             Self::RateLimited => "rate_limited",
             Self::Server => "server_error",
+            Self::Time => "time",
             Self::Timeout => "timeout",
+            Self::Truncated => "truncated",
+            Self::Unaddressable => "unaddressable",
             Self::Unauthorized => "unauthorized",
         }
     }
@@ -114,6 +131,28 @@ pub enum Error {
     /// Every answer was fine, but half of the open executions are no longer in the lists.
     #[error("at least half of the open executions have disappeared from the lists at once")]
     Disappeared,
+    /// A cursor that is no longer good.
+    #[error("{endpoint} no longer knows the cursor that it gave")]
+    CursorExpired {
+        /// What was asked.
+        endpoint: Endpoint,
+    },
+    /// An id that cannot be put into a path as it is: another path would be asked. It is not told, since it may be
+    /// anything.
+    #[error("{endpoint} cannot be asked: an id does not fit into its path")]
+    Unaddressable {
+        /// What was to be asked.
+        endpoint: Endpoint,
+    },
+    /// Nobody tells the time.
+    #[error(
+        "this machine's clock shows {today}, and Kapso's answers carry no Date header: what is new cannot be told \
+         from what is old"
+    )]
+    Clock {
+        /// What our clock shows.
+        today: Date,
+    },
     /// The exporter is stopping.
     #[error("stopped while waiting for Kapso")]
     Cancelled,
@@ -153,8 +192,10 @@ impl Error {
             Self::Timeout { .. } => Reason::Timeout,
             Self::Connection { .. } => Reason::Connection,
             Self::Decode { .. } => Reason::Decode,
-            Self::Cursor { .. } => Reason::Cursor,
             Self::Disappeared => Reason::Disappeared,
+            Self::Cursor { .. } | Self::CursorExpired { .. } => Reason::Cursor,
+            Self::Unaddressable { .. } => Reason::Unaddressable,
+            Self::Clock { .. } => Reason::Clock,
             Self::Cancelled => return None,
         })
     }

@@ -8,8 +8,11 @@ use serde::Deserialize;
 
 use super::{
     Endpoint,
+    items::Item,
     paging::{List, Style},
+    place::Resume,
     platform::conversation_status,
+    times::Dated,
     wire::{self, Number},
 };
 use crate::execution::{
@@ -23,7 +26,9 @@ pub(super) fn conversations(active_since: Option<Timestamp>) -> List<Conversatio
         path: vec!["whatsapp_conversations".into()],
         query: active_since.map(|at| ("q[last_active_at_gteq]", at.to_string())).into_iter().collect(),
         style: Style::Number,
-        item: |raw| serde_json::from_str::<WireConversation>(raw.get()).map(Into::into),
+        item: |raw| serde_json::from_str::<WireConversation>(raw.get()).map(|wire| Item::Known(wire.into())),
+        mend: Dated::mend,
+        resume: Resume::FromStart,
     }
 }
 
@@ -35,6 +40,8 @@ pub(super) fn executions(conversation: &ConversationId) -> List<Execution> {
         query: Vec::new(),
         style: Style::Number,
         item: |raw| serde_json::from_str::<WireAssociation>(raw.get()).map(Into::into),
+        mend: Dated::mend,
+        resume: Resume::FromStart,
     }
 }
 
@@ -59,7 +66,7 @@ struct WireAssociation {
     agent_execution: Option<WireAgentExecution>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 struct WireAgentExecution {
     #[serde(default, deserialize_with = "wire::optional_id")]
     id: Option<String>,
@@ -84,37 +91,53 @@ impl From<WireConversation> for Conversation {
     }
 }
 
-impl From<WireAssociation> for Execution {
-    fn from(wire: WireAssociation) -> Self {
-        let agent = wire.agent_execution.unwrap_or_default();
-        let reason = wire
-            .handoff_reason
-            .filter(|r| !r.trim().is_empty())
-            .map_or(HandoffReason::None, |_| HandoffReason::Other);
-        let wire_status = status(agent.status.as_deref());
-        let in_handoff = wire_status == Status::Handoff;
-        // A handoff that has an end is over.
-        let status = if in_handoff && agent.ended_at.is_some() { Status::Ended } else { wire_status };
-        let started_at = agent.started_at.or(wire.created_at);
-        let ended_at =
-            agent.ended_at.or_else(|| after(started_at?, agent.duration?.value()?)).or(wire.updated_at);
-        let handoff = Handoff {
-            // The association may be updated after the end, the handoff was before it.
-            at: wire.updated_at.into_iter().chain(agent.ended_at).min(),
-            source: HandoffSource::Unknown,
-            reason,
-        };
-        Self {
-            id: agent.id.unwrap_or(wire.id).as_str().into(),
-            workflow: agent.agent_id.map(|id| Workflow { id: id.as_str().into(), name: None }),
-            conversation: None,
-            status,
-            started_at,
-            last_event_at: wire.updated_at,
-            ended_at: ended_at.filter(|_| status.is_finished()),
-            handoff: in_handoff.then_some(handoff),
-            step: None,
-        }
+impl From<WireAssociation> for Item<Execution> {
+    /// An association is listed a moment before its agent execution exists. Until then it is nothing, since the
+    /// execution's id is not known.
+    fn from(mut wire: WireAssociation) -> Self {
+        let agent = wire.agent_execution.take().filter(|agent| agent.id.is_some() || agent.status.is_some());
+        let Some(agent) = agent else { return Self::NotYet(wire.created_at) };
+        let named = agent.status.clone();
+        Self::of(execution(wire, agent), named.as_deref())
+    }
+}
+
+fn execution(wire: WireAssociation, agent: WireAgentExecution) -> Execution {
+    let wire_status = status(agent.status.as_deref());
+    let in_handoff = wire_status == Status::Handoff;
+    // A handoff that has an end is over.
+    let status = if in_handoff && agent.ended_at.is_some() { Status::Ended } else { wire_status };
+    let started_at = agent.started_at.or(wire.created_at);
+    let by_duration = || after(started_at?, agent.duration?.value()?);
+    let ended_at = match status {
+        Status::Ended | Status::Failed => agent.ended_at.or_else(by_duration).or(wire.updated_at),
+        // It is over if it has an end, whatever its name is.
+        Status::Unknown => agent.ended_at,
+        Status::Handoff | Status::Running | Status::Waiting => None,
+    };
+    let handoff = Handoff {
+        // The association may be updated after the end, the handoff was before it.
+        at: wire.updated_at.into_iter().chain(agent.ended_at).min(),
+        source: HandoffSource::Unknown,
+        reason: handoff_reason(wire.handoff_reason.as_deref()),
+    };
+    Execution {
+        id: agent.id.unwrap_or(wire.id).as_str().into(),
+        workflow: agent.agent_id.map(|id| Workflow { id: id.as_str().into(), name: None }),
+        conversation: None,
+        status,
+        started_at,
+        last_event_at: wire.updated_at,
+        ended_at,
+        handoff: in_handoff.then_some(handoff),
+        step: None,
+    }
+}
+
+fn handoff_reason(wire: Option<&str>) -> HandoffReason {
+    match wire.map(str::trim) {
+        None | Some("") => HandoffReason::None,
+        Some(_) => HandoffReason::Other,
     }
 }
 
@@ -138,6 +161,13 @@ mod tests {
     use super::*;
 
     fn read(agent_execution: &str) -> Execution {
+        match item(agent_execution) {
+            Item::Known(execution) | Item::Odd(execution, _) => execution,
+            Item::NotYet(_) => panic!("an execution is there"),
+        }
+    }
+
+    fn item(agent_execution: &str) -> Item<Execution> {
         let json = format!(
             r#"{{"id":"a1","active":true,"handoff_reason":"angry","created_at":"2025-12-05T17:00:00Z",
                 "updated_at":"2025-12-05T18:00:00Z","agent_execution":{agent_execution}}}"#
@@ -197,9 +227,18 @@ mod tests {
     }
 
     #[test]
-    fn an_association_without_its_execution_counts_under_its_own_id() {
-        let execution = read("null");
-        assert_eq!((execution.id.as_str(), execution.status), ("a1", Status::Unknown));
-        assert_eq!(execution.started_at, at("2025-12-05T17:00:00Z"));
+    fn an_association_without_its_execution_is_nothing_yet() {
+        for nothing in ["null", "{}", r#"{"id":null,"status":null,"agent_id":"a"}"#] {
+            assert_eq!(item(nothing), Item::NotYet(at("2025-12-05T17:00:00Z")), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn in_an_unknown_status_only_an_end_that_is_told_is_one() {
+        let over = r#"{"id":"e1","status":"cancelled","ended_at":"2025-12-05T17:30:00Z","duration":5}"#;
+        assert_eq!((read(over).status, read(over).ended_at), (Status::Unknown, at("2025-12-05T17:30:00Z")));
+        let open = r#"{"id":"e1","status":"cancelled","duration":5}"#;
+        assert_eq!(read(open).ended_at, None);
+        assert!(matches!(item(open), Item::Odd(_, name) if name == "cancelled"));
     }
 }

@@ -2,18 +2,25 @@
 //!
 //! [`Client`] answers in domain types; which API it talks to only shows in [`Client::api`]. Adding an endpoint
 //! is one function in `platform` or `legacy` that says where its list is and how to read an item. Below that,
-//! `paging` walks lists, `client` sends requests within the [`Budget`], and [`Transport`] carries them.
+//! `paging` walks lists, `client` sends requests within the [`Budget`] (`retry` says when again, `skew` what time it is
+//! over there), and [`Transport`] carries them.
 
+mod address;
 mod budget;
 mod client;
+mod envelope;
 mod error;
 mod hanging;
+mod items;
 mod legacy;
 mod paging;
+mod place;
 mod platform;
+mod retry;
 mod skew;
 #[cfg(test)]
 mod tests;
+mod times;
 mod transport;
 mod wire;
 
@@ -23,10 +30,12 @@ use jiff::Timestamp;
 
 pub use self::{
     budget::{ASSUMED_LIMIT, Budget, BudgetStatus},
-    client::{Client, Observer, Settings, longest_call},
+    client::{Client, Observer, Settings},
     error::{Error, Reason},
     hanging::Hanging,
-    paging::{PAGE_SIZE, Pager, Place, Reading},
+    paging::{PAGE_SIZE, Pager, Reading},
+    place::{Cursor, Place},
+    retry::longest_call,
     transport::{Answer, Http, Transport},
 };
 use crate::execution::{
@@ -136,12 +145,17 @@ impl Client {
     /// # Errors
     /// What the request ran into; a fresh id may answer 404 for a moment.
     pub async fn workflow_execution(&self, id: &ExecutionId) -> Result<Page<Execution>, Error> {
-        let url = self.url(&platform::workflow_execution_path(id), &[]);
+        let endpoint = Endpoint::WorkflowExecution;
+        let url = self.url(endpoint, &platform::workflow_execution_path(id), &[])?;
         let read = |body: &client::Body| {
-            let items = vec![platform::workflow_execution(&body.bytes)?];
-            let (asked, asked_at, as_of) = (body.asked, body.asked_at, body.as_of);
-            Ok(Page { items, bad_items: 0, asked, asked_at, as_of, last: true })
+            let mut batch = items::Batch::new();
+            let item = platform::workflow_execution(&body.bytes)?;
+            batch.take(endpoint, Ok(item), times::Dated::mend, &body.dates);
+            Ok(batch.into_page(body, true))
         };
-        self.get(Endpoint::WorkflowExecution, &url, &read).await
+        let request = client::Request { endpoint, url, behind: client::Behind::Nothing };
+        let (page, findings) = self.get(&request, &read).await?;
+        findings.report(self);
+        Ok(page)
     }
 }

@@ -3,16 +3,20 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
-use serde::Deserialize;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
 use super::{
     Client, Endpoint, Error, Reason,
-    client::{Body, defect},
-    wire::Number,
+    client::{Behind, Body, Request},
+    envelope::Envelope,
+    items::{Batch, Findings, Item, Mend},
+    place::{Place, Resume},
 };
-use crate::{clock::Steady, execution::Page};
+use crate::{
+    clock::Steady,
+    execution::{Extent, Page},
+};
 
 /// The largest page that both APIs give.
 pub const PAGE_SIZE: u32 = 100;
@@ -20,31 +24,56 @@ pub const PAGE_SIZE: u32 = 100;
 /// A list that is longer has no end: a million items at least were read in one go.
 const MOST_PAGES: usize = 10_000;
 
+/// Lists may be ordered by times that are more precise than those that they show.
+const SHOWN_TO: SignedDuration = SignedDuration::from_secs(1);
+
 /// A list that can be asked for.
 pub(super) struct List<T> {
     pub endpoint: Endpoint,
     pub path: Vec<String>,
     pub query: Vec<(&'static str, String)>,
     pub style: Style,
-    pub item: fn(&RawValue) -> Result<T, serde_json::Error>,
+    pub item: fn(&RawValue) -> Result<Item<T>, serde_json::Error>,
+    pub mend: Mend<T>,
+    pub resume: Resume<T>,
 }
 
 impl<T> List<T> {
     fn read(&self, body: &Body, place: &Place) -> Result<Read<T>, serde_json::Error> {
         let envelope: Envelope = serde_json::from_slice(&body.bytes)?;
-        let next = envelope.next(place);
-        let (asked, asked_at, as_of) = (body.asked, body.asked_at, body.as_of);
-        let mut page = Page { items: Vec::new(), bad_items: 0, asked, asked_at, as_of, last: next.is_none() };
+        let mut batch = Batch::new();
         for raw in &envelope.data {
-            match (self.item)(raw) {
-                Ok(item) => page.items.push(item),
-                Err(error) => {
-                    tracing::debug!(endpoint = %self.endpoint, error = defect(&error), "unreadable item");
-                    page.bad_items += 1;
-                }
-            }
+            batch.take(self.endpoint, (self.item)(raw), self.mend, &body.dates);
         }
-        Ok(Read { page, next, total: envelope.total() })
+        let next = envelope.next(place, self.resume.reached(&batch.items));
+        if next.is_none() && envelope.may_be_cut() {
+            batch.flaws.extent = Extent::Truncated;
+        }
+        let (page, findings) = batch.into_page(body, next.is_none());
+        let (total, listed) = (envelope.total(), envelope.data.len() as u64);
+        Ok(Read { page, findings, next, total, listed, fingerprint: envelope.fingerprint() })
+    }
+
+    fn query(&self, place: &Place) -> Vec<(&'static str, String)> {
+        let mut query = self.query.clone();
+        if let (Resume::ByTime { parameter, .. }, Some(bound)) = (&self.resume, place.bound()) {
+            let bound = bound.saturating_add(SHOWN_TO).unwrap_or(bound);
+            query.retain(|(name, _)| name != parameter);
+            query.push((parameter, bound.to_string()));
+        }
+        match (place, self.style) {
+            (Place::Page(page), _) => {
+                query.extend([("page", page.to_string()), ("per_page", PAGE_SIZE.to_string())]);
+            }
+            (Place::Start | Place::Before(_), Style::Number) => {
+                query.extend([("page", "1".into()), ("per_page", PAGE_SIZE.to_string())]);
+            }
+            (_, _) => query.push(("limit", PAGE_SIZE.to_string())),
+        }
+        if let Place::After(cursor) = place {
+            query.push(("after", cursor.text.clone()));
+        }
+        query
     }
 }
 
@@ -55,17 +84,6 @@ pub(super) enum Style {
     Cursor,
     /// `page` and `per_page`.
     Number,
-}
-
-/// Where a page of a list is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// The first page.
-    Start,
-    /// The page behind this cursor.
-    After(String),
-    /// The page with this number, from 1.
-    Page(u64),
 }
 
 /// A list that was read to its end.
@@ -79,11 +97,37 @@ pub struct Reading {
     pub is_clean: bool,
 }
 
-/// A page, where the next one is, and how many items the API says there are.
+/// A page as it was read.
 struct Read<T> {
     page: Page<T>,
+    findings: Findings,
+    /// Where the next one is.
     next: Option<Place>,
+    /// How many items the API says there are.
     total: Option<u64>,
+    /// How many it listed here.
+    listed: u64,
+    /// What tells it from others.
+    fingerprint: u64,
+}
+
+/// How much a reading brought that began with the first page.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    listed: u64,
+    /// The least number of items that the API said there are.
+    least: Option<u64>,
+}
+
+impl Tally {
+    fn and<T>(self, read: &Read<T>) -> Self {
+        let least = self.least.into_iter().chain(read.total).min();
+        Self { listed: self.listed.saturating_add(read.listed), least }
+    }
+
+    fn falls_short(self) -> bool {
+        self.least.is_some_and(|least| self.listed < least)
+    }
 }
 
 /// Walks a list, first page first.
@@ -92,17 +136,34 @@ pub struct Pager<'a, T> {
     list: List<T>,
     next: Option<Place>,
     visited: HashSet<Place>,
+    pages: usize,
+    restarts: usize,
+    /// What tells the last page from others.
+    last: Option<u64>,
     total: Option<u64>,
+    /// `None` where the reading did not begin with the first page.
+    tally: Option<Tally>,
 }
 
 impl<'a, T: Send> Pager<'a, T> {
     pub(super) fn new(client: &'a Client, list: List<T>) -> Self {
-        Self { client, list, next: Some(Place::Start), visited: HashSet::new(), total: None }
+        Self {
+            client,
+            list,
+            next: Some(Place::Start),
+            visited: HashSet::new(),
+            pages: 0,
+            restarts: 0,
+            last: None,
+            total: None,
+            tally: Some(Tally::default()),
+        }
     }
 
     /// Walks on from a place that [`Pager::place`] told.
     #[must_use]
     pub fn from(mut self, place: Place) -> Self {
+        self.tally = self.tally.filter(|_| place == Place::Start);
         self.next = Some(place);
         self
     }
@@ -113,34 +174,82 @@ impl<'a, T: Send> Pager<'a, T> {
         self.next.clone()
     }
 
-    /// The next page, or `None` after the last one.
+    /// The next page, or `None` after the last one. Where a cursor has expired, it is the page from the last item
+    /// on, or, in a list that cannot be asked for that, once the first page again: items come again.
     ///
     /// # Errors
     /// What the request ran into; [`Error::Cursor`] where the list leads back to a page that was read, or does
-    /// not end.
+    /// not end; [`Error::CursorExpired`] where that happens and the list cannot be read on.
     pub async fn next(&mut self) -> Result<Option<Page<T>>, Error> {
-        let Some(place) = self.next.take() else {
-            return Ok(None);
-        };
-        let path: Vec<&str> = self.list.path.iter().map(String::as_str).collect();
-        let url = self.client.url(&path, &self.query(&place));
-        let Read { page, next, total } =
-            self.client.get(self.list.endpoint, &url, &|body| self.list.read(body, &place)).await?;
-        self.total = total;
-        if page.bad_items > 0 {
-            self.client.observer().failed(self.client.api(), Reason::Decode, page.bad_items as u64);
+        while let Some(place) = self.next.take() {
+            match self.ask(&place).await {
+                Ok(read) => return self.accept(place, read).map(Some),
+                Err(Error::CursorExpired { .. }) => self.next = Some(self.resumed(&place)?),
+                Err(error) => return Err(error),
+            }
         }
-        self.visited.insert(place);
-        let endless = self.visited.len() >= MOST_PAGES;
-        if next.as_ref().is_some_and(|next| endless || self.visited.contains(next)) {
-            self.client.observer().failed(self.client.api(), Reason::Cursor, 1);
-            return Err(Error::Cursor { endpoint: self.list.endpoint });
-        }
-        self.next = next;
-        Ok(Some(page))
+        Ok(None)
     }
 
-    /// Reads to the end, and hands over each page; `None` if there was none.
+    async fn ask(&self, place: &Place) -> Result<Read<T>, Error> {
+        let (list, endpoint) = (&self.list, self.list.endpoint);
+        let path: Vec<&str> = list.path.iter().map(String::as_str).collect();
+        let url = self.client.url(endpoint, &path, &list.query(place))?;
+        let behind = if matches!(place, Place::After(_)) { Behind::Cursor } else { Behind::Nothing };
+        self.client.get(&Request { endpoint, url, behind }, &|body| list.read(body, place)).await
+    }
+
+    fn accept(&mut self, place: Place, mut read: Read<T>) -> Result<Page<T>, Error> {
+        self.total = read.total;
+        self.tally = self.tally.map(|tally| tally.and(&read));
+        if read.next.is_none() && self.tally.is_some_and(Tally::falls_short) {
+            read.page.flaws.extent = Extent::Truncated;
+        }
+        read.findings.report(self.client);
+        if read.page.flaws.extent == Extent::Truncated {
+            self.client.observer().failed(self.client.api(), Reason::Truncated, 1);
+        }
+        if let Some(next) = &read.next {
+            self.check_advance(&place, next, read.fingerprint)?;
+        }
+        self.visited.insert(place);
+        self.pages += 1;
+        self.last = Some(read.fingerprint);
+        self.next = read.next;
+        Ok(read.page)
+    }
+
+    /// Whether `next` is further on than the page at `place`, which was just read.
+    fn check_advance(&self, place: &Place, next: &Place, fingerprint: u64) -> Result<(), Error> {
+        let endless = self.pages + 1 >= MOST_PAGES;
+        let leads_back = next == place || self.visited.contains(next);
+        let is_the_last_again = matches!(place, Place::Page(_)) && self.last == Some(fingerprint);
+        let stands = matches!(place, Place::Before(_)) && next.reached() >= place.reached();
+        if endless || leads_back || is_the_last_again || stands { Err(self.stuck()) } else { Ok(()) }
+    }
+
+    fn stuck(&self) -> Error {
+        self.client.observer().failed(self.client.api(), Reason::Cursor, 1);
+        Error::Cursor { endpoint: self.list.endpoint }
+    }
+
+    /// Where to read on instead of at `place`, whose cursor has expired.
+    fn resumed(&mut self, place: &Place) -> Result<Place, Error> {
+        if let (Resume::ByTime { .. }, Some(reached)) = (&self.list.resume, place.reached()) {
+            let place = Place::Before(reached);
+            return if self.visited.contains(&place) { Err(self.stuck()) } else { Ok(place) };
+        }
+        if self.restarts > 0 {
+            return Err(Error::CursorExpired { endpoint: self.list.endpoint });
+        }
+        self.restarts += 1;
+        self.visited.clear();
+        self.tally = Some(Tally::default());
+        Ok(Place::Start)
+    }
+
+    /// Reads to the end, and hands over each page. Returns when the first one was asked for, and whether all of the
+    /// list was read.
     ///
     /// # Errors
     /// As [`Pager::next`].
@@ -158,60 +267,5 @@ impl<'a, T: Send> Pager<'a, T> {
     #[must_use]
     pub fn total(&self) -> Option<u64> {
         self.total
-    }
-
-    fn query(&self, place: &Place) -> Vec<(&'static str, String)> {
-        let mut query = self.list.query.clone();
-        match (place, self.list.style) {
-            (Place::Start, Style::Cursor) => query.push(("limit", PAGE_SIZE.to_string())),
-            (Place::After(cursor), _) => {
-                query.extend([("limit", PAGE_SIZE.to_string()), ("after", cursor.clone())]);
-            }
-            (Place::Start, Style::Number) => {
-                query.extend([("page", "1".into()), ("per_page", PAGE_SIZE.to_string())]);
-            }
-            (Place::Page(page), _) => {
-                query.extend([("page", page.to_string()), ("per_page", PAGE_SIZE.to_string())]);
-            }
-        }
-        query
-    }
-}
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    data: Vec<&'a RawValue>,
-    paging: Option<Paging>,
-    meta: Option<Meta>,
-}
-
-#[derive(Deserialize)]
-struct Paging {
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Meta {
-    page: Option<Number>,
-    total_pages: Option<Number>,
-    total_count: Option<Number>,
-}
-
-impl Envelope<'_> {
-    /// `paging` where it is there, else `meta`; with neither, the list is complete.
-    fn next(&self, place: &Place) -> Option<Place> {
-        if let Some(paging) = &self.paging {
-            let next = paging.next.as_ref().filter(|next| !next.is_empty())?;
-            return Some(Place::After(next.clone()));
-        }
-        let meta = self.meta.as_ref().filter(|_| !self.data.is_empty())?;
-        let asked = if let Place::Page(page) = place { *page } else { 1 };
-        let page = meta.page.as_ref().and_then(Number::whole).unwrap_or(asked);
-        (page < meta.total_pages.as_ref()?.whole()?).then(|| Place::Page(page + 1))
-    }
-
-    fn total(&self) -> Option<u64> {
-        self.meta.as_ref()?.total_count.as_ref()?.whole()
     }
 }

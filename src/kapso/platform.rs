@@ -6,7 +6,10 @@ use serde_json::value::RawValue;
 
 use super::{
     Endpoint, Which,
+    items::Item,
     paging::{List, Style},
+    place::Resume,
+    times::Dated,
     wire::{self, Number},
 };
 use crate::execution::{
@@ -30,7 +33,12 @@ fn conversations_where(filter: Option<(&'static str, String)>) -> List<Conversat
         path: vec!["whatsapp".into(), "conversations".into()],
         query: filter.into_iter().collect(),
         style: Style::Cursor,
-        item: |raw| serde_json::from_str::<WireConversation>(raw.get()).map(Into::into),
+        item: |raw| serde_json::from_str::<WireConversation>(raw.get()).map(|wire| Item::Known(wire.into())),
+        mend: Dated::mend,
+        resume: Resume::ByTime {
+            parameter: "last_active_before",
+            key: |conversation: &Conversation| conversation.last_active_at,
+        },
     }
 }
 
@@ -42,6 +50,8 @@ pub(super) fn executions(conversation: &ConversationId) -> List<Execution> {
         query: Vec::new(),
         style: Style::Cursor,
         item: execution,
+        mend: Dated::mend,
+        resume: Resume::FromStart,
     }
 }
 
@@ -61,6 +71,11 @@ pub(super) fn workflow_executions(workflow: &WorkflowId, which: Which) -> List<E
         query,
         style: Style::Cursor,
         item: execution,
+        mend: Dated::mend,
+        resume: Resume::ByTime {
+            parameter: "created_before",
+            key: |execution: &Execution| execution.started_at,
+        },
     }
 }
 
@@ -71,7 +86,11 @@ pub(super) fn workflows() -> List<ListedWorkflow> {
         path: vec!["workflows".into()],
         query: Vec::new(),
         style: Style::Cursor,
-        item: |raw| serde_json::from_str::<WireListedWorkflow>(raw.get()).map(Into::into),
+        item: |raw| {
+            serde_json::from_str::<WireListedWorkflow>(raw.get()).map(|wire| Item::Known(wire.into()))
+        },
+        mend: Dated::mend,
+        resume: Resume::FromStart,
     }
 }
 
@@ -81,7 +100,7 @@ pub(super) fn workflow_execution_path(id: &ExecutionId) -> [&str; 2] {
 }
 
 /// Reads `GET /workflow_executions/{id}`, bare or wrapped in `data`.
-pub(super) fn workflow_execution(body: &[u8]) -> Result<Execution, serde_json::Error> {
+pub(super) fn workflow_execution(body: &[u8]) -> Result<Item<Execution>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Wrapped<'a> {
         #[serde(borrow)]
@@ -92,7 +111,7 @@ pub(super) fn workflow_execution(body: &[u8]) -> Result<Execution, serde_json::E
     execution(wrapped.data.unwrap_or(whole))
 }
 
-fn execution(raw: &RawValue) -> Result<Execution, serde_json::Error> {
+fn execution(raw: &RawValue) -> Result<Item<Execution>, serde_json::Error> {
     serde_json::from_str::<WireExecution>(raw.get()).map(Into::into)
 }
 
@@ -151,9 +170,22 @@ struct WireConversation {
     last_active_at: Option<Timestamp>,
 }
 
+impl From<WireExecution> for Item<Execution> {
+    fn from(wire: WireExecution) -> Self {
+        let named = wire.status.clone();
+        Self::of(wire.into(), named.as_deref())
+    }
+}
+
 impl From<WireExecution> for Execution {
     fn from(wire: WireExecution) -> Self {
         let status = status(wire.status.as_deref());
+        let ended_at = match status {
+            Status::Ended | Status::Failed => wire.ended_at.or(wire.last_event_at),
+            // It is over if it has an end, whatever its name is.
+            Status::Unknown => wire.ended_at,
+            Status::Handoff | Status::Running | Status::Waiting => None,
+        };
         let handoff =
             Handoff { at: wire.last_event_at, source: HandoffSource::Unknown, reason: HandoffReason::None };
         Self {
@@ -166,7 +198,7 @@ impl From<WireExecution> for Execution {
             status,
             started_at: wire.started_at,
             last_event_at: wire.last_event_at,
-            ended_at: wire.ended_at.or(wire.last_event_at).filter(|_| status.is_finished()),
+            ended_at,
             handoff: (status == Status::Handoff).then_some(handoff),
             step: wire.current_step.and_then(Into::into),
         }
@@ -227,106 +259,4 @@ impl From<WireConversation> for Conversation {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(json: &str) -> Result<Execution, serde_json::Error> {
-        execution(serde_json::from_str(json).unwrap())
-    }
-
-    #[allow(clippy::unnecessary_wraps, reason = "reads like the field it is compared with")]
-    fn at(time: &str) -> Option<Timestamp> {
-        Some(time.parse().unwrap())
-    }
-
-    #[test]
-    fn an_execution_as_documented() {
-        let execution = read(
-            r#"{"id":"e1","status":"waiting","started_at":"2025-12-05T17:20:00Z","last_event_at":"2025-12-05T17:25:00Z",
-                "ended_at":null,"tracking_id":null,"whatsapp_conversation_id":"c1",
-                "workflow":{"id":"flow_789","name":"Order Support","status":"active"},
-                "current_step":{"id":"s1","identifier":"wait_response","stepable_type":"FlowWaitStep","position":{}}}"#,
-        );
-        let expected = Execution {
-            id: "e1".into(),
-            workflow: Some(Workflow { id: "flow_789".into(), name: Some("Order Support".into()) }),
-            conversation: Some("c1".into()),
-            status: Status::Waiting,
-            started_at: at("2025-12-05T17:20:00Z"),
-            last_event_at: at("2025-12-05T17:25:00Z"),
-            ended_at: None,
-            handoff: None,
-            step: Some(Step { identifier: "wait_response".into(), step_type: "FlowWaitStep".into() }),
-        };
-        assert_eq!(execution.unwrap(), expected);
-    }
-
-    #[test]
-    fn an_id_alone_is_enough() {
-        let execution = read(r#"{"id":42,"surprise":[{}]}"#).unwrap();
-        assert_eq!((execution.id.as_str(), execution.status), ("42", Status::Unknown));
-        assert_eq!(execution.position(), None);
-    }
-
-    #[test]
-    fn nulls_and_odd_details_are_accepted() {
-        let execution = read(
-            r#"{"id":"e1","status":null,"started_at":null,"last_event_at":"","workflow":{"id":null,"name":"x"},
-                "current_step":"wait","tracking_id":{"deep":1}}"#,
-        )
-        .unwrap();
-        assert_eq!((execution.workflow, execution.step), (None, None));
-    }
-
-    #[test]
-    fn offsets_and_fractions_are_exact() {
-        let execution = read(
-            r#"{"id":"e1","status":"ended","started_at":"2025-12-05T19:20:00.5+02:00",
-                "last_event_at":"2025-12-05T17:20:01","ended_at":"2025-12-05T17:20:02.123456Z"}"#,
-        )
-        .unwrap();
-        assert_eq!(execution.started_at, at("2025-12-05T17:20:00.5Z"));
-        assert_eq!(execution.last_event_at, at("2025-12-05T17:20:01Z"));
-        assert_eq!(execution.duration(), Some(1.623_456));
-    }
-
-    #[test]
-    fn a_finished_execution_without_an_end_ended_with_its_last_event() {
-        let execution =
-            read(r#"{"id":"e1","status":"failed","last_event_at":"2025-12-05T17:25:00Z"}"#).unwrap();
-        assert_eq!(execution.ended_at, at("2025-12-05T17:25:00Z"));
-    }
-
-    #[test]
-    fn a_handoff_is_open_although_it_may_carry_an_end() {
-        let execution = read(
-            r#"{"id":"e1","status":"handoff","last_event_at":"2025-12-05T17:25:00Z","ended_at":"2025-12-05T17:25:00Z"}"#,
-        )
-        .unwrap();
-        assert_eq!(execution.ended_at, None);
-        assert_eq!(execution.handoff.unwrap().at, at("2025-12-05T17:25:00Z"));
-    }
-
-    #[test]
-    fn what_cannot_be_an_execution_is_refused() {
-        for bad in [
-            "null",
-            "\"gone\"",
-            "{}",
-            r#"{"id":""}"#,
-            r#"{"id":null}"#,
-            r#"{"id":"e1","started_at":"yesterday"}"#,
-            r#"{"id":"e1","ended_at":1733419200}"#,
-            r#"{"id":"e1","status":7}"#,
-        ] {
-            assert!(read(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_single_execution_may_come_bare_or_wrapped() {
-        let bare = workflow_execution(br#"{"id":"e1","status":"ended"}"#).unwrap();
-        let wrapped = workflow_execution(br#"{"data":{"id":"e1","status":"ended"}}"#).unwrap();
-        assert_eq!(bare, wrapped);
-    }
-}
+mod tests;

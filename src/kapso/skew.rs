@@ -1,22 +1,63 @@
-//! How far Kapso's clock is ahead of ours.
+//! How far Kapso's clock is ahead of steady time.
 //!
 //! Every event is judged by Kapso's own timestamps, so "now" and "when watching began" have to be told in
 //! Kapso's clock. Its `Date` header shows that clock to the second: each answer bounds the skew from both
-//! sides, and the bounds of several answers narrow each other.
+//! sides, and answers that agree narrow each other. Answers may come from a cache, or from a replica whose clock is
+//! wrong. So an answer that contradicts what is known changes nothing by itself: the skew takes a **step** when
+//! nearly all of the latest answers contradict it in the same way, and have done so for half a minute. Only at
+//! the start, before the first answers have agreed, a plain majority suffices.
 
-use std::time::SystemTime;
+use std::{collections::VecDeque, time::SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How far Kapso's clock is ahead of ours, as far as answers tell.
-#[derive(Debug, Clone, Copy, Default)]
+use crate::clock::Steady;
+
+/// How many of the latest answers are considered.
+const WINDOW: usize = 15;
+/// So many answers that agree end the start.
+const MAJORITY: usize = WINDOW / 2 + 1;
+/// So many answers of the window are needed for a step. Two replicas that answer by turns never reach it.
+const QUORUM: usize = 12;
+/// How long a step has to last before it is believed.
+const LASTING: SignedDuration = SignedDuration::from_secs(30);
+/// How long the skew before a step is not forgotten.
+const AFTERMATH: SignedDuration = SignedDuration::from_mins(10);
+
+/// How far Kapso's clock is ahead of steady time, as far as answers tell.
+#[derive(Debug, Default)]
 pub struct Skew {
-    known: Option<Bounds>,
-    /// What the last answer told, if that contradicts all before.
-    doubt: Option<Bounds>,
+    window: VecDeque<Bounds>,
+    believed: Option<Bounds>,
+    phase: Phase,
+    doubt: Option<Doubt>,
+    before: Option<Before>,
 }
 
-/// Bounds of the skew: Kapso's clock minus ours.
+/// Whether enough answers have agreed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Start,
+    Settled,
+}
+
+/// What answers tell that contradict what is believed.
+#[derive(Debug, Clone, Copy)]
+struct Doubt {
+    bounds: Bounds,
+    since: Steady,
+}
+
+/// What was believed before a step, which may have been wrong.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    /// The estimates, lowest and highest.
+    range: (SignedDuration, SignedDuration),
+    until: Steady,
+}
+
+/// Bounds of the skew: Kapso's clock minus steady time.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     low: SignedDuration,
@@ -24,97 +65,115 @@ struct Bounds {
 }
 
 impl Bounds {
+    /// What an answer tells whose request was sent and whose head was received then.
+    fn told(sent: Steady, received: Steady, date: &str) -> Option<Self> {
+        let date: SystemTime = httpdate::parse_http_date(date).ok()?;
+        let date = Timestamp::try_from(date).ok()?;
+        let high = date.duration_since(sent.timestamp()) + SignedDuration::from_secs(1);
+        Some(Self { low: date.duration_since(received.timestamp()), high })
+    }
+
     /// What both allow, if there is such a thing.
     fn and(self, other: Self) -> Option<Self> {
         let both = Self { low: self.low.max(other.low), high: self.high.min(other.high) };
         (both.low <= both.high).then_some(both)
     }
+
+    fn middle(&self) -> SignedDuration {
+        self.low + (self.high - self.low) / 2
+    }
+
+    /// The middle, or zero while that is allowed: a header that counts whole seconds is no reason to distrust a
+    /// clock that may be right.
+    fn estimate(&self) -> SignedDuration {
+        let zero = SignedDuration::ZERO;
+        if self.low > zero || self.high < zero { self.middle() } else { zero }
+    }
 }
 
 impl Skew {
-    /// Takes an answer into account whose request was sent and whose head was received at these local times.
-    pub fn observe(&mut self, sent: Timestamp, received: Timestamp, date: &str) {
-        let Some(date) = parse(date) else { return };
-        let high = date.duration_since(sent) + SignedDuration::from_secs(1);
-        let told = Bounds { low: date.duration_since(received), high };
-        let Some(known) = self.known else {
-            self.known = Some(told);
-            return;
-        };
-        if let Some(narrowed) = known.and(told) {
-            *self = Self { known: Some(narrowed), doubt: None };
-            return;
+    /// Takes an answer into account whose request was sent and whose head was received then.
+    pub fn observe(&mut self, sent: Steady, received: Steady, date: &str) {
+        let Some(told) = Bounds::told(sent, received, date) else { return };
+        self.window.push_back(told);
+        if self.window.len() > WINDOW {
+            self.window.pop_front();
         }
-        // One odd answer may come from a cache. Two in a row that agree mean that one of the clocks was set.
-        match self.doubt.and_then(|doubt| doubt.and(told)) {
-            Some(agreed) => *self = Self { known: Some(agreed), doubt: None },
-            None => self.doubt = Some(told),
+        let believed = self.believed.unwrap_or(told);
+        let (agreeing, contradicting): (Vec<_>, Vec<_>) =
+            self.window.iter().partition(|sample| believed.and(**sample).is_some());
+        match believed.and(told) {
+            Some(narrowed) => {
+                self.believed = Some(narrowed);
+                if agreeing.len() >= MAJORITY {
+                    self.phase = Phase::Settled;
+                }
+                if contradicting.len() < QUORUM {
+                    self.doubt = None;
+                }
+            }
+            None => self.contradicted(contradicting, believed, received),
         }
     }
 
-    /// The skew, zero while the bounds allow it: a header that counts whole seconds is no reason to
-    /// distrust a clock that may be right.
-    #[must_use]
-    pub fn estimate(&self) -> SignedDuration {
-        let Some(Bounds { low, high }) = self.known else {
-            return SignedDuration::ZERO;
+    fn contradicted(&mut self, samples: Vec<Bounds>, believed: Bounds, now: Steady) {
+        let Some((bounds, count)) = cluster(samples) else { return };
+        let same = self.doubt.and_then(|doubt| Some(Doubt { bounds: doubt.bounds.and(bounds)?, ..doubt }));
+        let doubt = same.unwrap_or(Doubt { bounds, since: now });
+        self.doubt = Some(doubt);
+        let is_believed = match self.phase {
+            Phase::Start => 2 * count > self.window.len(),
+            Phase::Settled => count >= QUORUM && now.since(doubt.since) >= LASTING,
         };
-        if low > SignedDuration::ZERO || high < SignedDuration::ZERO {
-            return low + (high - low) / 2;
+        if is_believed {
+            let (low, high) = self.range(now).unwrap_or_default();
+            let old = believed.estimate();
+            self.before = Some(Before { range: (low.min(old), high.max(old)), until: now.plus(AFTERMATH) });
+            self.believed = Some(doubt.bounds);
+            self.doubt = None;
         }
-        SignedDuration::ZERO
+    }
+
+    /// Whether an answer told it.
+    pub fn is_known(&self) -> bool {
+        self.believed.is_some()
+    }
+
+    /// The skew; zero while nothing is known.
+    pub fn estimate(&self) -> SignedDuration {
+        self.believed.as_ref().map(Bounds::estimate).unwrap_or_default()
+    }
+
+    /// The least that it may be: before a step that was believed lately, or after it.
+    pub fn least(&self, now: Steady) -> SignedDuration {
+        self.range(now).map_or_else(|| self.estimate(), |(low, _)| low)
+    }
+
+    /// The most that it may be: before a step that was believed lately, after it, or after one in doubt.
+    pub fn most(&self, now: Steady) -> SignedDuration {
+        let most = self.range(now).map_or_else(|| self.estimate(), |(_, high)| high);
+        self.doubt.map_or(most, |doubt| most.max(doubt.bounds.high))
+    }
+
+    /// The lowest and the highest estimate that are not forgotten.
+    fn range(&self, now: Steady) -> Option<(SignedDuration, SignedDuration)> {
+        let (believed, before) = (self.believed?.estimate(), self.before.filter(|before| now < before.until));
+        let (low, high) = before.map_or((believed, believed), |before| before.range);
+        Some((believed.min(low), believed.max(high)))
     }
 }
 
-fn parse(date: &str) -> Option<Timestamp> {
-    let date: SystemTime = httpdate::parse_http_date(date).ok()?;
-    Timestamp::try_from(date).ok()
+/// What the samples around their median allow together, and how many of them do.
+fn cluster(mut samples: Vec<Bounds>) -> Option<(Bounds, usize)> {
+    samples.sort_by_key(Bounds::middle);
+    let median = *samples.get(samples.len() / 2)?;
+    samples.sort_by_key(|sample| (sample.middle() - median.middle()).abs());
+    let narrow = |(bounds, count): (Bounds, usize), sample: Bounds| match bounds.and(sample) {
+        Some(narrowed) => (narrowed, count + 1),
+        None => (bounds, count),
+    };
+    Some(samples.into_iter().fold((median, 0), narrow))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn skew_after(answers: &[(&str, &str, &str)]) -> f64 {
-        let mut skew = Skew::default();
-        for (sent, received, date) in answers {
-            skew.observe(sent.parse().unwrap(), received.parse().unwrap(), date);
-        }
-        skew.estimate().as_secs_f64()
-    }
-
-    #[test]
-    fn a_clock_that_agrees_to_the_second_is_taken_as_right() {
-        let answer =
-            ("2026-11-22T10:00:00.950Z", "2026-11-22T10:00:01.100Z", "Sun, 22 Nov 2026 10:00:00 GMT");
-        assert_eq!(skew_after(&[answer]), 0.0);
-    }
-
-    #[test]
-    fn answers_narrow_each_other() {
-        // The first answer bounds the skew to 90.6 to 92.3 s, the second one to 90.2 to 91.9 s.
-        let first = ("2026-11-22T10:00:00.700Z", "2026-11-22T10:00:01.400Z", "Sun, 22 Nov 2026 10:01:32 GMT");
-        let second =
-            ("2026-11-22T10:00:05.100Z", "2026-11-22T10:00:05.800Z", "Sun, 22 Nov 2026 10:01:36 GMT");
-        assert_eq!(skew_after(&[first, second]), 91.25);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_is_followed_and_nonsense_is_ignored() {
-        let before = ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00Z", "Sun, 22 Nov 2026 10:00:00 GMT");
-        let after = ("2026-11-22T10:00:01Z", "2026-11-22T10:00:01Z", "Sun, 22 Nov 2026 09:00:01 GMT");
-        let again = ("2026-11-22T10:00:02Z", "2026-11-22T10:00:02Z", "Sun, 22 Nov 2026 09:00:02 GMT");
-        let nonsense = ("2026-11-22T10:00:03Z", "2026-11-22T10:00:03Z", "yesterday");
-        assert_eq!(skew_after(&[before, after, nonsense, again]), -3599.5);
-        assert_eq!(skew_after(&[]), 0.0);
-    }
-
-    #[test]
-    fn one_odd_answer_sets_no_clock() {
-        let before = ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00Z", "Sun, 22 Nov 2026 10:00:00 GMT");
-        let cached = ("2026-11-22T10:00:01Z", "2026-11-22T10:00:01Z", "Sun, 22 Nov 2026 09:00:01 GMT");
-        let ahead = ("2026-11-22T10:00:02Z", "2026-11-22T10:00:02Z", "Sun, 22 Nov 2026 12:00:02 GMT");
-        let after = ("2026-11-22T10:00:03Z", "2026-11-22T10:00:03Z", "Sun, 22 Nov 2026 10:00:03 GMT");
-        assert_eq!(skew_after(&[before, cached, ahead, after, cached]), 0.0);
-    }
-}
+mod tests;

@@ -1,3 +1,9 @@
+mod addresses;
+mod clock;
+mod items;
+mod paging;
+mod resuming;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
@@ -21,8 +27,10 @@ enum Reply {
     Answer(u16, &'static [(&'static str, &'static str)], &'static str),
     Broken,
     Hang,
+    /// A status after so many seconds.
+    Late(u64, u16),
 }
-use Reply::{Answer as Say, Broken, Hang};
+use Reply::{Answer as Say, Broken, Hang, Late};
 
 /// Plays its replies in order and keeps what was asked, and when.
 #[derive(Clone, Default)]
@@ -46,19 +54,28 @@ impl Transport for Script {
                 }
                 Broken => Err("connection reset".into()),
                 Hang => std::future::pending().await,
+                Late(seconds, status) => {
+                    tokio::time::sleep(Duration::from_secs(seconds)).await;
+                    let status = StatusCode::from_u16(status).unwrap();
+                    Ok(Answer { status, headers: HeaderMap::new(), body: "".into() })
+                }
             }
         })
     }
 }
 
 #[derive(Default)]
-struct Failures(Mutex<Vec<(Reason, u64)>>);
+struct Failures(Mutex<Vec<(Reason, u64)>>, Mutex<Vec<String>>);
 
 impl Observer for Failures {
     fn requested(&self, _: Api, _: Endpoint, _: Option<StatusCode>, _: Duration) {}
 
     fn failed(&self, _: Api, reason: Reason, count: u64) {
         self.0.lock().unwrap().push((reason, count));
+    }
+
+    fn unknown_status(&self, _: Api, status: &str) {
+        self.1.lock().unwrap().push(status.into());
     }
 }
 
@@ -72,6 +89,11 @@ struct Scene {
 }
 
 fn scene(api: Api, replies: impl IntoIterator<Item = Reply>) -> Scene {
+    scene_at(NOW, api, replies)
+}
+
+/// A scene in which our clock shows `now`.
+fn scene_at(now: &str, api: Api, replies: impl IntoIterator<Item = Reply>) -> Scene {
     let script = Script { replies: Arc::new(Mutex::new(replies.into_iter().collect())), ..Script::default() };
     let failures = Arc::new(Failures::default());
     let (budget, shutdown) = (Arc::new(Budget::new(None)), CancellationToken::new());
@@ -80,7 +102,7 @@ fn scene(api: Api, replies: impl IntoIterator<Item = Reply>) -> Scene {
         base: Url::parse("http://kapso.invalid/v1/").unwrap(),
         timeout: TIMEOUT,
         budget: budget.clone(),
-        clock: Clock::following_tokio(NOW.parse().unwrap()),
+        clock: Clock::following_tokio(now.parse().unwrap()),
         observer: failures.clone(),
         shutdown: shutdown.clone(),
     };
@@ -117,10 +139,12 @@ const EMPTY: &str = r#"{"data":[]}"#;
 
 #[tokio::test(start_paused = true)]
 async fn what_may_pass_is_tried_four_times() {
-    let scene =
-        scene(Api::Platform, [Say(503, &[], ""), Broken, Hang, Say(200, &[], r#"{"data":[{"id":"e"}]}"#)]);
+    let scene = scene(
+        Api::Platform,
+        [Say(503, &[], ""), Broken, Say(500, &[], ""), Say(200, &[], r#"{"data":[{"id":"e"}]}"#)],
+    );
     assert_eq!(scene.ids().await.unwrap(), ["e"]);
-    assert_eq!(scene.reasons(), [Reason::Server, Reason::Connection, Reason::Timeout]);
+    assert_eq!(scene.reasons(), [Reason::Server, Reason::Connection, Reason::Server]);
 
     let scene = self::scene(Api::Platform, [Broken, Broken, Broken, Broken, Say(200, &[], EMPTY)]);
     assert_eq!(scene.ids().await.unwrap_err().reason(), Some(Reason::Connection));
@@ -141,6 +165,39 @@ async fn a_refusal_is_final() {
         assert_eq!((error.status().unwrap().as_u16(), error.reason()), (status, Some(reason)));
         assert_eq!(scene.urls().len(), 1, "{status}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_hung_is_not_tried_again_at_once() {
+    let scene = scene(Api::Platform, [Hang, Say(200, &[], EMPTY)]);
+    assert_eq!(scene.ids().await.unwrap_err().reason(), Some(Reason::Timeout));
+    assert_eq!((scene.urls().len(), scene.begun.elapsed()), (1, TIMEOUT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_tried_again_once_the_call_has_taken_the_time_of_a_request() {
+    let scene = scene(Api::Platform, [Late(8, 503), Late(8, 503), Say(200, &[], EMPTY)]);
+    assert_eq!(scene.ids().await.unwrap_err().reason(), Some(Reason::Server));
+    assert_eq!(scene.urls().len(), 2);
+    assert!(scene.begun.elapsed() < longest_call(TIMEOUT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_the_budget_takes_no_attempt_away() {
+    let scene = scene(Api::Platform, [Broken, Say(200, &[], EMPTY)]);
+    scene.budget.refused(Duration::from_mins(1));
+    scene.ids().await.unwrap();
+    assert_eq!(scene.urls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_takes_longer_than_the_longest() {
+    let refused = || Say(429, &[("retry-after", "90")], "");
+    let scene = scene(Api::Platform, [Late(9, 500), refused(), Late(9, 500)]);
+    scene.budget.refused(Duration::from_secs(90));
+    scene.ids().await.unwrap_err();
+    let taken = scene.begun.elapsed();
+    assert!(taken > Duration::from_secs(195) && taken <= longest_call(TIMEOUT), "{taken:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,77 +276,6 @@ async fn a_stop_ends_every_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cursors_are_passed_back_until_there_is_none() {
-    let first = r#"{"data":[{"id":"b"}],"paging":{"cursors":{"after":"x/+="},"next":"x/+="}}"#;
-    let last = r#"{"data":[{"id":"a"}],"paging":{"cursors":{"after":"z"},"next":null}}"#;
-    let scene = scene(Api::Platform, [Say(200, &[], first), Say(200, &[], last)]);
-    assert_eq!(scene.ids().await.unwrap(), ["b", "a"]);
-    let base = "http://kapso.invalid/v1/whatsapp/conversations/c/flow_executions?limit=100";
-    assert_eq!(scene.urls(), [base.to_owned(), format!("{base}&after=x%2F%2B%3D")]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_cursor_that_does_not_advance_is_an_error() {
-    let to = |next: &'static str| Say(200, &[], next);
-    let (a, b) = (r#"{"data":[],"paging":{"next":"a"}}"#, r#"{"data":[],"paging":{"next":"b"}}"#);
-    for replies in [vec![to(a), to(a)], vec![to(a), to(b), to(a)]] {
-        let asked = replies.len();
-        let scene = scene(Api::Platform, replies);
-        assert_eq!(scene.ids().await.unwrap_err().reason(), Some(Reason::Cursor));
-        assert_eq!((scene.urls().len(), scene.reasons()), (asked, vec![Reason::Cursor]));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_list_without_an_end_is_given_up() {
-    let page = |number: usize| {
-        let body = format!(r#"{{"data":[],"paging":{{"next":"{number}"}}}}"#);
-        Say(200, &[("x-ratelimit-limit", "4000000000")], Box::leak(body.into_boxed_str()))
-    };
-    let scene = scene(Api::Platform, (0..20_000).map(page));
-    assert_eq!(scene.ids().await.unwrap_err().reason(), Some(Reason::Cursor));
-    assert_eq!(scene.urls().len(), 10_000);
-}
-
-#[tokio::test(start_paused = true)]
-async fn numbered_pages_are_read_to_the_last_one() {
-    let page = |body| Say(200, &[], body);
-    let scene = scene(
-        Api::Legacy,
-        [
-            page(r#"{"data":[{"id":"c"}],"meta":{"page":1,"total_pages":"2"}}"#),
-            page(r#"{"data":[{"id":"b"}],"meta":{"page":2,"total_pages":2}}"#),
-        ],
-    );
-    assert_eq!(scene.ids().await.unwrap(), ["c", "b"]);
-    let base = "http://kapso.invalid/v1/whatsapp_conversations/c/agent_executions";
-    assert_eq!(scene.urls(), [1, 2].map(|page| format!("{base}?page={page}&per_page=100")));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_page_number_that_does_not_advance_is_an_error() {
-    let first = r#"{"data":[{"id":"c"}],"meta":{"page":1,"total_pages":9}}"#;
-    let scene = scene(Api::Legacy, [Say(200, &[], first), Say(200, &[], first)]);
-    assert_eq!(scene.ids().await.unwrap_err().reason(), Some(Reason::Cursor));
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_platform_may_fall_back_to_numbered_pages_or_to_none() {
-    let first = r#"{"data":[{"id":"b"}],"meta":{"page":1,"per_page":20,"total_pages":2,"total_count":2}}"#;
-    let scene = scene(Api::Platform, [Say(200, &[], first), Say(200, &[], r#"{"data":[{"id":"a"}]}"#)]);
-    assert_eq!(scene.ids().await.unwrap(), ["b", "a"]);
-    assert!(scene.urls()[1].ends_with("?page=2&per_page=100"), "{:?}", scene.urls());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_bad_item_is_counted_and_the_others_are_kept() {
-    let body = r#"{"data":[{"id":"b"},{"no":"id"},7,{"id":"a","started_at":"never"},{"id":"c"}]}"#;
-    let scene = scene(Api::Platform, [Say(200, &[], body)]);
-    assert_eq!(scene.ids().await.unwrap(), ["b", "c"]);
-    assert_eq!(*scene.failures.0.lock().unwrap(), [(Reason::Decode, 3)]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn limit_headers_may_be_absent_or_nonsense() {
     let scene = scene(
         Api::Platform,
@@ -313,11 +299,4 @@ async fn a_reported_limit_sets_the_budget() {
     scene.ids().await.unwrap();
     let expected = BudgetStatus { per_minute: 250, limit: Some(500), remaining: Some(432) };
     assert_eq!(scene.budget.status(), expected);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_time_is_told_in_the_clock_of_the_api() {
-    let scene = scene(Api::Platform, [Say(200, &[("date", "Sun, 22 Nov 2026 10:05:00 GMT")], EMPTY)]);
-    scene.ids().await.unwrap();
-    assert_eq!(scene.client.kapso_now().to_string(), "2026-11-22T10:05:00.5Z");
 }

@@ -77,3 +77,42 @@ where
 {
     Ok(serde_json::from_value(serde_json::Value::deserialize(deserializer)?).ok())
 }
+
+/// The name of a status as it may be shown, where it is of the form of one. Anything else may be private: a number, a
+/// key, a text.
+pub(super) fn status_name(status: Option<&str>) -> String {
+    let Some(name) = status else { return "missing".into() };
+    let is_of_form = (1..=32).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
+        && name.bytes().filter(u8::is_ascii_digit).count() <= 2;
+    if is_of_form { name.into() } else { "other".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_looks_like_the_name_of_a_status_is_shown() {
+        for name in ["cancelled", "timed_out", "retry_2", "a"] {
+            assert_eq!(status_name(Some(name)), name);
+        }
+        for text in [
+            "",
+            "Cancelled",
+            "15550000001",
+            "k15550000001",
+            "3f9c0a7b1d",
+            "sk_live_0a1b2c3d",
+            "my name is ada",
+            "+1555",
+            "ended\n",
+            "ñ",
+            &"x".repeat(33),
+        ] {
+            assert_eq!(status_name(Some(text)), "other", "{text}");
+        }
+        assert_eq!(status_name(None), "missing");
+    }
+}

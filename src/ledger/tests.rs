@@ -1,6 +1,8 @@
 use super::*;
 use crate::clock::Steady;
-use crate::execution::{ConversationStatus, Execution, Handoff, HandoffReason, HandoffSource, Status, Step};
+use crate::execution::{
+    ConversationStatus, Execution, Flaws, Handoff, HandoffReason, HandoffSource, Status, Step,
+};
 
 /// Seconds since watching began.
 fn at(seconds: i64) -> Timestamp {
@@ -48,7 +50,7 @@ fn read(ledger: &mut Ledger, pages: &[&[Execution]], now: i64) -> usize {
         let last = index + 1 == pages.len();
         let page = Page {
             items: items.to_vec(),
-            bad_items: 0,
+            flaws: Flaws::default(),
             asked: number(now),
             asked_at: steady(now),
             as_of: at(now),
@@ -138,7 +140,7 @@ fn an_answer_that_was_overtaken_is_ignored() {
     let mut ledger = ledger();
     let page = |status, event, as_of| Page {
         items: vec![execution("e", status, 10, event)],
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked: number(as_of),
         asked_at: steady(as_of),
         as_of: at(as_of),
@@ -173,7 +175,14 @@ fn nothing_is_forgotten_before_its_list_was_read_to_the_end() {
     let items = vec![execution("b", Status::Ended, 20, 30)];
     ledger.read(
         &mut listing,
-        &Page { items, bad_items: 0, asked: number(60), asked_at: steady(60), as_of: at(60), last: false },
+        &Page {
+            items,
+            flaws: Flaws::default(),
+            asked: number(60),
+            asked_at: steady(60),
+            as_of: at(60),
+            last: false,
+        },
         at(60),
     );
     // The reading breaks off here; days later the list is read whole, and it holds an older one as well.
@@ -302,7 +311,7 @@ fn what_its_list_omits_and_another_shows_is_not_in_doubt_but_asked_for_by_itself
     assert_eq!(ledger.unlisted(by_conversation), ["e".into()]);
     let page = Page {
         items: vec![open],
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked: number(31),
         asked_at: steady(31),
         as_of: at(31),
@@ -426,7 +435,14 @@ fn what_is_behind_the_page_at_which_a_reading_broke_off_is_read_by_the_next_one(
     let items = vec![ended("c", 220)];
     assert!(ledger.read(
         &mut listing,
-        &Page { items, bad_items: 0, asked: number(230), asked_at: steady(230), as_of: at(230), last: false },
+        &Page {
+            items,
+            flaws: Flaws::default(),
+            asked: number(230),
+            asked_at: steady(230),
+            as_of: at(230),
+            last: false
+        },
         at(230)
     ));
     // The page with b fails.
@@ -453,7 +469,7 @@ fn a_page_that_seems_to_be_older_than_its_reading_shows_what_is_there_all_the_sa
     let mut listing = ledger.open(&"c".into(), true);
     let page = |item, asked, as_of, last| Page {
         items: vec![item],
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked,
         asked_at: steady(as_of),
         as_of: at(as_of),
@@ -486,7 +502,7 @@ fn an_item_that_cannot_be_read_keeps_its_list_in_doubt() {
     let mut listing = ledger.open(&"c".into(), true);
     let page = Page {
         items: vec![execution("b", Status::Ended, 20, 30)],
-        bad_items: 1,
+        flaws: Flaws { unreadable: 1, ..Flaws::default() },
         asked: number(60),
         asked_at: steady(60),
         as_of: at(60),
@@ -512,7 +528,7 @@ fn a_workflow_that_is_renamed_keeps_its_account() {
     let items = vec![ListedWorkflow { workflow, execution_count: Some(7), last_executed_at: None }];
     ledger.learn_workflows(&Page {
         items,
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked: number(30),
         asked_at: steady(30),
         as_of: at(30),
@@ -552,7 +568,14 @@ fn conversations_count_while_they_are_watched() {
         conversation("e", ConversationStatus::Active, -8 * 24 * HOUR),
     ];
     ledger.learn_conversations(
-        &Page { items, bad_items: 0, asked: number(1), asked_at: steady(1), as_of: at(1), last: true },
+        &Page {
+            items,
+            flaws: Flaws::default(),
+            asked: number(1),
+            asked_at: steady(1),
+            as_of: at(1),
+            last: true,
+        },
         SignedDuration::from_mins(1),
     );
     assert_eq!(ledger.current(at(10)).conversations, [1, 0, 0]);
@@ -574,7 +597,7 @@ fn read_workflow(ledger: &mut Ledger, since: i64, items: &[Execution], now: i64)
     let mut visit = ledger.visit(&"w".into());
     let page = Page {
         items: items.to_vec(),
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked: number(now),
         asked_at: steady(now),
         as_of: at(now),
@@ -633,8 +656,14 @@ fn an_open_execution_that_a_visit_does_not_show_is_asked_for_and_may_be_gone() {
     }
     assert_eq!((ledger.open_executions(), ledger.not_seen(&visit, &open)), (0, vec![]));
     let items = vec![execution("e", Status::Failed, 10, 290)];
-    let page =
-        Page { items, bad_items: 0, asked: number(301), asked_at: steady(301), as_of: at(301), last: true };
+    let page = Page {
+        items,
+        flaws: Flaws::default(),
+        asked: number(301),
+        asked_at: steady(301),
+        as_of: at(301),
+        last: true,
+    };
     ledger.see(&mut visit, &page, at(302));
     assert_eq!(counted(&ledger), (1, 0, 0, 1), "it comes back");
 }
@@ -692,8 +721,14 @@ fn a_clock_that_is_set_back_does_not_hide_what_is_asked_later() {
     read(&mut ledger, &[&[execution("e", Status::Running, 10, 20)]], 1000);
     let mut listing = ledger.open(&"c".into(), true);
     let items = vec![execution("e", Status::Ended, 10, 30)];
-    let page =
-        Page { items, bad_items: 0, asked: number(1001), asked_at: steady(40), as_of: at(40), last: true };
+    let page = Page {
+        items,
+        flaws: Flaws::default(),
+        asked: number(1001),
+        asked_at: steady(40),
+        as_of: at(40),
+        last: true,
+    };
     ledger.read(&mut listing, &page, at(41));
     assert_eq!(counted(&ledger), (1, 0, 1, 0));
 }

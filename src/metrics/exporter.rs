@@ -11,6 +11,7 @@ use prometheus::{
 };
 use tokio::sync::Notify;
 
+use super::statuses::UnknownStatuses;
 use crate::{
     execution::{Api, unix_seconds},
     kapso::{BudgetStatus, Endpoint, Observer, Reason},
@@ -32,6 +33,7 @@ pub struct Exporter {
     round: GaugeVec,
     oldest_list: GaugeVec,
     errors: IntCounterVec,
+    unknown_statuses: UnknownStatuses,
     requests: IntCounterVec,
     request_duration: HistogramVec,
     rate_limit: GaugeVec,
@@ -116,9 +118,10 @@ impl Exporter {
             )?,
             errors: own.counters(
                 "kapso_exporter_errors_total",
-                "Requests that failed (each attempt), and items that could not be read (decode), by reason.",
+                "Requests that failed (each attempt), items that could not be read (decode), times in them that cannot be (time), and lists that end too early (truncated), by reason.",
                 &["project", "api", "reason"],
             )?,
+            unknown_statuses: own.unknown_statuses()?,
             requests: own.counters(
                 "kapso_exporter_api_requests_total",
                 "Requests sent to Kapso, by endpoint and HTTP status (code); \"none\" where no answer came.",
@@ -184,6 +187,7 @@ impl Exporter {
         for outcome in Outcome::ALL {
             self.sweeps.with_label_values(&[project, api, source.as_str(), outcome.as_str()]);
         }
+        self.unknown_statuses.announce(project, source.api());
         for reason in Reason::ALL {
             self.errors.with_label_values(&[project, api, reason.as_str()]);
         }
@@ -303,6 +307,10 @@ impl Observer for RequestObserver {
         let labels = [self.project.as_str(), api.as_str(), reason.as_str()];
         self.exporter.errors.with_label_values(&labels).inc_by(count);
     }
+
+    fn unknown_status(&self, api: Api, status: &str) {
+        self.exporter.unknown_statuses.count(&self.project, api, status);
+    }
 }
 
 struct Register<'a>(&'a Registry);
@@ -332,6 +340,15 @@ impl Register<'_> {
 
     fn series(&self) -> prometheus::Result<IntGauge> {
         self.put(IntGauge::new("kapso_exporter_series", "Series in this exposition.")?)
+    }
+
+    fn unknown_statuses(&self) -> prometheus::Result<UnknownStatuses> {
+        let counter = self.counters(
+            "kapso_exporter_unknown_statuses_total",
+            "Items in a status that this version does not know, each time one is listed, by its name; \"missing\" where there is none.",
+            &["project", "api", "status"],
+        )?;
+        Ok(UnknownStatuses::new(counter))
     }
 
     fn build_info(&self) -> prometheus::Result<()> {

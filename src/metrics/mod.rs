@@ -9,6 +9,7 @@ mod exporter;
 mod family;
 mod notes;
 mod reference;
+mod statuses;
 mod table;
 mod view;
 

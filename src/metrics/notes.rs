@@ -84,7 +84,7 @@ pub(super) static NOTES: &[Note] = &[
     },
     Note {
         family: "kapso_exporter_api_rate_limit",
-        from: "`X-RateLimit-Limit` of the newest answer",
+        from: "`X-RateLimit-Limit`, the lowest that the answers of the last minute told",
         blind: "an API that does not send the header: then there is no series",
         series: "1 per project",
         example: "kapso_exporter_api_rate_limit",
@@ -147,9 +147,9 @@ pub(super) static NOTES: &[Note] = &[
     },
     Note {
         family: "kapso_exporter_errors_total",
-        from: "the status of an answer, or what went wrong on the way",
+        from: "the status of an answer, what went wrong on the way, or what is wrong in it",
         blind: "whether a later attempt made it good: see the sweeps",
-        series: "11 per API",
+        series: "15 per API",
         example: "sum by (reason) (increase(kapso_exporter_errors_total[15m])) > 0",
     },
     Note {
@@ -270,6 +270,13 @@ pub(super) static NOTES: &[Note] = &[
         blind: "a sweep that is under way",
         series: "3 per source",
         example: "increase(kapso_exporter_sweeps_total{result=\"incomplete\"}[15m])",
+    },
+    Note {
+        family: "kapso_exporter_unknown_statuses_total",
+        from: "`status` of executions",
+        blind: "names that do not look like one, and more than 8: they are `other`",
+        series: "1 to 9 per API",
+        example: "sum by (status) (increase(kapso_exporter_unknown_statuses_total[1d])) > 0",
     },
     Note {
         family: "kapso_exporter_watch_start_timestamp_seconds",

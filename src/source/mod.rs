@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use self::{
     conversations::Conversations,
-    walk::{Beat, Walker},
+    walk::{Beat, Stop, Walker},
     workflows::Workflows,
 };
 pub use self::{pulse::Pulse, queue::Load};
@@ -166,10 +166,19 @@ impl Means {
         Ok(read.filter(|read| read.is_clean).map(|read| read.asked_at))
     }
 
+    /// Ends the sweep where nobody tells the time: what is new could not be told from what is old.
+    fn require_clock(&self, progress: &mut Progress) -> Result<(), Stop> {
+        self.client.require_plausible_clock().map_err(|error| {
+            self.client.observer().failed(self.client.api(), Reason::Clock, 1);
+            progress.note(error);
+            Stop
+        })
+    }
+
     /// Tidies up after a beat. Where many executions disappeared at once, that is an error.
     fn settle(&self, progress: &mut Progress) {
         let mut ledger = self.ledger.lock();
-        ledger.prune(self.client.kapso_now());
+        ledger.prune(self.client.kapso_now_at_least());
         progress.open = ledger.open_executions();
         if ledger.many_are_missing() {
             self.client.observer().failed(self.client.api(), Reason::Disappeared, 1);

@@ -6,8 +6,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::Steady;
 use crate::execution::{
-    Conversation, ConversationStatus, Execution, Handoff, HandoffReason, HandoffSource, ListedWorkflow, Page,
-    Status, Step, Workflow,
+    Conversation, ConversationStatus, Execution, Flaws, Handoff, HandoffReason, HandoffSource,
+    ListedWorkflow, Page, Status, Step, Workflow,
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -17,7 +17,7 @@ fn at(seconds: i64) -> Timestamp {
 fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
     Page {
         items,
-        bad_items: 0,
+        flaws: Flaws::default(),
         asked: now.unsigned_abs(),
         asked_at: Steady::at(at(now)),
         as_of: at(now),

@@ -9,6 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::{
+    Timestamp,
+    tz::{self, TimeZone},
+};
 use kapso_exporter::simulator::{Api, DEFAULT_KEY, Scenario};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -111,6 +115,8 @@ async fn an_unknown_status_is_open() {
     assert_eq!(scrape.sum("kapso_executions", &[("status", "unknown")]), 1.0);
     assert_eq!(scrape.sum("kapso_executions_started_total", &[]), 1.0);
     assert_eq!(scrape.sum("kapso_executions_finished_total", &[]), 0.0);
+    let named = [("api", "platform"), ("status", "meditating")];
+    assert!(scrape.sum("kapso_exporter_unknown_statuses_total", &named) >= 1.0, "it is named");
 }
 
 #[tokio::test]
@@ -137,15 +143,34 @@ async fn a_finished_execution_without_times_counts_without_a_duration() {
 
 #[tokio::test]
 async fn timestamps_may_have_offsets_and_fractions() {
-    let scrape = swept_with(|item| {
+    // In a minute: after the watch began, and no further ahead of Kapso's clock than two machines may be.
+    let minute = Timestamp::now().as_second() + 60;
+    let written = move |microsecond: i64, hours: i8| {
+        let at = Timestamp::from_microsecond(minute * 1_000_000 + microsecond).unwrap();
+        let zoned = at.to_zoned(TimeZone::fixed(tz::offset(hours)));
+        json!(zoned.strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string())
+    };
+    let scrape = swept_with(move |item| {
         item["status"] = json!("ended");
-        item["started_at"] = json!("2099-12-05T17:20:00.5+02:00");
-        item["last_event_at"] = json!("2099-12-05T15:20:02.000001Z");
-        item["ended_at"] = json!("2099-12-05T10:20:02.000001-05:00");
+        item["started_at"] = written(500_000, 2);
+        item["last_event_at"] = json!(written(2_000_001, 0).as_str().unwrap().replace("+00:00", "Z"));
+        item["ended_at"] = written(2_000_001, -5);
     })
     .await;
     let seconds = scrape.sum("kapso_execution_duration_seconds_sum", &[]);
     assert!((seconds - 1.500_001).abs() < 1e-9, "{seconds}");
+}
+
+#[tokio::test]
+async fn a_time_that_cannot_be_is_counted_and_kept_out_of_every_sum() {
+    let scrape = swept_with(|item| {
+        item["status"] = json!("ended");
+        item["ended_at"] = json!("2200-01-01T00:00:00Z");
+    })
+    .await;
+    assert_eq!(scrape.sum("kapso_executions_finished_total", &[("status", "ended")]), 1.0, "the item counts");
+    assert!(scrape.sum("kapso_execution_duration_seconds_sum", &[]) < 60.0);
+    assert!(scrape.sum("kapso_exporter_errors_total", &[("reason", "time")]) >= 1.0);
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ pub fn newest_activity(page: &Page<Conversation>) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execution::ConversationStatus;
+    use crate::execution::{ConversationStatus, Flaws};
 
     const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -158,7 +158,14 @@ mod tests {
             last_active_at: Some(at(active)),
         };
         let items = active.map(item).into_iter().collect();
-        Page { items, bad_items: 0, asked: 1, asked_at: Steady::at(at(now)), as_of: at(now), last: false }
+        Page {
+            items,
+            flaws: Flaws::default(),
+            asked: 1,
+            asked_at: Steady::at(at(now)),
+            as_of: at(now),
+            last: false,
+        }
     }
 
     #[test]

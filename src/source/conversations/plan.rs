@@ -168,7 +168,7 @@ mod tests {
     use super::*;
     use crate::clock::Steady;
     use crate::{
-        execution::{Conversation, ConversationStatus, Execution, Page, Status},
+        execution::{Conversation, ConversationStatus, Execution, Flaws, Page, Status},
         ledger::{Ledger, Settings},
     };
 
@@ -203,7 +203,7 @@ mod tests {
             let items = vec![Conversation { id: id.into(), status, last_active_at: Some(at(active)) }];
             let page = Page {
                 items,
-                bad_items: 0,
+                flaws: Flaws::default(),
                 asked: 1,
                 asked_at: Steady::at(at(active)),
                 as_of: at(active),
@@ -217,7 +217,7 @@ mod tests {
                 &mut listing,
                 &Page {
                     items,
-                    bad_items: 0,
+                    flaws: Flaws::default(),
                     asked: 1,
                     asked_at: Steady::at(at(listed)),
                     as_of: at(listed),

@@ -225,7 +225,9 @@ impl Territory for Workflows {
     }
 
     async fn look_around(&mut self, _: Beat, progress: &mut Progress) -> Result<Looked, Stop> {
-        match self.means().learn_workflows().await {
+        let read = self.means().learn_workflows().await;
+        self.means().require_clock(progress)?;
+        match read {
             Ok(read) => {
                 self.listed = read.or(self.listed);
                 Ok(Looked::Well)

@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use crate::clock::Steady;
     use crate::{
-        execution::{Execution, ListedWorkflow, Page, Status, Workflow},
+        execution::{Execution, Flaws, ListedWorkflow, Page, Status, Workflow},
         ledger::{Ledger, Settings},
     };
 
@@ -268,7 +268,7 @@ mod tests {
     fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
         Page {
             items,
-            bad_items: 0,
+            flaws: Flaws::default(),
             asked: now.unsigned_abs(),
             asked_at: Steady::at(at(now)),
             as_of: at(now),

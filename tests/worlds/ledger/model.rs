@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
     clock::Steady,
-    execution::{Execution, Handoff, HandoffReason, HandoffSource, Page, Status, Workflow},
+    execution::{Execution, Flaws, Handoff, HandoffReason, HandoffSource, Page, Status, Workflow},
     ledger::{Ledger, Settings, Totals},
 };
 
@@ -135,15 +135,8 @@ impl Reading {
         if self.reversed {
             items.reverse();
         }
-        let bad_items = slots.len() - items.len();
-        Page {
-            items,
-            bad_items,
-            asked: now.unsigned_abs(),
-            asked_at: Steady::at(at(now)),
-            as_of: at(now),
-            last,
-        }
+        let flaws = Flaws { unreadable: slots.len() - items.len(), ..Flaws::default() };
+        Page { items, flaws, asked: now.unsigned_abs(), asked_at: Steady::at(at(now)), as_of: at(now), last }
     }
 }
 

@@ -1,0 +1,151 @@
+use super::*;
+
+async fn requests_for(budget: &Budget, time: Duration) -> Vec<Instant> {
+    let start = Instant::now();
+    let mut sent = Vec::new();
+    while tokio::time::timeout_at(start + time, budget.acquire()).await.is_ok() {
+        sent.push(Instant::now());
+    }
+    sent
+}
+
+fn busiest_minute(sent: &[Instant]) -> usize {
+    let within = |from: Instant| move |at: &&Instant| **at >= from && **at < from + MINUTE;
+    sent.iter().map(|&from| sent.iter().filter(within(from)).count()).max().unwrap_or(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_minute_exceeds_half_of_the_assumed_limit_and_nearly_all_of_it_is_used() {
+    let sent = requests_for(&Budget::new(None), MINUTE * 10).await;
+    assert_eq!(busiest_minute(&sent), 50);
+    assert!(sent.len() >= 490, "{}", sent.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_spread_over_the_minute() {
+    let sent = requests_for(&Budget::new(None), Duration::from_secs(30)).await;
+    let at_once = sent.iter().filter(|&&at| at == sent[0]).count();
+    assert_eq!(at_once, 6, "a tenth, and the one that is due");
+    assert!(sent.windows(2).skip(6).all(|pair| pair[1] - pair[0] >= Duration::from_millis(1200)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn follows_the_reported_limit_down_within_the_same_minute() {
+    let budget = Budget::new(None);
+    assert_eq!(budget.learn(Some(2000), None), Some(2000));
+    let before = requests_for(&budget, MINUTE).await;
+    assert!((950..=1000).contains(&before.len()), "{}", before.len());
+    assert_eq!(budget.learn(Some(100), None), Some(100));
+    assert_eq!(budget.learn(Some(100), None), None, "an old limit is no news");
+    let after = requests_for(&budget, MINUTE * 5).await;
+    assert_eq!(busiest_minute(&after), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_rose_is_used_after_a_minute() {
+    let budget = Budget::new(None);
+    budget.learn(Some(100), None);
+    for _ in 0..59 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(budget.learn(Some(1000), None), None);
+    }
+    assert_eq!(budget.status().per_minute, 50);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(budget.learn(Some(1000), None), Some(1000));
+    assert_eq!(budget.status().per_minute, 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_limits_by_turns_the_lowest_counts_and_is_said_once() {
+    let budget = Budget::new(None);
+    let mut said = Vec::new();
+    for number in 0..600 {
+        let told = [1000, 100, 2000][number % 3];
+        said.extend(budget.learn(Some(told), None));
+        assert!(number == 0 || budget.status().limit == Some(100));
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(said, [1000, 100]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_falls_all_the_time_is_said_once_a_minute() {
+    let budget = Budget::new(None);
+    let mut said = Vec::new();
+    for second in 0..=150 {
+        said.extend(budget.learn(Some(2000 - second), None));
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(said, [2000, 1940, 1880]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_falls_deep_costs_a_minute_at_most() {
+    let budget = Budget::new(None);
+    budget.learn(Some(u32::MAX), None);
+    for _ in 0..1000 {
+        budget.acquire().await;
+    }
+    budget.learn(Some(20), None);
+    let start = Instant::now();
+    budget.acquire().await;
+    assert!(start.elapsed() <= WINDOW, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn own_figure_wins_over_the_reported_limit() {
+    let budget = Budget::new(Some(7));
+    budget.learn(Some(2000), None);
+    assert_eq!(budget.status(), BudgetStatus { per_minute: 7, limit: Some(2000), remaining: None });
+    assert_eq!(busiest_minute(&requests_for(&budget, MINUTE * 5).await), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn asks_nothing_while_paused_and_a_shorter_pause_does_not_end_a_longer_one() {
+    let budget = Budget::new(None);
+    budget.refused(Duration::from_secs(30));
+    budget.refused(Duration::from_secs(5));
+    let start = Instant::now();
+    budget.acquire().await;
+    assert_eq!(start.elapsed(), Duration::from_secs(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_pause_is_longer_than_an_hour() {
+    let budget = Budget::new(None);
+    budget.refused(Duration::MAX);
+    assert_eq!(budget.paused_for(), LONGEST_PAUSE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn comes_back_gently_after_a_refusal() {
+    let budget = Budget::new(Some(100));
+    for _ in 0..8 {
+        budget.refused(MINUTE);
+    }
+    assert_eq!(budget.status().per_minute, 50, "refused together counts once");
+    let mut figures = Vec::new();
+    for _ in 0..7 {
+        tokio::time::advance(MINUTE).await;
+        figures.push(budget.status().per_minute);
+    }
+    assert_eq!(figures, [50, 60, 70, 80, 90, 100, 100]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaves_the_rest_of_the_minute_to_others_when_hardly_anything_remains() {
+    let budget = Budget::new(None);
+    budget.learn(Some(100), Some(60));
+    tokio::time::advance(Duration::from_secs(20)).await;
+    budget.learn(Some(100), Some(99));
+    tokio::time::advance(Duration::from_secs(25)).await;
+    budget.learn(Some(100), Some(10));
+    assert_eq!(
+        budget.paused_for(),
+        Duration::from_secs(35),
+        "the minute began when more was left than before"
+    );
+    tokio::time::advance(Duration::from_secs(35)).await;
+    budget.learn(Some(100), Some(5));
+    assert_eq!(budget.paused_for(), FLOOR_PAUSE, "and where that is not known, a while");
+}
