@@ -3,7 +3,7 @@
 use jiff::{Timestamp, fmt::serde::timestamp::microsecond};
 use serde::{Deserialize, Serialize};
 
-use super::{Buckets, LATE, Totals, moment::Moment};
+use super::{Buckets, LATE, Totals, moment::Moment, name::Name};
 use crate::execution::{ListedWorkflow, WorkflowId};
 
 /// The account of one workflow.
@@ -11,8 +11,8 @@ use crate::execution::{ListedWorkflow, WorkflowId};
 pub struct Account {
     /// Identity.
     pub id: WorkflowId,
-    /// The name it was last seen with.
-    name: Option<Box<str>>,
+    /// Its name, as far as it is known.
+    pub(super) name: Name,
     /// The newest `last_event_at` of its executions.
     #[serde(with = "microsecond::optional")]
     pub last_event_at: Option<Timestamp>,
@@ -80,7 +80,7 @@ impl Account {
     pub(super) fn new(id: WorkflowId, buckets: &Buckets) -> Self {
         Self {
             id,
-            name: None,
+            name: Name::default(),
             last_event_at: None,
             execution_count: None,
             last_executed_at: None,
@@ -102,22 +102,13 @@ impl Account {
     /// The display name; the id where the API gives none.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or(self.id.as_str())
+        self.name.get().unwrap_or(self.id.as_str())
     }
 
     /// Whether executions of it are open.
     #[must_use]
     pub fn has_open_executions(&self) -> bool {
         self.open > 0
-    }
-
-    /// Whether this name is news.
-    pub(super) fn is_renamed(&self, name: &str) -> bool {
-        self.name.as_deref() != Some(name)
-    }
-
-    pub(super) fn rename(&mut self, name: &str) {
-        self.name = Some(name.into());
     }
 
     pub(super) fn learn(&mut self, seen: &ListedWorkflow, as_of: Timestamp) {
