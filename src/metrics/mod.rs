@@ -4,12 +4,15 @@
 //! itself. [`Exposition`] renders everything once per change into bytes, plain and compressed; a scrape hands
 //! these out and neither takes a lock nor renders anything.
 
+mod admission;
 mod collector;
 mod exporter;
 mod family;
 mod notes;
 mod reference;
 mod table;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::{io::Write, sync::Arc};
