@@ -126,20 +126,6 @@ async fn a_workflow_with_a_name_of_100_kb_makes_a_small_exposition() {
 }
 
 #[tokio::test]
-async fn a_name_that_goes_back_and_forth_moves_no_series() {
-    let kapso = Kapso::start(Scenario::quiet(1)).await;
-    let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
-    let (workflow, _) = kapso.first(Api::Platform);
-    for name in ["Orders", "Order Support"].repeat(4) {
-        kapso.simulator.rename_workflow(&workflow, name).unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-        let scrape = exporter.scrape().await;
-        let shown = scrape.value("kapso_executions_started_total", &[("workflow_name", "Order Support")]);
-        assert_eq!(shown, Some(0.0));
-    }
-}
-
-#[tokio::test]
 async fn labels_and_logs_hold_nothing_personal() {
     let kapso = Kapso::start(Scenario { history: 20, open_history: 10, ..Scenario::quiet(1) }).await;
     let exporter =
