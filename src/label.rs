@@ -9,7 +9,8 @@ use std::borrow::Cow;
 /// Bytes of a value, the mark included.
 pub const MOST: usize = 256;
 
-const MARK: char = '…';
+/// Stands where something was cut off.
+const MARK: &str = "…";
 
 /// A text that is shown beside an id. What fits stays as it is, so that a value can pass twice.
 #[must_use]
@@ -18,7 +19,7 @@ pub fn name(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let length: usize = clean(text).map(char::len_utf8).sum();
-    Cow::Owned(if length <= MOST { clean(text).collect() } else { shortened(text, MARK.into()) })
+    Cow::Owned(if length <= MOST { clean(text).collect() } else { shortened(text, MARK) })
 }
 
 /// A text that tells things apart and is kept in this form. What fits stays as it is, so that a value can pass
@@ -50,11 +51,11 @@ fn clean(text: &str) -> impl Iterator<Item = char> + '_ {
 }
 
 fn hashed(text: &str) -> String {
-    shortened(text, format!("{MARK}{:016x}", fnv1a(text.as_bytes())))
+    shortened(text, &format!("{MARK}{:016x}", fnv1a(text.as_bytes())))
 }
 
 /// As much of the beginning as leaves room for `ending`, and `ending`.
-fn shortened(text: &str, ending: String) -> String {
+fn shortened(text: &str, ending: &str) -> String {
     let mut value = String::with_capacity(MOST);
     for c in clean(text) {
         if value.len() + c.len_utf8() + ending.len() > MOST {
@@ -62,7 +63,7 @@ fn shortened(text: &str, ending: String) -> String {
         }
         value.push(c);
     }
-    value + &ending
+    value + ending
 }
 
 /// FNV-1a with 64 bits: the same in every version of this program, unlike the standard library's hashes.

@@ -146,8 +146,8 @@ impl Admission {
         let (own, others): (Vec<_>, Vec<_>) =
             (0..accounts.len()).partition(|&index| matches!(self.places[index], Place::Own));
         // A workflow that really is called "other" shares that name rather than making two series of it.
-        let wanting = others.into_iter().filter(|&index| accounts[index].id.as_str() != OTHER);
-        let (mut waiting, wanting): (Vec<_>, Vec<_>) = wanting.partition(|&index| past[index]);
+        let placeless = others.into_iter().filter(|&index| accounts[index].id.as_str() != OTHER);
+        let (mut idle, wanting): (Vec<_>, Vec<_>) = placeless.partition(|&index| past[index]);
         let mut room = most.saturating_sub(own.len());
         let mut leaving: Vec<_> = own.into_iter().filter(|&index| past[index]).collect();
         newest_event_first(&mut leaving);
@@ -163,8 +163,8 @@ impl Admission {
             }
             self.places[index] = Place::Own;
         }
-        newest_event_first(&mut waiting);
-        waiting.into_iter().take(room).for_each(|index| self.places[index] = Place::Own);
+        newest_event_first(&mut idle);
+        idle.into_iter().take(room).for_each(|index| self.places[index] = Place::Own);
         refused
     }
 
