@@ -121,11 +121,13 @@ impl Admission {
         }
     }
 
-    /// Takes note of accounts that are new, or not past any more.
+    /// Takes note of accounts that are new, or not past any more. Those that are past from the start had their time
+    /// before a restart; what comes later is news.
     fn take_in(&mut self, accounts: &[Account], past: &[bool]) {
+        let is_start = self.places.is_empty();
         for (index, (account, &past)) in accounts.iter().zip(past).enumerate() {
             match self.places.get_mut(index) {
-                None if past && account.id.as_str() != OTHER => {
+                None if is_start && past && account.id.as_str() != OTHER => {
                     self.places.push(Place::Nowhere(account.totals.clone()));
                 }
                 None => self.places.push(Place::Other(None)),

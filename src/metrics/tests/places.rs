@@ -128,6 +128,17 @@ fn the_counters_of_other_neither_fall_nor_jump_when_somebody_comes_or_goes() {
 }
 
 #[test]
+fn what_is_past_when_it_is_first_seen_is_counted_under_other() {
+    let mut world = World::with(1, 10);
+    world.list(&["a"]);
+    world.starts();
+    world.run("agent");
+    world.wait(40 * DAY);
+    world.list(&["a"]);
+    assert_eq!(world.starts(), counts([("a", 0), ("other", 1)]));
+}
+
+#[test]
 fn a_restart_gives_places_to_those_that_are_not_gone() {
     let mut world = World::with(2, 10);
     for id in ["a", "b", "c"] {
