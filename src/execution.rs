@@ -8,7 +8,7 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::clock::Steady;
+use crate::{clock::Steady, label};
 
 /// Which of Kapso's two APIs something comes from; the `api` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -166,13 +166,29 @@ pub struct ListedWorkflow {
     pub last_executed_at: Option<Timestamp>,
 }
 
-/// Where in its workflow an execution stands.
+/// Where in its workflow an execution stands. Many executions keep one each: what is longer than a label's value is cut.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "(String, String)")]
 pub struct Step {
     /// `current_step.identifier`, the name given in the workflow editor.
     pub identifier: Box<str>,
     /// `current_step.stepable_type`, such as `FlowWaitStep`; empty where the API leaves it out.
     pub step_type: Box<str>,
+}
+
+impl Step {
+    /// The step with this identifier and this type.
+    #[must_use]
+    pub fn new(identifier: &str, step_type: &str) -> Self {
+        let kept = |text| Box::from(label::key(text));
+        Self { identifier: kept(identifier), step_type: kept(step_type) }
+    }
+}
+
+impl From<(String, String)> for Step {
+    fn from((identifier, step_type): (String, String)) -> Self {
+        Self::new(&identifier, &step_type)
+    }
 }
 
 /// Who handed an execution off; the `source` label.

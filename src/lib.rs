@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod execution;
 pub mod kapso;
+pub mod label;
 pub mod ledger;
 pub mod logging;
 pub mod metrics;

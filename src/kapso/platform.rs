@@ -234,7 +234,7 @@ impl From<WireWorkflow> for Option<Workflow> {
 impl From<WireStep> for Option<Step> {
     fn from(wire: WireStep) -> Self {
         let identifier = wire.identifier.filter(|identifier| !identifier.is_empty())?;
-        Some(Step { identifier: identifier.into(), step_type: wire.stepable_type.unwrap_or_default().into() })
+        Some(Step::new(&identifier, &wire.stepable_type.unwrap_or_default()))
     }
 }
 

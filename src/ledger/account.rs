@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp, fmt::serde::timestamp::microsecond};
 use serde::{Deserialize, Serialize};
 
-use super::{Attempts, Buckets, LATE, Totals, doubt::Missing, moment::Moment};
+use super::{Attempts, Buckets, LATE, Totals, doubt::Missing, moment::Moment, name::Name};
 use crate::{
     clock::Steady,
     execution::{ListedWorkflow, Page, WorkflowId},
@@ -14,8 +14,8 @@ use crate::{
 pub struct Account {
     /// Identity.
     pub id: WorkflowId,
-    /// The name it was last seen with.
-    pub(super) name: Option<Box<str>>,
+    /// Its name, as far as it is known.
+    pub(super) name: Name,
     /// The newest `last_event_at` of its executions.
     #[serde(with = "microsecond::optional")]
     pub last_event_at: Option<Timestamp>,
@@ -99,7 +99,7 @@ impl Account {
     pub(super) fn new(id: WorkflowId, buckets: &Buckets) -> Self {
         Self {
             id,
-            name: None,
+            name: Name::default(),
             last_event_at: None,
             newest_start: None,
             execution_count: None,
@@ -126,7 +126,7 @@ impl Account {
     /// The display name; the id where the API gives none.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or(self.id.as_str())
+        self.name.get().unwrap_or(self.id.as_str())
     }
 
     /// Whether executions of it are open.
@@ -145,15 +145,6 @@ impl Account {
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
         self.missing.is_some()
-    }
-
-    /// Whether this name is news.
-    pub(super) fn is_renamed(&self, name: &str) -> bool {
-        self.name.as_deref() != Some(name)
-    }
-
-    pub(super) fn rename(&mut self, name: &str) {
-        self.name = Some(name.into());
     }
 
     /// Takes in what a page of the list of workflows says.

@@ -35,6 +35,13 @@ impl Histogram {
         self.sum += other.sum;
     }
 
+    /// What it took in since it was `before`, which has the same bounds.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let counts = self.counts.iter().zip(&before.counts).map(|(now, then)| now.saturating_sub(*then));
+        Self { bounds: self.bounds.clone(), counts: counts.collect(), sum: (self.sum - before.sum).max(0.0) }
+    }
+
     /// With these bounds: what was in a bucket goes to the one that holds its upper bound, so that no bucket
     /// tells of more values below its bound than there were.
     #[must_use]

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{
     Account, Attempts, Marks, Moment, Reach, Record, Totals,
     entry::{Entry, Settled},
+    name::Name,
 };
 use crate::{
     clock::Steady,
@@ -34,7 +35,7 @@ pub(super) struct FirstMarks {
 #[derive(Deserialize)]
 pub(super) struct FirstAccount {
     id: WorkflowId,
-    name: Option<Box<str>>,
+    name: Name,
     last_event_at: Option<Moment>,
     execution_count: Option<u64>,
     last_executed_at: Option<Moment>,

@@ -32,6 +32,7 @@ mod histogram;
 mod listing;
 mod migration;
 mod moment;
+mod name;
 mod observation;
 mod saved;
 #[cfg(test)]
@@ -100,6 +101,8 @@ pub struct Ledger {
     marks: Marks,
     accounts: Tracked<Account>,
     account_of: HashMap<WorkflowId, usize>,
+    /// How many times the list of workflows was read to its end.
+    workflow_readings: u64,
     records: Tracked<Record>,
     record_of: HashMap<ConversationId, usize>,
     executions: Executions,
@@ -133,6 +136,7 @@ impl Ledger {
             marks: Marks::default(),
             accounts: Tracked::default(),
             account_of: HashMap::new(),
+            workflow_readings: 0,
             records: Tracked::default(),
             record_of: HashMap::new(),
             executions: Executions::default(),
@@ -250,9 +254,14 @@ impl Ledger {
     /// Takes in a page of the list of workflows.
     pub fn learn_workflows(&mut self, page: &Page<ListedWorkflow>) {
         for listed in &page.items {
-            let account = self.account(Some(&listed.workflow));
-            self.accounts[account].learn(listed, page);
+            let account = self.account_by_id(&listed.workflow.id);
+            let account = &mut self.accounts[account];
+            account.learn(listed, page);
+            if let Some(name) = &listed.workflow.name {
+                account.name.learn(name, self.workflow_readings);
+            }
         }
+        self.workflow_readings += u64::from(page.last);
     }
 
     /// Takes in a page of the list of conversations, whose recent activity is asked for every `interval`.
@@ -266,9 +275,8 @@ impl Ledger {
     fn account(&mut self, workflow: Option<&Workflow>) -> usize {
         let Some(workflow) = workflow else { return self.account_by_id(&NO_WORKFLOW.into()) };
         let account = self.account_by_id(&workflow.id);
-        let is_news = |name: &&str| self.accounts[account].is_renamed(name);
-        if let Some(name) = workflow.name.as_deref().filter(is_news) {
-            self.accounts[account].rename(name);
+        if let Some(name) = workflow.name.as_deref().filter(|_| self.accounts[account].name.get().is_none()) {
+            self.accounts[account].name.suggest(name);
         }
         account
     }

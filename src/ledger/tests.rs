@@ -524,16 +524,18 @@ fn an_item_that_cannot_be_read_keeps_its_list_in_doubt() {
 fn a_workflow_that_is_renamed_keeps_its_account() {
     let mut ledger = ledger();
     read(&mut ledger, &[&[execution("e", Status::Running, 10, 15)]], 20);
-    let workflow = Workflow { id: "w".into(), name: Some("Order Desk".into()) };
-    let items = vec![ListedWorkflow { workflow, execution_count: Some(7), last_executed_at: None }];
-    ledger.learn_workflows(&Page {
-        items,
-        flaws: Flaws::default(),
-        asked: number(30),
-        asked_at: steady(30),
-        as_of: at(30),
-        last: true,
-    });
+    for seconds in [30, 40, 50] {
+        let workflow = Workflow { id: "w".into(), name: Some("Order Desk".into()) };
+        let items = vec![ListedWorkflow { workflow, execution_count: Some(7), last_executed_at: None }];
+        ledger.learn_workflows(&Page {
+            items,
+            flaws: Flaws::default(),
+            asked: number(seconds),
+            asked_at: steady(seconds),
+            as_of: at(seconds),
+            last: true,
+        });
+    }
     let [account] = ledger.accounts() else { panic!("one account") };
     assert_eq!((account.name(), account.execution_count, account.totals.started), ("Order Desk", Some(7), 1));
 }

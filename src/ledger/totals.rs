@@ -116,6 +116,25 @@ impl Totals {
         self.detection_delay.merge(&other.detection_delay);
     }
 
+    /// What was counted since the totals were these.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let handoffs = self.handoffs.iter().map(|(kind, count)| {
+            let counted = before.handoffs.get(kind).copied().unwrap_or_default();
+            (*kind, count.saturating_sub(counted))
+        });
+        Self {
+            started: self.started.saturating_sub(before.started),
+            ended: self.ended.saturating_sub(before.ended),
+            failed: self.failed.saturating_sub(before.failed),
+            handoffs: handoffs.collect(),
+            ended_duration: self.ended_duration.since(&before.ended_duration),
+            failed_duration: self.failed_duration.since(&before.failed_duration),
+            time_to_handoff: self.time_to_handoff.since(&before.time_to_handoff),
+            detection_delay: self.detection_delay.since(&before.detection_delay),
+        }
+    }
+
     fn detected(&mut self, at: Option<Timestamp>, now: Timestamp) {
         observe(&mut self.detection_delay, at.map(|at| seconds_between(at, now)));
     }

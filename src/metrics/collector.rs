@@ -10,9 +10,10 @@ use prometheus::{
 
 use super::{
     Exporter, Limits,
+    admission::{Admission, Refused},
     family::{Family, Source},
     table::{STEPS, TABLE, series_per_workflow},
-    view::{Admission, Refused, View},
+    view::View,
 };
 use crate::{
     kapso::{Budget, Client},
@@ -76,7 +77,7 @@ impl Ledgers {
         let ledger = book.ledger.lock();
         let current = ledger.current(now);
         let mut admission = admission.lock();
-        self.drop_series(admission.admit(&current, book.limits));
+        self.drop_series(admission.admit(&ledger, &current, book.limits, now));
         Open { book, ledger, current, admission }
     }
 }

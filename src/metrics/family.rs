@@ -6,7 +6,7 @@ use prometheus::{
 };
 
 use super::view::{View, Workflow};
-use crate::ledger::Histogram;
+use crate::{label, ledger::Histogram};
 
 /// A family whose values are computed from the ledgers.
 #[derive(Debug)]
@@ -133,14 +133,20 @@ impl<'a> Rows<'a> {
         let own = self.family.labels.iter().zip(values).map(|(name, value)| (*name, *value));
         let mut labels: Vec<_> = self.base.iter().copied().chain(own).collect();
         labels.sort_unstable_by_key(|(name, _)| *name);
-        let pair = |(name, value): (&str, &str)| {
-            let mut pair = LabelPair::default();
-            pair.set_name(name.into());
-            pair.set_value(value.into());
-            pair
-        };
         self.metrics.push(Metric::from_label(labels.into_iter().map(pair).collect()));
         let last = self.metrics.len() - 1;
         &mut self.metrics[last]
     }
+}
+
+/// A label. Whatever text its value comes from, it is short and clean.
+fn pair((name, value): (&str, &str)) -> LabelPair {
+    let value = match name {
+        "conversation_id" | "workflow_id" => label::id(value),
+        _ => label::name(value),
+    };
+    let mut pair = LabelPair::default();
+    pair.set_name(name.into());
+    pair.set_value(value.into());
+    pair
 }

@@ -4,6 +4,7 @@
 //! itself. [`Exposition`] renders everything once per change into bytes, plain and compressed; a scrape hands
 //! these out and neither takes a lock nor renders anything.
 
+mod admission;
 mod collector;
 mod exporter;
 mod family;
@@ -11,6 +12,8 @@ mod notes;
 mod reference;
 mod statuses;
 mod table;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::{io::Write, sync::Arc};

@@ -1,21 +1,16 @@
 //! A ledger as the table sees it: the current state and the totals of each workflow, within the series budget.
 //!
-//! The budget is hard. Workflows and steps are admitted in the order in which they are first seen and stay
-//! admitted; those beyond it are added up under `other`, so that every sum stays right and no series comes and
-//! goes.
+//! The budget is hard: what has no place in it, as [`Admission`] says, is added up under `other`.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashSet},
-    ops::Add,
-};
+use std::{borrow::Cow, collections::BTreeMap, ops::Add};
 
 use jiff::Timestamp;
 
+use super::admission::{Admission, Place};
 use crate::{
     clock::Steady,
     execution::{Api, HandoffReason, HandoffSource, Status, Step},
-    ledger::{Account, AtStep, ByStatus, Current, Ledger, Totals},
+    ledger::{Account, ByStatus, Current, Ledger, Totals},
 };
 
 /// The label value under which is added up what the series budget leaves out.
@@ -30,14 +25,6 @@ pub struct Limits {
     pub steps: usize,
     /// Conversations with series of their own; zero = none at all.
     pub conversations: usize,
-}
-
-/// What was admitted so far, and what was left out, for one ledger.
-#[derive(Debug, Default)]
-pub struct Admission {
-    steps: HashSet<AtStep>,
-    refused_steps: HashSet<AtStep>,
-    folded_workflows: usize,
 }
 
 /// A ledger at one moment.
@@ -61,7 +48,7 @@ pub struct Workflow<'a> {
     pub(super) api: Api,
     pub(super) id: &'a str,
     pub(super) name: &'a str,
-    pub(super) totals: Cow<'a, Totals>,
+    pub(super) totals: &'a Totals,
     pub(super) by_status: Cow<'a, [ByStatus; 6]>,
     pub(super) last_event_at: Option<Timestamp>,
     pub(super) execution_count: Option<u64>,
@@ -98,14 +85,14 @@ impl Workflow<'_> {
         handoffs
     }
 
-    fn merge(&mut self, account: &Account, by_status: &[ByStatus; 6]) {
-        self.totals.to_mut().merge(&account.totals);
-        for (mine, theirs) in self.by_status.to_mut().iter_mut().zip(by_status) {
+    /// Adds what is current of another one. What was counted is added up by [`Admission`].
+    fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.by_status.to_mut().iter_mut().zip(&*other.by_status) {
             mine.merge(theirs);
         }
-        self.last_event_at = self.last_event_at.max(account.last_event_at);
-        self.execution_count = sum(self.execution_count, account.execution_count);
-        self.uncounted = sum(self.uncounted, account.uncounted());
+        self.last_event_at = self.last_event_at.max(other.last_event_at);
+        self.execution_count = sum(self.execution_count, other.execution_count);
+        self.uncounted = sum(self.uncounted, other.uncounted);
     }
 }
 
@@ -114,33 +101,6 @@ fn sum<T: Add<Output = T>>(a: Option<T>, b: Option<T>) -> Option<T> {
     match (a, b) {
         (None, one) | (one, None) => one,
         (Some(a), Some(b)) => Some(a + b),
-    }
-}
-
-/// What a moment brought that is beyond the limits and was not before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
-    /// Workflows that share `other` from now on.
-    pub workflows: u64,
-    /// Steps that do.
-    pub steps: u64,
-}
-
-impl Admission {
-    /// Takes note of what is new in `current`.
-    pub fn admit(&mut self, current: &Current, limits: Limits) -> Refused {
-        let mut steps = 0;
-        for at in current.steps.keys() {
-            if self.steps.contains(at) || self.steps.len() < limits.steps {
-                self.steps.insert(at.clone());
-            } else if self.refused_steps.len() < limits.steps {
-                steps += u64::from(self.refused_steps.insert(at.clone()));
-            }
-        }
-        let folded = current.workflows.len().saturating_sub(limits.workflows);
-        let workflows = (folded - self.folded_workflows) as u64;
-        self.folded_workflows = folded;
-        Refused { workflows, steps }
     }
 }
 
@@ -156,19 +116,7 @@ impl<'a> View<'a> {
         limits: Limits,
         now: Steady,
     ) -> Self {
-        let mut workflows: Vec<Workflow<'a>> = Vec::new();
-        let mut place = Vec::with_capacity(current.workflows.len());
-        for (index, (account, by_status)) in ledger.accounts().iter().zip(&current.workflows).enumerate() {
-            // A workflow that really is called "other" shares that name rather than making two series of it.
-            let shared = index >= limits.workflows || account.id.as_str() == OTHER;
-            let other = workflows.iter().position(|workflow| workflow.id == OTHER).filter(|_| shared);
-            if let Some(other) = other {
-                workflows[other].merge(account, by_status);
-            } else {
-                workflows.push(workflow(api, account, by_status, shared));
-            }
-            place.push(other.unwrap_or(workflows.len() - 1));
-        }
+        let (workflows, shown_at) = workflows(api, ledger, current, admission);
         let mut view = Self {
             api,
             project,
@@ -182,27 +130,73 @@ impl<'a> View<'a> {
             stale_answers: ledger.stale_answers(),
             remembered_conversations: ledger.records().len(),
         };
-        view.add_steps(current, admission, &place);
+        view.add_steps(current, admission, &shown_at);
         view
     }
 
-    fn add_steps(&mut self, current: &'a Current, admission: &'a Admission, place: &[usize]) {
-        for at in &admission.steps {
-            self.workflows[place[at.workflow]].steps.entry(labels(at.status, Some(&at.step))).or_default();
-        }
-        for (at, count) in &current.steps {
-            let step = Some(&at.step).filter(|_| admission.steps.contains(at));
-            *self.workflows[place[at.workflow]].steps.entry(labels(at.status, step)).or_default() += count;
+    fn add_steps(&mut self, current: &'a Current, admission: &'a Admission, shown_at: &[Option<usize>]) {
+        let empty = admission.steps().map(|at| (at, &0));
+        for (at, count) in empty.chain(&current.steps) {
+            let Some(workflow) = shown_at[at.workflow] else { continue };
+            let step = Some(&at.step).filter(|_| admission.has_step(at));
+            *self.workflows[workflow].steps.entry(labels(at.status, step)).or_default() += count;
         }
     }
 }
 
-fn workflow<'a>(api: Api, account: &'a Account, by_status: &'a [ByStatus; 6], shared: bool) -> Workflow<'a> {
+/// What is shown of the workflows, and for each account at which index.
+fn workflows<'a>(
+    api: Api,
+    ledger: &'a Ledger,
+    current: &'a Current,
+    admission: &'a Admission,
+) -> (Vec<Workflow<'a>>, Vec<Option<usize>>) {
+    let mut shown: Vec<_> = other(api, current, admission).into_iter().collect();
+    let mut shown_at = Vec::with_capacity(current.workflows.len());
+    for (index, (account, by_status)) in ledger.accounts().iter().zip(&current.workflows).enumerate() {
+        let own = workflow(api, account, by_status);
+        shown_at.push(match admission.place(index) {
+            Some(Place::Own) => {
+                shown.push(own);
+                Some(shown.len() - 1)
+            }
+            Some(Place::Other(_)) => {
+                shown[0].merge(&own);
+                Some(0)
+            }
+            Some(Place::Nowhere(_)) | None => None,
+        });
+    }
+    (shown, shown_at)
+}
+
+/// What was counted under `other`, with nothing current: that is to be added.
+fn other<'a>(api: Api, current: &Current, admission: &'a Admission) -> Option<Workflow<'a>> {
+    let nothing = |sum: &ByStatus| ByStatus {
+        count: 0,
+        oldest_start: None,
+        oldest_event: None,
+        idle: sum.idle.since(&sum.idle),
+    };
+    Some(Workflow {
+        api,
+        id: OTHER,
+        name: OTHER,
+        totals: admission.other()?,
+        by_status: Cow::Owned(current.workflows.first()?.each_ref().map(nothing)),
+        last_event_at: None,
+        execution_count: None,
+        uncounted: None,
+        steps: BTreeMap::new(),
+    })
+}
+
+fn workflow<'a>(api: Api, account: &'a Account, by_status: &'a [ByStatus; 6]) -> Workflow<'a> {
     Workflow {
         api,
-        id: if shared { OTHER } else { account.id.as_str() },
-        name: if shared { OTHER } else { account.name() },
-        totals: Cow::Borrowed(&account.totals),
+        id: account.id.as_str(),
+        name: account.name(),
+        totals: &account.totals,
         by_status: Cow::Borrowed(by_status),
         last_event_at: account.last_event_at,
         execution_count: account.execution_count,

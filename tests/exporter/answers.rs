@@ -108,7 +108,21 @@ async fn names_of_all_kinds_scrape_cleanly() {
     let kapso = Kapso::start(scenario).await;
     let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
     let scrape = exporter.scrape().await;
-    assert_eq!(scrape.values_of("kapso_executions", "workflow_name"), names.into());
+    let shown = names.map(|name| if name == "two\nlines" { "two\u{fffd}lines" } else { name });
+    assert_eq!(scrape.values_of("kapso_executions", "workflow_name"), shown.into());
+}
+
+#[tokio::test]
+async fn a_workflow_with_a_name_of_100_kb_makes_a_small_exposition() {
+    let names = vec!["訂單 ".repeat(15_000), "Orders".into()];
+    let kapso = Kapso::start(Scenario { workflows: names, ..Scenario::quiet(1) }).await;
+    let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
+    let text = exporter.get("/metrics").await.1;
+    assert!(text.len() < 200_000, "{} bytes", text.len());
+    let scrape = exporter.scrape().await;
+    let shown = scrape.values_of("kapso_executions", "workflow_name");
+    assert!(shown.iter().all(|name| name.len() <= 256), "{shown:?}");
+    assert!(shown.iter().any(|name| name.starts_with("訂單 訂單") && name.ends_with('…')), "{shown:?}");
 }
 
 #[tokio::test]

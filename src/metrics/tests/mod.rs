@@ -1,0 +1,156 @@
+//! From a ledger to the text of its families.
+
+mod labels;
+mod places;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use prometheus::{Encoder, TextEncoder};
+
+use super::{
+    Limits, TABLE, View,
+    admission::{Admission, Refused},
+};
+use crate::{
+    clock::Steady,
+    execution::{Api, Execution, Flaws, ListedWorkflow, Page, Status, Step, Workflow},
+    ledger::{Ledger, Saved, Settings},
+};
+
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
+
+/// Seconds since watching began.
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+/// A ledger and who has places, at a moment that moves on.
+struct World {
+    ledger: Ledger,
+    admission: Admission,
+    limits: Limits,
+    now: i64,
+    executions: usize,
+}
+
+impl World {
+    /// With room for so many workflows and steps.
+    fn with(workflows: usize, steps: usize) -> Self {
+        let mut ledger = Ledger::new(Settings::default());
+        ledger.watch_from(at(0));
+        let limits = Limits { workflows, steps, conversations: 0 };
+        Self { ledger, admission: Admission::default(), limits, now: 0, executions: 0 }
+    }
+
+    fn wait(&mut self, seconds: i64) {
+        self.now += seconds;
+    }
+
+    fn page<T>(&self, items: Vec<T>) -> Page<T> {
+        let (asked, as_of) = (self.now.unsigned_abs(), at(self.now));
+        Page { items, flaws: Flaws::default(), asked, asked_at: Steady::at(as_of), as_of, last: true }
+    }
+
+    /// The list of workflows shows these.
+    fn list(&mut self, ids: &[&str]) {
+        let listed = |id: &&str| ListedWorkflow {
+            workflow: Workflow { id: (*id).into(), name: None },
+            execution_count: None,
+            last_executed_at: None,
+        };
+        let page = self.page(ids.iter().map(listed).collect());
+        self.ledger.learn_workflows(&page);
+    }
+
+    /// The API no longer has this workflow.
+    fn delete(&mut self, id: &str) {
+        for earlier in [600, 300, 0] {
+            let now = at(self.now - earlier);
+            self.ledger.workflow_not_found(&id.into(), Steady::at(now), now);
+        }
+    }
+
+    /// An execution of this workflow starts now; its id.
+    fn start(&mut self, workflow: &str) -> String {
+        self.executions += 1;
+        let id = format!("e{}", self.executions);
+        self.observe(&id, workflow, Status::Running, None);
+        id
+    }
+
+    /// It is shown in this status now.
+    fn observe(&mut self, id: &str, workflow: &str, status: Status, step: Option<&str>) {
+        let execution = Execution {
+            id: id.into(),
+            workflow: Some(Workflow { id: workflow.into(), name: None }),
+            conversation: None,
+            status,
+            started_at: Some(at(self.now)),
+            last_event_at: Some(at(self.now)),
+            ended_at: Some(at(self.now)).filter(|_| status.is_finished()),
+            handoff: None,
+            step: step.map(|step| Step::new(step, "FlowWaitStep")),
+        };
+        let page = self.page(vec![execution]);
+        let mut visit = self.ledger.visit(&workflow.into());
+        self.ledger.see(&mut visit, &page, at(self.now));
+    }
+
+    /// An execution of this workflow starts and ends now.
+    fn run(&mut self, workflow: &str) {
+        let id = self.start(workflow);
+        self.observe(&id, workflow, Status::Ended, None);
+    }
+
+    /// Gives places to what is there now.
+    fn admit(&mut self) -> Refused {
+        self.ledger.note_learned(Steady::at(at(self.now)));
+        let current = self.ledger.current(at(self.now));
+        self.admission.admit(&self.ledger, &current, self.limits, at(self.now))
+    }
+
+    /// What is published now.
+    fn text(&mut self) -> String {
+        self.admit();
+        let (now, current) = (at(self.now), self.ledger.current(at(self.now)));
+        let Self { ledger, admission, limits, .. } = self;
+        let views = [View::new("p", Api::Platform, ledger, &current, admission, *limits, Steady::at(now))];
+        let families: Vec<_> = TABLE.iter().map(|family| family.collect(&views)).collect();
+        let families: Vec<_> = families.into_iter().filter(|f| !f.get_metric().is_empty()).collect();
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&families, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// The values of a family by one of its labels, added up.
+    fn values(&mut self, family: &str, label: &str) -> BTreeMap<String, f64> {
+        let mut values = BTreeMap::new();
+        let text = self.text();
+        for line in text.lines().filter_map(|line| line.strip_prefix(&format!("{family}{{"))) {
+            let (labels, value) = line.rsplit_once("} ").unwrap();
+            let start = labels.find(&format!("{label}=\"")).unwrap() + label.len() + 2;
+            let end = start + labels[start..].find('"').unwrap();
+            *values.entry(labels[start..end].to_owned()).or_default() += value.parse::<f64>().unwrap();
+        }
+        values
+    }
+
+    /// Starts by workflow.
+    fn starts(&mut self) -> BTreeMap<String, f64> {
+        self.values("kapso_executions_started_total", "workflow_id")
+    }
+
+    /// A new exporter takes over, with the state of this one.
+    fn restart(&mut self) {
+        self.ledger.track();
+        let saved = Saved::from(self.ledger.take_changes());
+        self.ledger = Ledger::restore(Settings::default(), &saved).unwrap();
+        self.admission = Admission::default();
+    }
+}
+
+fn counts<const N: usize>(counts: [(&str, u32); N]) -> BTreeMap<String, f64> {
+    counts.into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect()
+}
