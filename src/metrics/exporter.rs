@@ -6,8 +6,8 @@ use http::StatusCode;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    core::Collector,
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, core::Collector,
 };
 use tokio::sync::Notify;
 
@@ -42,6 +42,7 @@ pub struct Exporter {
     state_size: GaugeVec,
     state_last_write: GaugeVec,
     state_errors: IntCounterVec,
+    log_lines_dropped: IntCounter,
     outcomes: Mutex<BTreeMap<(String, Source), Outcome>>,
 }
 
@@ -147,6 +148,7 @@ impl Exporter {
                 "Failures to write state to --state.path. Counting goes on in memory, and each failure is followed by another try.",
                 &[],
             )?,
+            log_lines_dropped: own.log_lines_dropped()?,
             outcomes: Mutex::default(),
         })
     }
@@ -186,6 +188,12 @@ impl Exporter {
     /// Takes note that state could not be written.
     pub fn state_failed(&self) {
         self.state_errors.with_label_values::<&str>(&[]).inc();
+    }
+
+    /// Takes note of how many lines of the log were dropped since the start.
+    pub(super) fn log_lines_dropped(&self, since_start: u64) {
+        let more = since_start.saturating_sub(self.log_lines_dropped.get());
+        self.log_lines_dropped.inc_by(more);
     }
 
     /// Takes note of what a source's loop tells.
@@ -297,6 +305,11 @@ impl Register<'_> {
 
     fn series(&self) -> prometheus::Result<IntGauge> {
         self.put(IntGauge::new("kapso_exporter_series", "Series in this exposition.")?)
+    }
+
+    fn log_lines_dropped(&self) -> prometheus::Result<IntCounter> {
+        let help = "Lines of the log that were dropped, because nobody read stderr in time or it was closed.";
+        self.put(IntCounter::new("kapso_exporter_log_lines_dropped_total", help)?)
     }
 
     fn build_info(&self) -> prometheus::Result<()> {
