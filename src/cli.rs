@@ -1,10 +1,11 @@
 //! The command line. Field docs are the help texts; every flag also reads an environment variable.
+//! What follows from flags that are given together is in [`config::arguments`](crate::config::arguments).
 
 #![allow(missing_docs, clippy::doc_markdown, reason = "doc comments here are help texts")]
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use url::Url;
 
 use crate::{
@@ -86,8 +87,9 @@ pub enum Output {
 pub struct Watch {
     /// Watch the embedded simulated Kapso: lifelike traffic, no key needed. Both APIs, every 5s unless told
     /// otherwise
-    #[arg(long, env = "KAPSO_EXPORTER_DEMO", value_parser = BoolishValueParser::new(),
-        conflicts_with_all = ["platform_url", "legacy_url", "api_key_file"])]
+    #[arg(long, env = "KAPSO_EXPORTER_DEMO", value_parser = BoolishValueParser::new(), action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
+        value_name = "BOOL", hide_default_value = true)]
     pub demo: bool,
     #[command(flatten)]
     pub kapso: Kapso,
@@ -134,8 +136,7 @@ pub struct Scrape {
     /// (Platform API: executions per workflow, also those without a conversation), agents (legacy API: agent
     /// executions per conversation)
     #[arg(long = "scrape.source", env = "KAPSO_EXPORTER_SCRAPE_SOURCE", value_name = "SOURCE",
-        value_delimiter = ',', default_value = "conversations",
-        default_value_if("demo", "true", "conversations,agents"), value_parser = parse::source)]
+        value_delimiter = ',', default_value = "conversations", value_parser = parse::source)]
     pub source: Vec<Source>,
     /// Watch these conversations only (repeatable; not with the source workflows); without it they are discovered
     #[arg(long = "scrape.conversation", env = "KAPSO_EXPORTER_SCRAPE_CONVERSATION", value_name = "ID",
@@ -143,7 +144,7 @@ pub struct Scrape {
     pub conversation: Vec<ConversationId>,
     /// From one sweep's start to the next
     #[arg(long = "scrape.interval", env = "KAPSO_EXPORTER_SCRAPE_INTERVAL", value_name = "DURATION",
-        default_value = "60s", default_value_if("demo", "true", "5s"), value_parser = parse::interval)]
+        default_value = "60s", value_parser = parse::interval)]
     pub interval: HumanDuration,
     /// How long a finished execution stays in the current-state gauges
     #[arg(long = "scrape.lookback", env = "KAPSO_EXPORTER_SCRAPE_LOOKBACK", value_name = "DURATION",
@@ -180,7 +181,7 @@ pub struct Metrics {
     /// Publish series of their own for this many conversations, those with the newest events; the rest is added
     /// up under "other". 0 publishes none
     #[arg(long = "metrics.max-conversations", env = "KAPSO_EXPORTER_METRICS_MAX_CONVERSATIONS",
-        value_name = "N", default_value = "0", default_value_if("demo", "true", "10"),
+        value_name = "N", default_value = "0",
         value_parser = parse::max_conversations)]
     pub max_conversations: usize,
 }

@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod logging;
 pub mod metrics;
 pub mod once;
+pub mod process;
 pub mod publication;
 pub mod serve;
 pub mod simulate;
@@ -24,7 +25,6 @@ pub mod wiring;
 use std::{fmt, process::ExitCode};
 
 use jiff::civil::Date;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -66,13 +66,9 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Does what the command line says, until it is done or SIGTERM or SIGINT arrives.
-///
-/// # Errors
-/// Why it could not.
-pub async fn run(cli: Cli) -> Result<(), Failure> {
-    let (clock, shutdown) = (Clock::system(), CancellationToken::new());
-    stop_on_signal(shutdown.clone()).map_err(|error| Failure::Run(error.into()))?;
+/// Does what the command line says, until it is done or `shutdown` is cancelled.
+async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), Failure> {
+    let clock = Clock::system();
     match cli.command {
         None => {
             let project = project(cli.serve.watch, clock, shutdown).await?;
@@ -103,15 +99,4 @@ async fn project(flags: Watch, clock: Clock, shutdown: CancellationToken) -> Res
         wiring::embed_simulator(&mut config, &clock, &shutdown).await.map_err(Failure::Run)?;
     }
     Ok(Project::new(config, clock, shutdown))
-}
-
-fn stop_on_signal(shutdown: CancellationToken) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        tracing::info!("stopping");
-        shutdown.cancel();
-    });
-    Ok(())
 }

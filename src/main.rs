@@ -2,20 +2,21 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use kapso_exporter::{cli::Cli, logging, run};
+use kapso_exporter::{config::arguments, logging, process};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    logging::init(&cli.log);
-    let failure = match run(cli).await {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(failure) => failure,
+fn main() -> ExitCode {
+    let cli = arguments::parse();
+    let log = match logging::start(&cli.log) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("error: cannot start the log: {error}");
+            return ExitCode::FAILURE;
+        }
     };
-    eprintln!("error: {failure}");
+    let Err(failure) = process::run(cli) else { return ExitCode::SUCCESS };
+    log.say(&format!("error: {failure}"));
     failure.exit_code()
 }

@@ -1,29 +1,30 @@
 //! Publishing: what is counted is rendered, then saved, and only then served.
 //!
 //! So a restart never takes back a number that somebody has read, and what was counted twice by an exporter that
-//! was killed before it saved was never seen.
+//! was killed before it saved was never seen. Only a disk that does not answer in time is not waited for.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
+use tokio::{sync::Mutex, task::spawn_blocking, time::Instant};
 
 use crate::{
     clock::Clock,
     metrics::{Exporter, Exposition},
-    state::{Error, Kept},
+    state::{Error, Kept, Writer},
 };
 
 /// The exposition, and the state behind it.
 pub struct Publication {
     exposition: Arc<Exposition>,
     exporter: Arc<Exporter>,
-    kept: Option<Mutex<Keeping>>,
+    state: Option<Mutex<State>>,
+    restored: bool,
     clock: Clock,
 }
 
 /// The state file, and whether the last thing said of it was that it cannot be written.
-struct Keeping {
-    kept: Kept,
+struct State {
+    writer: Writer,
     complained: bool,
 }
 
@@ -39,8 +40,9 @@ impl Publication {
         if let Some(kept) = &kept {
             exporter.announce_state(kept.size().unwrap_or_default());
         }
-        let kept = kept.map(|kept| Mutex::new(Keeping { kept, complained: false }));
-        Self { exposition, exporter, kept, clock }
+        let restored = kept.as_ref().is_some_and(Kept::is_restored);
+        let state = kept.map(|kept| Mutex::new(State { writer: Writer::new(kept), complained: false }));
+        Self { exposition, exporter, state, restored, clock }
     }
 
     /// What is published.
@@ -52,41 +54,53 @@ impl Publication {
     /// Whether every ledger goes on with what an earlier run kept.
     #[must_use]
     pub fn is_restored(&self) -> bool {
-        self.kept.as_ref().is_some_and(|keeping| keeping.lock().kept.is_restored())
+        self.restored
     }
 
-    /// Renders, saves and publishes. Blocks. State that cannot be written is said once and counted each time, and
-    /// the numbers are published all the same.
+    /// Renders, saves and publishes; returns how long it rendered. State that cannot be written, or not in time,
+    /// is said once and counted, and the numbers are published all the same.
     ///
     /// # Errors
     /// If a family cannot be written as text.
-    pub fn publish(&self) -> anyhow::Result<()> {
-        let snapshot = self.exposition.render()?;
-        self.save(false).ok();
+    pub async fn publish(&self) -> anyhow::Result<Duration> {
+        let (begun, exposition) = (Instant::now(), self.exposition());
+        let snapshot = spawn_blocking(move || exposition.render()).await??;
+        let rendered = begun.elapsed();
+        if let Some(state) = &self.state {
+            let mut state = state.lock().await;
+            let written = state.writer.write().await;
+            self.note(&mut state, written).ok();
+        }
         self.exposition.publish(snapshot);
-        Ok(())
+        Ok(rendered)
     }
 
-    /// Saves what is not saved yet; `last` if there will be no other try. Blocks.
+    /// Saves what is not saved yet, and closes the file. Nothing is saved after that.
     ///
     /// # Errors
-    /// If it cannot be written.
-    pub fn save(&self, last: bool) -> Result<(), Error> {
-        let Some(keeping) = &self.kept else { return Ok(()) };
-        let mut keeping = keeping.lock();
-        match keeping.kept.save(last) {
+    /// If it cannot be written, or not until then.
+    pub async fn close(&self, until: Instant) -> Result<(), Error> {
+        let Some(state) = &self.state else { return Ok(()) };
+        let mut state = state.lock().await;
+        let written = state.writer.close(until).await;
+        self.note(&mut state, written)
+    }
+
+    /// Counts how writing went, and says what is new about it.
+    fn note(&self, state: &mut State, written: Result<Option<u64>, Error>) -> Result<(), Error> {
+        match written {
             Ok(None) => Ok(()),
             Ok(Some(size)) => {
                 self.exporter.state_written(size, self.clock.wall());
-                if std::mem::take(&mut keeping.complained) {
+                if std::mem::take(&mut state.complained) {
                     tracing::info!("state is written again");
                 }
                 Ok(())
             }
             Err(error) => {
                 self.exporter.state_failed();
-                if !std::mem::replace(&mut keeping.complained, true) {
-                    tracing::error!(%error, "state is not written; counting goes on in memory");
+                if !std::mem::replace(&mut state.complained, true) {
+                    tracing::error!("state is not written: {error}; counting goes on in memory");
                 }
                 Err(error)
             }

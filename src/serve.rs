@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, SetOnce},
     task::JoinSet,
     time::{Instant, sleep},
 };
@@ -25,6 +25,8 @@ const RENDER_INTERVAL: Duration = Duration::from_secs(15);
 const RENDER_PACE: Duration = Duration::from_secs(1);
 /// ... and takes no more than a twentieth of one core.
 const RENDER_SHARE: u32 = 20;
+/// From a stop to the moment at which a disk that has not answered is given up. Less than the process may take.
+const SAVED_WITHIN: Duration = Duration::from_millis(3500);
 
 /// Serves until it is told to stop.
 ///
@@ -40,21 +42,37 @@ pub async fn serve(project: Project, web: Web) -> anyhow::Result<()> {
     for listener in &listeners {
         tracing::info!(address = %listener.local_addr()?, path = web.telemetry_path, "listening");
     }
-    let exporter = Serving::new(project)?;
     let mut tasks = JoinSet::new();
-    let router = web::router(exporter.app(web.telemetry_path));
-    tasks.spawn(web::serve(listeners, router, shutdown.clone()));
+    let pages = Arc::new(SetOnce::new());
+    tasks.spawn(web::serve(listeners, web::starting(pages.clone()), shutdown.clone()));
+    let given_up = async {
+        shutdown.cancelled().await;
+        sleep(SAVED_WITHIN).await;
+    };
+    let exporter = tokio::select! {
+        opened = Serving::open(project) => opened?,
+        () = given_up => anyhow::bail!("stopped before the state file was open"),
+    };
+    pages.set(web::router(exporter.app(web.telemetry_path))).ok();
     exporter.spawn(&mut tasks);
-    let mut unexpected = None;
+    let (stopped, unexpected) = ended(&mut tasks, &shutdown).await;
+    let saved = exporter.wiring.publication.close(stopped + SAVED_WITHIN).await;
+    saved.context("state is not written")?;
+    unexpected.map_or(Ok(()), |why| Err(anyhow::anyhow!("a part of the exporter ended unexpectedly: {why}")))
+}
+
+/// Waits until all tasks have ended. Returns when the first one did, which is when they were told to stop, and why
+/// it did if they were not told to.
+async fn ended(tasks: &mut JoinSet<()>, shutdown: &CancellationToken) -> (Instant, Option<String>) {
+    let (mut stopped, mut unexpected) = (None, None);
     while let Some(ended) = tasks.join_next().await {
+        stopped.get_or_insert_with(Instant::now);
         if !shutdown.is_cancelled() {
             unexpected = Some(ended.err().map_or_else(|| "it returned".into(), |error| error.to_string()));
             shutdown.cancel();
         }
     }
-    let publication = exporter.wiring.publication.clone();
-    tokio::task::spawn_blocking(move || publication.save(true)).await??;
-    unexpected.map_or(Ok(()), |why| Err(anyhow::anyhow!("a part of the exporter ended unexpectedly: {why}")))
+    (stopped.unwrap_or_else(Instant::now), unexpected)
 }
 
 /// Everything that runs.
@@ -65,13 +83,13 @@ struct Serving {
 }
 
 impl Serving {
-    fn new(project: Project) -> anyhow::Result<Self> {
-        let wiring = Wiring::new(project)?;
+    async fn open(project: Project) -> anyhow::Result<Self> {
+        let wiring = Wiring::open(project).await?;
         let status = Arc::new(Status::default());
         for (source, book) in &wiring.books {
             status.announce(&book.project, *source);
         }
-        wiring.publication.publish()?;
+        wiring.publication.publish().await?;
         if wiring.publication.is_restored() {
             status.set_ready();
         }
@@ -126,14 +144,17 @@ async fn render_loop(
     let mut pace = RENDER_PACE;
     while shutdown.run_until_cancelled(changes.wait(pace)).await.is_some() {
         let all_swept = status.all_swept();
-        let (publication, begun) = (publication.clone(), Instant::now());
-        match tokio::task::spawn_blocking(move || publication.publish()).await {
-            Ok(Ok(())) if all_swept => status.set_ready(),
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "cannot render the metrics"),
-            Err(error) => tracing::error!(%error, "cannot render the metrics"),
+        match shutdown.run_until_cancelled(publication.publish()).await {
+            Some(Ok(rendered)) => pace = RENDER_PACE.max(rendered * RENDER_SHARE),
+            Some(Err(error)) => {
+                tracing::error!(%error, "cannot render the metrics");
+                continue;
+            }
+            None => return,
         }
-        pace = RENDER_PACE.max(begun.elapsed() * RENDER_SHARE);
+        if all_swept {
+            status.set_ready();
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use parking_lot::Mutex;
 use prometheus::Registry;
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::{net::TcpListener, sync::Notify, task::spawn_blocking, time::timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -29,6 +29,9 @@ use crate::{
 
 /// Requests of a sweep may wait for their turn in a budget that is nearly used up, and the sweep is alive.
 const PATIENCE: Duration = Duration::from_mins(15);
+
+/// What opens a state file that is not large on a disk that works.
+const OPENED_SOON: Duration = Duration::from_secs(5);
 
 /// Starts the simulated Kapso on a free loopback port and points the configuration at it.
 ///
@@ -114,7 +117,23 @@ pub struct Wiring {
 }
 
 impl Wiring {
-    /// Puts everything together and asks nothing.
+    /// Puts everything together without holding up anybody else: to open the state file takes a while if it is
+    /// large, and for ever if the disk hangs. That is said.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub async fn open(project: Project) -> anyhow::Result<Self> {
+        let mut opening = spawn_blocking(move || Self::new(project));
+        if let Ok(opened) = timeout(OPENED_SOON, &mut opening).await {
+            return opened?;
+        }
+        tracing::warn!(
+            "the state file is not open after 5s: a large one takes a while, a disk that hangs for ever"
+        );
+        opening.await?
+    }
+
+    /// Puts everything together and asks nothing. Blocks.
     ///
     /// # Errors
     /// If two metrics share a name, the TLS backend cannot be set up, or the state file cannot be used.

@@ -1,5 +1,6 @@
 //! Flags and environment, put together into one [`Config`] that is known to make sense.
 
+pub mod arguments;
 pub mod discreet;
 pub mod parse;
 
@@ -126,8 +127,8 @@ fn key(file: Option<&Path>) -> anyhow::Result<SecretString> {
             (std::fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?, place)
         }
         None => match env::var(KEY_VARIABLE) {
-            Ok(key) => (key, KEY_VARIABLE.into()),
-            Err(env::VarError::NotPresent) => {
+            Ok(key) if !key.is_empty() => (key, KEY_VARIABLE.into()),
+            Ok(_) | Err(env::VarError::NotPresent) => {
                 bail!(
                     "no API key: set {KEY_VARIABLE}, or name a file with --kapso.api-key-file (--demo needs none)"
                 )

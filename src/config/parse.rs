@@ -26,6 +26,12 @@ impl HumanDuration {
     }
 }
 
+impl From<Duration> for HumanDuration {
+    fn from(duration: Duration) -> Self {
+        Self(duration)
+    }
+}
+
 type Parsed<T> = Result<T, String>;
 
 /// `--scrape.interval`.

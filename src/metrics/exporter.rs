@@ -6,8 +6,8 @@ use http::StatusCode;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    core::Collector,
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, core::Collector,
 };
 use tokio::sync::Notify;
 
@@ -45,6 +45,7 @@ pub struct Exporter {
     state_last_write: GaugeVec,
     state_errors: IntCounterVec,
     failing_lists: IntGaugeVec,
+    log_lines_dropped: IntCounter,
     states: Mutex<BTreeMap<(String, Source), State>>,
 }
 
@@ -169,6 +170,7 @@ impl Exporter {
                 "Lists of executions (of a conversation, or of a workflow) whose last reading failed while others did not. They are asked again less often.",
                 &["project", "api", "source"],
             )?,
+            log_lines_dropped: own.log_lines_dropped()?,
             states: Mutex::default(),
         })
     }
@@ -211,6 +213,12 @@ impl Exporter {
     /// Takes note that state could not be written.
     pub fn state_failed(&self) {
         self.state_errors.with_label_values::<&str>(&[]).inc();
+    }
+
+    /// Takes note of how many lines of the log were dropped since the start.
+    pub(super) fn log_lines_dropped(&self, since_start: u64) {
+        let more = since_start.saturating_sub(self.log_lines_dropped.get());
+        self.log_lines_dropped.inc_by(more);
     }
 
     /// Takes note of what a source's loop tells.
@@ -349,6 +357,11 @@ impl Register<'_> {
             &["project", "api", "status"],
         )?;
         Ok(UnknownStatuses::new(counter))
+    }
+
+    fn log_lines_dropped(&self) -> prometheus::Result<IntCounter> {
+        let help = "Lines of the log that were dropped, because nobody read stderr in time or it was closed.";
+        self.put(IntCounter::new("kapso_exporter_log_lines_dropped_total", help)?)
     }
 
     fn build_info(&self) -> prometheus::Result<()> {

@@ -31,6 +31,7 @@ pub use self::{
     table::TABLE,
     view::{Limits, OTHER, View, Workflow},
 };
+use crate::logging;
 
 /// The media type of the exposition.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -77,6 +78,7 @@ impl Exposition {
         for book in &self.books {
             self.exporter.budget(&book.project, book.budget.status());
         }
+        self.exporter.log_lines_dropped(logging::dropped_lines());
         let mut families = self.registry.gather();
         self.count_series(&mut families);
         let mut plain = Vec::new();

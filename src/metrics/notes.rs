@@ -174,6 +174,13 @@ pub(super) static NOTES: &[Note] = &[
         example: "kapso_exporter_lists_due",
     },
     Note {
+        family: "kapso_exporter_log_lines_dropped_total",
+        from: "the queue of 1,024 lines between the exporter and whoever reads its stderr",
+        blind: "what the lines said; lines that were read and lost further on",
+        series: "1",
+        example: "increase(kapso_exporter_log_lines_dropped_total[15m]) > 0",
+    },
+    Note {
         family: "kapso_exporter_round_seconds",
         from: "the number of conversations at rest, and the pace",
         blind: "conversations that are not watched",

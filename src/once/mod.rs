@@ -2,22 +2,29 @@
 
 mod progress;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use crate::{
     sweep::{News, Outcome, Report},
     wiring::{Project, Wiring},
 };
 
+/// How long a disk may take to save everything that a first sweep finds.
+const SAVED_WITHIN: Duration = Duration::from_mins(1);
+
 /// Sweeps every source once and writes the metrics, complete or not.
 ///
 /// # Errors
 /// If something was missing or it was interrupted, or the metrics cannot be written.
 pub async fn once(project: Project) -> anyhow::Result<()> {
-    let wiring = Wiring::new(project)?;
+    let wiring = Wiring::open(project).await?;
     let sweeps = wiring.books.iter().map(|(source, book)| {
         let tell = |source, news: News<'_>| wiring.exporter.hear(&book.project, source, &news);
         wiring.sweeper(*source, book).once(tell)
@@ -25,7 +32,8 @@ pub async fn once(project: Project) -> anyhow::Result<()> {
     let reports = progress::shown_while(join_all(sweeps), &wiring).await;
     ensure!(!wiring.project.shutdown.is_cancelled(), "interrupted before the sweep was complete");
     let snapshot = wiring.publication.exposition().render()?;
-    wiring.publication.save(true)?;
+    let saved = wiring.publication.close(Instant::now() + SAVED_WITHIN).await;
+    saved.context("state is not written")?;
     write(&snapshot.plain).context("cannot write the metrics to stdout")?;
     let missing: Vec<_> = reports.iter().filter_map(missing).collect();
     ensure!(missing.is_empty(), "the sweep was incomplete: {}", missing.join("; "));

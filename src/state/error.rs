@@ -1,9 +1,13 @@
 //! What can be wrong with a state file, and the way out.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionError};
 use thiserror::Error;
+use tokio::task::JoinError;
 
 use crate::ledger::Damaged;
 
@@ -52,6 +56,17 @@ pub enum Error {
          file of its own", .0.display()
     )]
     Replaced(PathBuf),
+    /// A disk that hangs, or is very slow.
+    #[error(
+        "the disk has not answered for {} while the state file {} was written (--state.path)",
+        seconds(*.waited), path.display()
+    )]
+    Silent {
+        /// Which file.
+        path: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// The disk, or the rights.
     #[error("cannot {action} the state file {}: {source} (--state.path)", path.display())]
     Io {
@@ -87,7 +102,16 @@ fn io(action: &'static str, path: PathBuf, source: std::io::Error) -> Error {
     }
 }
 
+fn seconds(waited: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(waited.as_secs()))
+}
+
 impl Error {
+    /// The thread that wrote has panicked.
+    pub(super) fn panicked(path: &Path, panicked: JoinError) -> Self {
+        io("write", path.to_owned(), panicked.into())
+    }
+
     pub(super) fn damaged(path: &Path, what: Damaged) -> Self {
         Self::Damaged { path: path.to_owned(), what: what.to_string() }
     }

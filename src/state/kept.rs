@@ -44,6 +44,12 @@ impl Kept {
         Ok(ledger)
     }
 
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.store.path()
+    }
+
     /// How large the file is, in bytes.
     #[must_use]
     pub fn size(&self) -> Option<u64> {

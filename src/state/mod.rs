@@ -10,6 +10,7 @@ mod kept;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::{
     fs,
@@ -19,7 +20,7 @@ use std::{
 use redb::{Builder, Database, ReadableDatabase};
 
 use self::{error::Cause, rows::Scope};
-pub use self::{error::Error, kept::Kept};
+pub use self::{error::Error, kept::Kept, writer::Writer};
 use crate::ledger::{Changes, Ledger, Saved, Settings, VERSION};
 
 /// Bytes of the file that are kept in memory.
@@ -100,6 +101,12 @@ impl Store {
         self.generation = generation;
         self.database = Some(database);
         Ok(())
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// How large the file is, in bytes.

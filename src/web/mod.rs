@@ -9,15 +9,20 @@ mod landing;
 mod server;
 mod status;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{Html, IntoResponse, Response},
     routing::get,
 };
+use tokio::{
+    sync::SetOnce,
+    time::{Instant, timeout_at},
+};
+use tower::ServiceExt;
 
 pub use self::{
     server::{bind, serve},
@@ -30,6 +35,12 @@ use crate::{
 
 /// Paths of this server that no telemetry path may take.
 pub const RESERVED: [&str; 3] = ["/", "/-/healthy", "/-/ready"];
+
+const HEALTHY: &str = "healthy\n";
+const STARTING: &str = "not ready: the state file is not open yet\n";
+
+/// How long requests wait for a program that starts. Scrapes and probes have to be answered before they give up.
+const STARTED_SOON: Duration = Duration::from_secs(5);
 
 /// What the handlers show.
 #[derive(Clone)]
@@ -48,10 +59,26 @@ pub struct App {
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/", get(|State(app): State<App>| async move { Html(landing::page(&app)) }))
-        .route("/-/healthy", get(|| async { "healthy\n" }))
+        .route("/-/healthy", get(|| async { HEALTHY }))
         .route("/-/ready", get(ready))
         .route(&app.telemetry_path, get(metrics))
         .with_state(app)
+}
+
+/// Answers as `pages` do, once there are any. Until then requests wait for them, but not for long, and the program
+/// is healthy.
+pub fn starting(pages: Arc<SetOnce<Router>>) -> Router {
+    let until = Instant::now() + STARTED_SOON;
+    let answer = async move |State(pages): State<Arc<SetOnce<Router>>>, request: Request| {
+        if pages.get().is_none() && request.uri().path() == "/-/healthy" {
+            return HEALTHY.into_response();
+        }
+        match timeout_at(until, pages.wait()).await {
+            Ok(pages) => pages.clone().oneshot(request).await.into_response(),
+            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, STARTING).into_response(),
+        }
+    };
+    Router::new().fallback(answer).with_state(pages)
 }
 
 async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {

@@ -1,6 +1,11 @@
 //! What a user may get wrong on the command line: exit code 2 and a sentence that names the flag and what is
 //! allowed.
 
+use std::collections::BTreeSet;
+
+use clap::CommandFactory;
+use kapso_exporter::cli::Cli;
+
 use crate::support::{Exporter, Finished, run_to_end};
 
 const KEY: (&str, &str) = ("KAPSO_API_KEY", "k");
@@ -13,18 +18,92 @@ async fn refused(args: &[&str], env: &[(&str, &str)]) -> String {
 
 #[tokio::test]
 async fn without_a_key_it_says_where_to_put_one() {
-    assert_eq!(
-        refused(&[], &[]).await,
-        "error: no API key: set KAPSO_API_KEY, or name a file with --kapso.api-key-file (--demo needs none)\n"
-    );
+    for env in [&[][..], &[("KAPSO_API_KEY", "")]] {
+        assert_eq!(
+            refused(&[], env).await,
+            "error: no API key: set KAPSO_API_KEY, or name a file with --kapso.api-key-file (--demo needs none)\n"
+        );
+    }
 }
 
 #[tokio::test]
-async fn an_empty_key_is_no_key() {
+async fn a_key_of_spaces_is_no_key() {
     assert_eq!(
         refused(&[], &[("KAPSO_API_KEY", "  ")]).await,
         "error: the API key is empty: KAPSO_API_KEY\n"
     );
+}
+
+#[tokio::test]
+async fn a_variable_that_is_empty_is_as_if_it_were_absent() {
+    let variables = variables();
+    assert!(variables.len() > 20 && variables.contains("KAPSO_EXPORTER_STATE_PATH"), "{variables:?}");
+    let report = async |env: &[(&str, &str)]| {
+        let Finished { code, stdout, stderr } = run_to_end(&["check", "--offline"], env).await;
+        assert_eq!(code, Some(0), "{env:?}: {stderr}");
+        stdout
+    };
+    let plain = report(&[KEY]).await;
+    for variable in &variables {
+        assert_eq!(report(&[KEY, (variable, "")]).await, plain, "{variable}");
+    }
+}
+
+#[tokio::test]
+async fn every_command_takes_an_environment_in_which_all_is_empty() {
+    let variables = variables();
+    let flags = variables.iter().map(|variable| (variable.as_str(), ""));
+    let all: Vec<_> = flags.chain([("KAPSO_API_KEY", "")]).collect();
+    for command in ["once", "check"] {
+        let Finished { code, stderr, .. } = run_to_end(&[command, "--demo"], &all).await;
+        assert_eq!(code, Some(0), "{command}: {stderr}");
+    }
+    Exporter::start(&["--demo"], &all).await.ready().await;
+    let Finished { code, stdout, .. } = run_to_end(&["--help"], &all).await;
+    assert_eq!(code, Some(0));
+    let unnamed: Vec<_> = variables.iter().filter(|variable| !is_in_help(variable, &stdout)).collect();
+    assert!(unnamed.is_empty(), "the help names them all the same: {unnamed:?}");
+}
+
+/// Whether help tells of it. That of serving does not tell of the flags that only `check` has.
+fn is_in_help(variable: &str, help: &str) -> bool {
+    help.contains(variable) || ["KAPSO_EXPORTER_OFFLINE", "KAPSO_EXPORTER_OUTPUT"].contains(&variable)
+}
+
+/// The environment variable of every flag of every command.
+fn variables() -> BTreeSet<String> {
+    let mut command = Cli::command();
+    command.build();
+    let commands = std::iter::once(&command).chain(command.get_subcommands());
+    let flags = commands.flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_env);
+    flags.map(|name| name.to_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_demo_that_is_switched_off_is_as_if_it_were_absent() {
+    let url = "--kapso.platform-url=http://127.0.0.1:1/platform/v1";
+    let plain = run_to_end(&["check", "--offline", url], &[KEY]).await;
+    for off in ["false", "0", "no", "off", "FALSE"] {
+        let flag = format!("--demo={off}");
+        let flagged = run_to_end(&["check", "--offline", url, &flag], &[KEY]).await;
+        let set = run_to_end(&["check", "--offline", url], &[KEY, ("KAPSO_EXPORTER_DEMO", off)]).await;
+        for Finished { code, stdout, stderr } in [flagged, set] {
+            assert_eq!((code, stdout), (Some(0), plain.stdout.clone()), "{off}: {stderr}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_demo_is_the_same_however_it_is_switched_on() {
+    let report = async |args: &[&str], env: &[(&str, &str)]| {
+        let args = [&["check", "--offline"], args].concat();
+        run_to_end(&args, env).await.stdout
+    };
+    let demo = report(&["--demo"], &[]).await;
+    assert!(demo.contains("agents, conversations"), "{demo}");
+    for on in ["1", "yes", "on", "True"] {
+        assert_eq!(report(&[], &[("KAPSO_EXPORTER_DEMO", on)]).await, demo, "{on}");
+    }
 }
 
 #[tokio::test]

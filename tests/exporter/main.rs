@@ -22,4 +22,5 @@ mod redirects;
 mod secrets;
 mod serving;
 mod state;
+mod stuck;
 mod support;

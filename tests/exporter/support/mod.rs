@@ -1,6 +1,7 @@
 //! What the tests share: the program as a child process, a simulated Kapso on a port of its own, the exposition
-//! as a map, and the comparison of that with the simulator's tally.
+//! as a map, a disk that hangs, and the comparison of that with the simulator's tally.
 
+mod disk;
 mod exposition;
 mod hostile;
 pub mod judge;
@@ -9,11 +10,12 @@ mod program;
 mod simulated;
 
 pub use self::{
+    disk::Disk,
     exposition::Exposition,
     hostile::{Hostile, http},
     judge::{differences, wait_until_equal},
     kapso::{Kapso, run_against, watch},
-    program::{Exporter, Finished, interrupt, run_to_end},
+    program::{Exporter, Finished, interrupt, run_to_end, run_unread},
     simulated::{Setup, Simulated},
 };
 

@@ -1,6 +1,8 @@
 //! The program as a child process.
 
 use std::{
+    io::{BufRead, PipeReader, Write},
+    net::TcpListener,
     process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
@@ -9,6 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, Command},
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -18,6 +21,10 @@ use super::{Exposition, wait_for};
 pub struct Exporter {
     child: Child,
     log: Arc<Mutex<String>>,
+    /// Reads the log to its end.
+    reader: Option<JoinHandle<()>>,
+    /// The end of its stderr that nobody reads, where that is so.
+    unread: Option<PipeReader>,
     /// `http://127.0.0.1:PORT`
     pub url: String,
 }
@@ -39,9 +46,34 @@ fn command(args: &[&str], env: &[(&str, &str)]) -> Command {
     command
 }
 
+/// An address that nobody listens on.
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// A pipe that takes nothing more. Its writer waits for a reader.
+async fn full_pipe() -> (PipeReader, Stdio) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let stdio = writer.try_clone().unwrap().into();
+    let mut filler = writer;
+    // Writes for as long as the pipe takes something, and then for ever.
+    std::thread::spawn(move || while filler.write_all(&[b'\n'; 1024]).is_ok() {});
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    (reader, stdio)
+}
+
 /// Runs the program with nothing but this environment until it ends by itself, 20 s at most.
 pub async fn run_to_end(args: &[&str], env: &[(&str, &str)]) -> Finished {
     Finished::of(command(args, env).spawn().unwrap()).await
+}
+
+/// Runs the program until it ends by itself, 5 s at most, with a stderr that is a full pipe, which nobody reads.
+/// Returns its exit code.
+pub async fn run_unread(args: &[&str], env: &[(&str, &str)]) -> Option<i32> {
+    let (_unread, stderr) = full_pipe().await;
+    let mut child = command(args, env).stderr(stderr).spawn().unwrap();
+    let ended = timeout(Duration::from_secs(5), child.wait()).await;
+    ended.expect("the program ends by itself").unwrap().code()
 }
 
 /// Runs the program until `condition` holds, sends it SIGINT, and waits for its end.
@@ -86,18 +118,41 @@ impl Exporter {
         let log = Arc::new(Mutex::new(String::new()));
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let to = log.clone();
-        tokio::spawn(async move {
+        let reader = Some(tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 to.lock().unwrap().extend([line.as_str(), "\n"]);
             }
-        });
-        let mut exporter = Self { child, log, url: String::new() };
+        }));
+        let mut exporter = Self { child, log, reader, unread: None, url: String::new() };
         wait_for("a log line that tells the address", async || {
             exporter.url = exporter.address().map(|address| format!("http://{address}")).unwrap_or_default();
             !exporter.url.is_empty()
         })
         .await;
         exporter
+    }
+
+    /// Starts the exporter with a stderr that is a full pipe, which nobody reads, and waits until it answers.
+    pub async fn start_unread(args: &[&str], env: &[(&str, &str)]) -> Self {
+        let address = free_address();
+        let args = [args, &["--web.listen-address", &address]].concat();
+        let (unread, stderr) = full_pipe().await;
+        let child = command(&args, env).stderr(stderr).spawn().unwrap();
+        let url = format!("http://{address}");
+        let exporter = Self { child, log: Arc::default(), reader: None, unread: Some(unread), url };
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(1)).build().unwrap();
+        let healthy = format!("{}/-/healthy", exporter.url);
+        wait_for("an answer", async || client.get(&healthy).send().await.is_ok()).await;
+        exporter
+    }
+
+    /// Begins to read its stderr.
+    pub fn read_at_last(&mut self) {
+        let lines = std::io::BufReader::new(self.unread.take().unwrap()).lines();
+        let to = self.log.clone();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| to.lock().unwrap().extend([line.as_str(), "\n"]));
+        });
     }
 
     fn address(&self) -> Option<String> {
@@ -163,11 +218,19 @@ impl Exporter {
     }
 
     /// Waits until it ends by itself, `at_most`; returns its exit code.
-    pub async fn end(mut self, at_most: Duration) -> Option<i32> {
+    pub async fn end(self, at_most: Duration) -> Option<i32> {
+        self.end_with_log(at_most).await.0
+    }
+
+    /// The same, with all that it logged.
+    pub async fn end_with_log(mut self, at_most: Duration) -> (Option<i32>, String) {
         let status = timeout(at_most, self.child.wait()).await.expect("it ends in time").unwrap();
         let mut rest = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut rest).await.unwrap();
         assert_eq!(rest, "", "nothing is written to stdout");
-        status.code()
+        if let Some(reader) = self.reader.take() {
+            reader.await.unwrap();
+        }
+        (status.code(), self.log())
     }
 }

@@ -1,0 +1,134 @@
+//! From the arguments and the environment to the flags that they mean.
+
+use std::{env, ffi::OsString, time::Duration};
+
+use clap::{
+    Arg, ArgMatches, Command, CommandFactory, Error, FromArgMatches, error::ErrorKind, parser::ValueSource,
+};
+
+use super::parse::HumanDuration;
+use crate::{
+    cli::{self, Cli, Watch},
+    source::Source,
+};
+
+/// What the demo watches in place of.
+const REAL: [&str; 3] = ["platform_url", "legacy_url", "api_key_file"];
+
+/// The flags of this process; ends it where it is asked for help, or for something that it does not know.
+#[must_use]
+pub fn parse() -> Cli {
+    parse_from(&env::args_os().collect::<Vec<_>>()).unwrap_or_else(|error| error.exit())
+}
+
+/// # Errors
+/// What is allowed, if the arguments or the environment are not; or the help, if they ask for it.
+fn parse_from(arguments: &[OsString]) -> Result<Cli, Error> {
+    let mut command = without_empty(Cli::command());
+    let matches = match command.try_get_matches_from_mut(arguments) {
+        // The help names every variable.
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            Cli::command().try_get_matches_from(arguments)?
+        }
+        matches => matches?,
+    };
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    let of_command = matches.subcommand().map_or(&matches, |(_, matches)| matches);
+    let watch = match &mut cli.command {
+        None => &mut cli.serve.watch,
+        Some(cli::Command::Once(watch)) => watch,
+        Some(cli::Command::Check(flags)) => &mut flags.watch,
+        Some(cli::Command::Simulate(_)) => return Ok(cli),
+    };
+    if watch.demo {
+        refuse_beside_demo(of_command, &mut command)?;
+        fit_for_demo(watch, of_command);
+    }
+    Ok(cli)
+}
+
+/// A variable that is empty, as a compose file passes one that is not set, is as good as none.
+fn without_empty(command: Command) -> Command {
+    let is_empty = |arg: &Arg| arg.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
+    let ignored = |arg: Arg| if is_empty(&arg) { arg.env(None::<&str>) } else { arg };
+    command.mut_args(ignored).mut_subcommands(without_empty)
+}
+
+fn is_given(matches: &ArgMatches, flag: &str) -> bool {
+    matches!(matches.value_source(flag), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+}
+
+/// Neither a real API nor its key goes with the demo.
+fn refuse_beside_demo(matches: &ArgMatches, command: &mut Command) -> Result<(), Error> {
+    let is_refused =
+        |arg: &&Arg| REAL.contains(&arg.get_id().as_str()) && is_given(matches, arg.get_id().as_str());
+    let Some(refused) = command.get_arguments().find(is_refused).map(ToString::to_string) else {
+        return Ok(());
+    };
+    let message = format!("the argument '--demo' cannot be used with '{refused}'");
+    Err(command.error(ErrorKind::ArgumentConflict, message))
+}
+
+/// The demo shows everything, and often, unless it is told otherwise.
+fn fit_for_demo(watch: &mut Watch, matches: &ArgMatches) {
+    if !is_given(matches, "source") {
+        watch.scrape.source = vec![Source::Conversations, Source::Agents];
+    }
+    if !is_given(matches, "interval") {
+        watch.scrape.interval = HumanDuration::from(Duration::from_secs(5));
+    }
+    if !is_given(matches, "max_conversations") {
+        watch.metrics.max_conversations = 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(arguments: &[&str]) -> Result<Watch, String> {
+        let arguments: Vec<_> = ["kapso-exporter"].iter().chain(arguments).map(OsString::from).collect();
+        parse_from(&arguments).map(|cli| cli.serve.watch).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_demo_shows_both_apis_every_5s_unless_told_otherwise() {
+        let shown = |watch: Watch| {
+            (watch.scrape.source, watch.scrape.interval.std().as_secs(), watch.metrics.max_conversations)
+        };
+        let both = vec![Source::Conversations, Source::Agents];
+        assert_eq!(shown(watch(&["--demo"]).unwrap()), (both.clone(), 5, 10));
+        assert_eq!(shown(watch(&["--demo=yes"]).unwrap()), (both, 5, 10));
+        let told =
+            ["--demo", "--scrape.source=agents", "--scrape.interval=1m", "--metrics.max-conversations=0"];
+        assert_eq!(shown(watch(&told).unwrap()), (vec![Source::Agents], 60, 0));
+    }
+
+    #[test]
+    fn a_demo_that_is_switched_off_is_as_if_it_were_absent() {
+        let url = "--kapso.platform-url=http://127.0.0.1:1";
+        let plain = watch(&[url]).unwrap();
+        for off in ["--demo=false", "--demo=0", "--demo=no", "--demo=off"] {
+            let switched_off = watch(&[off, url]).unwrap();
+            assert_eq!(format!("{switched_off:?}"), format!("{plain:?}"), "{off}");
+        }
+    }
+
+    #[test]
+    fn the_demo_goes_with_nothing_of_a_real_api() {
+        for real in ["--kapso.platform-url=http://a", "--kapso.legacy-url=http://a", "--kapso.api-key-file=a"]
+        {
+            let error = watch(&["--demo", real]).unwrap_err();
+            let flag = real.split('=').next().unwrap();
+            assert!(
+                error.contains(&format!("the argument '--demo' cannot be used with '{flag} <")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_switch_is_on_or_off() {
+        assert!(watch(&["--demo=perhaps"]).unwrap_err().contains("--demo"));
+    }
+}
