@@ -23,3 +23,4 @@ mod secrets;
 mod serving;
 mod state;
 mod support;
+mod upgrade;
