@@ -1,7 +1,7 @@
 //! Rows of a state file that no exporter has written. A row is its table and its number, a byte each, its length,
 //! two of them, and its content.
 
-use kapso_exporter::ledger::{Ledger, Saved, Settings};
+use kapso_exporter::ledger::{Ledger, Saved, Settings, VERSION};
 
 /// Rows are refused, or they are a ledger that writes the same rows again.
 pub fn run(data: &[u8]) {
@@ -23,7 +23,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn read(mut data: &[u8]) -> Saved {
-    let mut saved = Saved::default();
+    let mut saved = Saved { format: VERSION, ..Saved::default() };
     while let [table, number, low, high, rest @ ..] = data {
         let (content, rest) = rest.split_at(rest.len().min(usize::from(u16::from_le_bytes([*low, *high]))));
         let row = (u32::from(*number), content.to_vec());

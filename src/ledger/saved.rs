@@ -33,6 +33,8 @@ pub struct Changes {
 /// All rows.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Saved {
+    /// The version of the rows' contents.
+    pub format: u64,
     /// The one row that is always there.
     pub marks: Vec<u8>,
     /// Workflows, from number 0 on without a gap.
@@ -85,6 +87,7 @@ impl From<Changes> for Saved {
             rows.into_iter().filter_map(|(number, content)| Some((number, content?))).collect()
         };
         Self {
+            format: VERSION,
             marks: changes.marks,
             accounts: kept(changes.accounts),
             records: kept(changes.records),

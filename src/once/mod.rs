@@ -2,13 +2,18 @@
 
 mod progress;
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use anyhow::{Context, ensure};
 use futures_util::future::join_all;
 
 use crate::{
+    execution::Api,
     sweep::{News, Outcome, Report},
+    verification::Unverified,
     wiring::{Project, Wiring},
 };
 
@@ -18,7 +23,9 @@ use crate::{
 /// If something was missing or it was interrupted, or the metrics cannot be written.
 pub async fn once(project: Project) -> anyhow::Result<()> {
     let wiring = Wiring::new(project)?;
-    let sweeps = wiring.books.iter().map(|(source, book)| {
+    let unverified = unverified(&wiring).await?;
+    let verified = wiring.books.iter().filter(|(source, _)| !unverified.contains_key(&source.api()));
+    let sweeps = verified.map(|(source, book)| {
         let tell = |source, news: News<'_>| wiring.exporter.hear(&book.project, source, &news);
         wiring.sweeper(*source, book).once(tell)
     });
@@ -27,9 +34,23 @@ pub async fn once(project: Project) -> anyhow::Result<()> {
     let snapshot = wiring.publication.exposition().render()?;
     wiring.publication.save(true)?;
     write(&snapshot.plain).context("cannot write the metrics to stdout")?;
-    let missing: Vec<_> = reports.iter().filter_map(missing).collect();
+    let unverified = unverified.iter().map(|(api, reason)| format!("{api}: {reason}"));
+    let missing: Vec<_> = unverified.chain(reports.iter().filter_map(missing)).collect();
     ensure!(missing.is_empty(), "the sweep was incomplete: {}", missing.join("; "));
     Ok(())
+}
+
+/// The APIs whose state may be another project's, since Kapso did not say.
+async fn unverified(wiring: &Wiring) -> anyhow::Result<BTreeMap<Api, Unverified>> {
+    let mut unverified = BTreeMap::new();
+    for (api, verification) in wiring.verifications() {
+        match verification.verify().await {
+            Ok(()) => {}
+            Err(Unverified::Refused(refusal)) => return Err(refusal.into()),
+            Err(reason) => drop(unverified.insert(api, reason)),
+        }
+    }
+    Ok(unverified)
 }
 
 fn write(bytes: &[u8]) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::{
 
 use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 
-use super::{Error, VERSION, error::Cause};
+use super::{Error, VERSION, error::Cause, identity::Identity};
 use crate::ledger::{Changes, Row, Saved};
 
 /// What every database of this kind begins with.
@@ -23,6 +23,8 @@ const MARKS: Table = TableDefinition::new("marks");
 const ACCOUNTS: Table = TableDefinition::new("accounts");
 const RECORDS: Table = TableDefinition::new("records");
 const EXECUTIONS: Table = TableDefinition::new("executions");
+/// Whose the ledgers are. A file without this table is an older one.
+const IDENTITIES: TableDefinition<&str, &[u8]> = TableDefinition::new("identities");
 
 /// Looks at a file before the database does, which would repair what it takes for a database.
 pub fn refuse_what_is_not_ours(path: &Path) -> Result<(), Error> {
@@ -54,15 +56,20 @@ pub fn begin(database: &Database, path: &Path) -> Result<u64, Error> {
         Ok(Some((number(FORMAT)?, number(GENERATION)?)))
     };
     match read().map_err(|cause| cause.at(path, "read"))? {
-        Some((VERSION, generation)) => Ok(generation),
+        Some((1..=VERSION, generation)) => Ok(generation),
         Some((0, _)) => Err(Error::Foreign(path.to_owned())),
         Some((format, _)) => Err(Error::Newer { path: path.to_owned(), format, known: VERSION }),
-        None => write(database, 0, &[]).map(|()| 0).map_err(|cause| cause.at(path, "write")),
+        None => write(database, 0, &[], &[]).map(|()| 0).map_err(|cause| cause.at(path, "write")),
     }
 }
 
 /// Writes these changes in one transaction.
-pub fn write(database: &Database, generation: u64, changes: &[(&str, &Changes)]) -> Result<(), Cause> {
+pub fn write(
+    database: &Database,
+    generation: u64,
+    changes: &[(&str, &Changes)],
+    identities: &[(&str, Identity)],
+) -> Result<(), Cause> {
     let transaction = database.begin_write()?;
     {
         let mut file = transaction.open_table(FILE)?;
@@ -71,6 +78,11 @@ pub fn write(database: &Database, generation: u64, changes: &[(&str, &Changes)])
     }
     for (name, changes) in changes {
         Scope::of(name).write(&transaction, changes)?;
+    }
+    for (name, identity) in identities {
+        // Serialisation into memory fails for no type of ours.
+        let content = serde_json::to_vec(identity).unwrap_or_default();
+        transaction.open_table(IDENTITIES)?.insert(name, content.as_slice())?;
     }
     Ok(transaction.commit()?)
 }
@@ -102,10 +114,19 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
-    /// All rows, if there are any.
-    pub fn read(&self, transaction: &ReadTransaction) -> Result<Option<Saved>, Cause> {
+    /// Whose it is, as JSON, if the file tells.
+    pub fn identity(&self, transaction: &ReadTransaction) -> Result<Option<Vec<u8>>, Cause> {
+        match transaction.open_table(IDENTITIES) {
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            table => Ok(table?.get(self.0)?.map(|content| content.value().to_vec())),
+        }
+    }
+
+    /// All rows, if there are any; their contents are of this version.
+    pub fn read(&self, transaction: &ReadTransaction, format: u64) -> Result<Option<Saved>, Cause> {
         let Some((_, marks)) = self.get(transaction, MARKS)?.pop() else { return Ok(None) };
         Ok(Some(Saved {
+            format,
             marks,
             accounts: self.get(transaction, ACCOUNTS)?,
             records: self.get(transaction, RECORDS)?,
