@@ -18,6 +18,7 @@ mod corpus;
 mod economy;
 mod exactness;
 mod once;
+mod ownership;
 mod redirects;
 mod secrets;
 mod serving;
