@@ -24,7 +24,7 @@ use kapso_exporter::{
     ledger::Settings,
     metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
     source::{self, Means, Pulse, Scope, Source, Walk},
-    state::Kept,
+    state::{Kept, Opener},
     sweep::Sweeper,
 };
 use prometheus::Registry;
@@ -116,7 +116,10 @@ async fn soak(executions: u64) {
     let folder = tempfile::tempdir_in("target").unwrap();
     let mut kept = Kept::open(&folder.path().join("state.redb")).unwrap();
     let settings = Settings { lookback: SignedDuration::from_hours(1), ..Settings::default() };
-    let ledger = kept.ledger("default/platform".into(), settings).unwrap();
+    let url = Url::parse("http://kapso.invalid").unwrap();
+    let opener =
+        Opener { base_url: (&url).into(), key: "key".into(), sources: [Source::Conversations].into() };
+    let (ledger, _) = kept.ledger("default/platform".into(), settings, opener).unwrap();
     let registry = Registry::new();
     let exporter = Arc::new(Exporter::register(&registry).unwrap());
     let (budget, shutdown) = (Arc::new(Budget::new(Some(100_000))), CancellationToken::new());
@@ -125,7 +128,7 @@ async fn soak(executions: u64) {
     let client = Arc::new(Client::new(
         kapso::Settings {
             api: Api::Platform,
-            base: Url::parse("http://kapso.invalid").unwrap(),
+            base: url,
             timeout: Duration::from_secs(10),
             budget: budget.clone(),
             clock: clock.clone(),

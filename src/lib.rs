@@ -19,6 +19,7 @@ pub mod simulator;
 pub mod source;
 pub mod state;
 pub mod sweep;
+pub mod verification;
 pub mod web;
 pub mod wiring;
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
+use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, SetOnce},
     task::JoinSet,
@@ -14,7 +15,9 @@ use crate::{
     cli::Web,
     publication::Publication,
     source::Source,
+    state,
     sweep::News,
+    verification::Verification,
     web::{self, App, Status},
     wiring::{Project, Wiring},
 };
@@ -58,6 +61,9 @@ pub async fn serve(project: Project, web: Web) -> anyhow::Result<()> {
     let (stopped, unexpected) = ended(&mut tasks, &shutdown).await;
     let saved = exporter.wiring.publication.close(stopped + SAVED_WITHIN).await;
     saved.context("state is not written")?;
+    if let Some(refusal) = exporter.refusal.lock().take() {
+        return Err(refusal.into());
+    }
     unexpected.map_or(Ok(()), |why| Err(anyhow::anyhow!("a part of the exporter ended unexpectedly: {why}")))
 }
 
@@ -80,6 +86,8 @@ struct Serving {
     wiring: Wiring,
     status: Arc<Status>,
     changes: Changes,
+    /// The state file is of another project.
+    refusal: Arc<Mutex<Option<state::Error>>>,
 }
 
 impl Serving {
@@ -94,7 +102,7 @@ impl Serving {
             status.set_ready();
         }
         let changes = Changes { swept: Arc::default(), requested: wiring.requested.clone() };
-        Ok(Self { wiring, status, changes })
+        Ok(Self { wiring, status, changes, refusal: Arc::default() })
     }
 
     fn app(&self, telemetry_path: String) -> App {
@@ -107,15 +115,35 @@ impl Serving {
     }
 
     fn spawn(&self, tasks: &mut JoinSet<()>) {
+        let verifications = self.wiring.verifications();
         for (source, book) in &self.wiring.books {
-            let tell = self.tell();
-            let sweeper = self.wiring.sweeper(*source, book);
-            tasks.spawn(sweeper.run(tell));
+            let sweep = self.wiring.sweeper(*source, book).run(self.tell());
+            let verification = verifications.get(&source.api()).cloned();
+            tasks.spawn(self.once_verified(verification, sweep));
         }
         let Project { config, shutdown, .. } = &self.wiring.project;
         let (publication, status) = (self.wiring.publication.clone(), self.status.clone());
         tasks.spawn(render_loop(publication, status, self.changes.clone(), shutdown.clone()));
         tasks.spawn(grace_period(self.status.clone(), config.interval, shutdown.clone()));
+    }
+
+    /// Sweeps once it is known that the state is that of the project; stops the exporter if it is not.
+    fn once_verified<S: Future<Output = ()> + Send>(
+        &self,
+        verification: Option<Arc<Verification>>,
+        sweep: S,
+    ) -> impl Future<Output = ()> + Send + use<S> {
+        let (refusal, shutdown) = (self.refusal.clone(), self.wiring.project.shutdown.clone());
+        async move {
+            let Some(verification) = verification else { return sweep.await };
+            match verification.wait().await {
+                Ok(()) => sweep.await,
+                Err(error) => {
+                    refusal.lock().get_or_insert(error);
+                    shutdown.cancel();
+                }
+            }
+        }
     }
 
     /// What is done with a loop's news.

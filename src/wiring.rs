@@ -23,8 +23,9 @@ use crate::{
     publication::Publication,
     simulator::{Scenario, Simulator},
     source::{self, Means, Pulse, Scope, Source, Walk},
-    state::Kept,
+    state::{BaseUrl, Claim, Kept, Opener},
     sweep::Sweeper,
+    verification::Verification,
 };
 
 /// Requests of a sweep may wait for their turn in a budget that is nearly used up, and the sweep is alive.
@@ -80,6 +81,21 @@ impl Project {
         Http::new(self.config.base_url(api), self.config.key.clone())
     }
 
+    /// Who opens the state file for one of its APIs.
+    #[must_use]
+    pub fn opener(&self, api: Api) -> Opener {
+        let config = &self.config;
+        let base_url = if config.demo { BaseUrl::embedded() } else { config.base_url(api).into() };
+        let sources = config.sources.iter().copied().filter(|source| source.api() == api).collect();
+        Opener { base_url, key: config.key.clone(), sources }
+    }
+
+    /// The name of the ledger of one of its APIs in the state file.
+    #[must_use]
+    pub fn ledger_name(&self, api: Api) -> String {
+        format!("{}/{api}", self.config.project)
+    }
+
     /// A client of one of its APIs.
     pub fn client(
         &self,
@@ -110,6 +126,8 @@ pub struct Wiring {
     pub publication: Arc<Publication>,
     /// Each source with its ledger, which the sources of an API share.
     pub books: Vec<(Source, Book)>,
+    /// The claims to the ledgers that are kept.
+    pub claims: BTreeMap<Api, Arc<Claim>>,
     /// Told of every request.
     pub requested: Arc<Notify>,
     /// When watching began.
@@ -142,14 +160,19 @@ impl Wiring {
         let registry = Registry::new();
         let exporter = Arc::new(Exporter::register(&registry)?);
         let requested = Arc::new(Notify::new());
-        let mut of_api = BTreeMap::new();
+        let (mut of_api, mut claims) = (BTreeMap::new(), BTreeMap::new());
         let apis: BTreeSet<_> = project.config.sources.iter().map(|source| source.api()).collect();
         let mut ledgers = BTreeMap::new();
         for &api in &apis {
-            let (name, settings) =
-                (format!("{}/{api}", project.config.project), project.config.ledger.clone());
+            let settings = project.config.ledger.clone();
             let ledger = match &mut kept {
-                Some(kept) => kept.ledger(name, settings)?,
+                Some(kept) => {
+                    let (ledger, claim) =
+                        kept.ledger(project.ledger_name(api), settings, project.opener(api))?;
+                    say_what_changed(&claim, api, &project.config.sources);
+                    claims.insert(api, claim);
+                    ledger
+                }
                 None => Arc::new(Mutex::new(Ledger::new(settings))),
             };
             ledgers.insert(api, ledger);
@@ -174,7 +197,21 @@ impl Wiring {
         let exposition = Arc::new(Exposition::new(registry, exporter.clone(), published)?);
         let started = project.clock.steady();
         let publication = Publication::new(exposition, exporter.clone(), kept, project.clock.clone());
-        Ok(Self { project, exporter, publication: Arc::new(publication), books, requested, started })
+        let publication = Arc::new(publication);
+        Ok(Self { project, exporter, publication, books, claims, requested, started })
+    }
+
+    /// What verifies each claim, before its API is swept.
+    #[must_use]
+    pub fn verifications(&self) -> BTreeMap<Api, Arc<Verification>> {
+        let verification = |(source, book): &(Source, Book)| {
+            let claim = self.claims.get(&source.api())?.clone();
+            let Project { config, shutdown, .. } = &self.project;
+            let (client, ledger) = (book.client.clone(), book.ledger.clone());
+            let verification = Verification::new(client, ledger, claim, config.interval, shutdown.clone());
+            Some((source.api(), Arc::new(verification)))
+        };
+        self.books.iter().filter_map(verification).collect()
     }
 
     /// The loop of one source.
@@ -204,6 +241,15 @@ impl Wiring {
             shutdown: shutdown.clone(),
         }
     }
+}
+
+/// The sources are others than those before: what only these listed is asked for one by one.
+fn say_what_changed(claim: &Claim, api: Api, sources: &BTreeSet<Source>) {
+    let present: BTreeSet<_> = sources.iter().copied().filter(|source| source.api() == api).collect();
+    if claim.previous_sources().is_some_and(|previous| *previous != present) {
+        tracing::info!(%api, "other sources than before: open executions that none of them lists are asked for one by one");
+    }
+    claim.settle_sources();
 }
 
 fn book(project: &Project, client: Arc<Client>, ledger: Arc<Mutex<Ledger>>, apis: usize) -> Book {

@@ -23,7 +23,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn read(mut data: &[u8]) -> Saved {
-    let mut saved = Saved { version: VERSION, ..Saved::default() };
+    let mut saved = Saved { format: VERSION, ..Saved::default() };
     while let [table, number, low, high, rest @ ..] = data {
         let (content, rest) = rest.split_at(rest.len().min(usize::from(u16::from_le_bytes([*low, *high]))));
         let row = (u32::from(*number), content.to_vec());

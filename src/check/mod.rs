@@ -8,6 +8,7 @@ mod allowance;
 mod configuration;
 mod forecast;
 mod report;
+mod state_file;
 mod survey;
 mod text;
 
@@ -20,6 +21,7 @@ pub use self::configuration::Configuration;
 pub use self::report::{
     Conversations, Forecast, Limit, Problem, Report, Requests, Sample, SourceReport, State, Workflows,
 };
+pub use self::state_file::StateFile;
 use crate::{cli::Output, config::Config, wiring::Project};
 
 /// The most requests that a check sends, those that are repeated because they failed included.
@@ -50,9 +52,14 @@ async fn examine(project: &Project) -> anyhow::Result<Report> {
     let sources = &project.config.sources;
     // A small budget of the user's own bounds the check as well: at its pace it takes about a minute.
     let allowed = project.config.requests_per_minute.map_or(MAX_REQUESTS, |own| own.clamp(4, MAX_REQUESTS));
-    let each = allowed / u32::try_from(sources.len())?;
+    let (state_file, sent) = state_file::look(project, allowed / 2).await?;
+    let each = (allowed - sent) / u32::try_from(sources.len())?;
     let surveys = sources.iter().map(|&source| survey::survey(project, source, each));
-    Ok(Report::online(project, try_join_all(surveys).await?))
+    let mut report = Report::online(project, try_join_all(surveys).await?);
+    report.requests_sent += sent;
+    report.ok &= state_file.as_ref().is_none_or(|file| file.state == State::Ok);
+    report.state_file = state_file;
+    Ok(report)
 }
 
 fn write(report: &Report, output: Output) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Configuration, advice, forecast, survey::Survey};
+use super::{Configuration, StateFile, advice, forecast, survey::Survey};
 use crate::{
     config::Config,
     execution::Api,
@@ -23,6 +23,8 @@ pub struct Report {
     pub offline: bool,
     /// What the flags say.
     pub configuration: Configuration,
+    /// `null` with `offline`, or where none is named.
+    pub state_file: Option<StateFile>,
     /// In the order of their names; empty with `offline`.
     pub sources: Vec<SourceReport>,
     /// `null` with `offline`.
@@ -157,6 +159,7 @@ impl Report {
             ok: true,
             offline: true,
             configuration: config.into(),
+            state_file: None,
             sources: Vec::new(),
             limit: None,
             forecast: None,
@@ -185,10 +188,13 @@ impl Report {
         report
     }
 
-    /// The sources that do not work, and why.
+    /// What does not work, and why.
     pub(super) fn failures(&self) -> impl Iterator<Item = String> {
+        let file = self.state_file.iter().filter(|file| file.state == State::Failed);
         let failed = self.sources.iter().filter(|source| source.state == State::Failed);
-        failed.filter_map(|failed| Some(format!("{}: {}", failed.source, failed.problem.as_ref()?.message)))
+        let sources = failed
+            .filter_map(|failed| Some(format!("{}: {}", failed.source, failed.problem.as_ref()?.message)));
+        file.map(|file| file.message.clone()).chain(sources)
     }
 }
 

@@ -8,6 +8,10 @@ use super::{Configuration, Forecast, Limit, Report, Requests, Sample, SourceRepo
 pub(super) fn render(report: &Report) -> String {
     let mut page = Page::default();
     configuration(&mut page, &report.configuration);
+    if let Some(file) = &report.state_file {
+        let failed = if file.state == State::Failed { "FAILED: " } else { "" };
+        page.row("state file", format!("{failed}{}", file.message));
+    }
     for source in &report.sources {
         self::source(&mut page, source, &report.configuration);
     }
@@ -119,6 +123,9 @@ fn verdict(report: &Report) -> String {
     let failed = report.sources.iter().filter(|source| source.state == State::Failed).count();
     let sent = report.requests_sent;
     match report.sources.len() {
+        _ if failed == 0 && !report.ok => {
+            format!("The state file cannot be used. The check sent {sent} requests.")
+        }
         _ if report.offline => "The configuration is well-formed. Nothing was asked (--offline).".into(),
         _ if failed == 0 => format!("Everything works. The check sent {sent} requests."),
         all => format!("{failed} of {all} sources do not work. The check sent {sent} requests."),

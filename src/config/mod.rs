@@ -38,6 +38,8 @@ pub struct Config {
     pub platform_url: Url,
     /// Base URL of the legacy API.
     pub legacy_url: Url,
+    /// Whether the two are those of the embedded simulated Kapso.
+    pub demo: bool,
     /// What to watch; not empty.
     pub sources: BTreeSet<Source>,
     /// Watch these conversations only; none = discover them.
@@ -77,6 +79,7 @@ impl Config {
             key,
             platform_url: flags.kapso.platform_url,
             legacy_url: flags.kapso.legacy_url,
+            demo: flags.demo,
             sources: flags.scrape.source.into_iter().collect(),
             conversations: flags.scrape.conversation,
             interval: flags.scrape.interval.std(),

@@ -36,8 +36,8 @@ pub struct Changes {
 /// All rows.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Saved {
-    /// The version of their contents, from 1 to [`VERSION`].
-    pub version: u64,
+    /// The version of the rows' contents.
+    pub format: u64,
     /// The one row that is always there.
     pub marks: Vec<u8>,
     /// Workflows, from number 0 on without a gap.
@@ -90,7 +90,7 @@ impl From<Changes> for Saved {
             rows.into_iter().filter_map(|(number, content)| Some((number, content?))).collect()
         };
         Self {
-            version: VERSION,
+            format: VERSION,
             marks: changes.marks,
             accounts: kept(changes.accounts),
             records: kept(changes.records),
@@ -138,7 +138,7 @@ impl Ledger {
     /// # Errors
     /// If they are not the rows of one ledger.
     pub fn restore(settings: Settings, saved: &Saved) -> Result<Self, Damaged> {
-        let version = saved.version;
+        let version = saved.format;
         let marks = read("marks", 0, &saved.marks, version)?;
         let mut accounts: Vec<Account> = numbered("accounts", &saved.accounts, version)?;
         for account in &mut accounts {

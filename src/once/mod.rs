@@ -3,6 +3,7 @@
 mod progress;
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     time::Duration,
 };
@@ -12,7 +13,9 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
+    execution::Api,
     sweep::{News, Outcome, Report},
+    verification::Unverified,
     wiring::{Project, Wiring},
 };
 
@@ -25,7 +28,9 @@ const SAVED_WITHIN: Duration = Duration::from_mins(1);
 /// If something was missing or it was interrupted, or the metrics cannot be written.
 pub async fn once(project: Project) -> anyhow::Result<()> {
     let wiring = Wiring::open(project).await?;
-    let sweeps = wiring.books.iter().map(|(source, book)| {
+    let unverified = unverified(&wiring).await?;
+    let verified = wiring.books.iter().filter(|(source, _)| !unverified.contains_key(&source.api()));
+    let sweeps = verified.map(|(source, book)| {
         let tell = |source, news: News<'_>| wiring.exporter.hear(&book.project, source, &news);
         wiring.sweeper(*source, book).once(tell)
     });
@@ -35,9 +40,23 @@ pub async fn once(project: Project) -> anyhow::Result<()> {
     let saved = wiring.publication.close(Instant::now() + SAVED_WITHIN).await;
     saved.context("state is not written")?;
     write(&snapshot.plain).context("cannot write the metrics to stdout")?;
-    let missing: Vec<_> = reports.iter().filter_map(missing).collect();
+    let unverified = unverified.iter().map(|(api, reason)| format!("{api}: {reason}"));
+    let missing: Vec<_> = unverified.chain(reports.iter().filter_map(missing)).collect();
     ensure!(missing.is_empty(), "the sweep was incomplete: {}", missing.join("; "));
     Ok(())
+}
+
+/// The APIs whose state may be another project's, since Kapso did not say.
+async fn unverified(wiring: &Wiring) -> anyhow::Result<BTreeMap<Api, Unverified>> {
+    let mut unverified = BTreeMap::new();
+    for (api, verification) in wiring.verifications() {
+        match verification.verify().await {
+            Ok(()) => {}
+            Err(Unverified::Refused(refusal)) => return Err(refusal.into()),
+            Err(reason) => drop(unverified.insert(api, reason)),
+        }
+    }
+    Ok(unverified)
 }
 
 fn write(bytes: &[u8]) -> io::Result<()> {

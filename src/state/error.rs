@@ -9,6 +9,7 @@ use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionErro
 use thiserror::Error;
 use tokio::task::JoinError;
 
+use super::BaseUrl;
 use crate::ledger::Damaged;
 
 /// Why state cannot be read or written. Every one names the file and what to do.
@@ -32,6 +33,30 @@ pub enum Error {
         format: u64,
         /// The newest format that is known.
         known: u64,
+    },
+    /// It was kept from another API.
+    #[error(
+        "the state file {} was kept from {found}, and the exporter is to ask {expected}: give the URL that belongs to \
+         the file, or another file with --state.path", path.display()
+    )]
+    OtherUrl {
+        /// Which file.
+        path: PathBuf,
+        /// What it tells.
+        found: BaseUrl,
+        /// What was given.
+        expected: BaseUrl,
+    },
+    /// It is of another project.
+    #[error(
+        "the state file {} belongs to another project: {base_url} lists nothing for this API key that the file knows. \
+         Use the key of the file's project, or another file with --state.path", path.display()
+    )]
+    OtherProject {
+        /// Which file.
+        path: PathBuf,
+        /// Who said so.
+        base_url: BaseUrl,
     },
     /// It is none of ours.
     #[error(

@@ -8,7 +8,10 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Error, Store};
+use super::{
+    Claim, Error, Opener, Standing, Store,
+    identity::{Identity, Recognition, recognise},
+};
 use crate::ledger::{Changes, Ledger, Settings};
 
 /// From a failure to the next try.
@@ -17,10 +20,16 @@ const RETRY: Duration = Duration::from_secs(10);
 /// A store, and the ledgers that it keeps.
 pub struct Kept {
     pub(super) store: Store,
-    ledgers: Vec<(String, Arc<Mutex<Ledger>>)>,
-    /// The marks of each ledger as they were last written.
-    marks: Vec<Vec<u8>>,
+    ledgers: Vec<Entry>,
     failed: Option<Instant>,
+}
+
+struct Entry {
+    name: String,
+    ledger: Arc<Mutex<Ledger>>,
+    claim: Arc<Claim>,
+    /// The marks as they were last written.
+    marks: Vec<u8>,
 }
 
 impl Kept {
@@ -30,18 +39,32 @@ impl Kept {
     /// If it cannot be used.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let store = Store::open(path)?;
-        Ok(Self { store, ledgers: Vec::new(), marks: Vec::new(), failed: None })
+        Ok(Self { store, ledgers: Vec::new(), failed: None })
     }
 
-    /// The ledger that is kept under this name, or a new one, which is kept from now on.
+    /// The ledger that is kept under this name, or a new one, which is kept from now on; and the claim of `opener` to
+    /// it. Nothing of the ledger is written before the claim is verified.
     ///
     /// # Errors
-    /// If what is kept cannot be understood.
-    pub fn ledger(&mut self, name: String, settings: Settings) -> Result<Arc<Mutex<Ledger>>, Error> {
-        let ledger = Arc::new(Mutex::new(self.store.ledger(&name, settings)?));
-        self.ledgers.push((name, ledger.clone()));
-        self.marks.push(Vec::new());
-        Ok(ledger)
+    /// If what is kept cannot be understood, or is of another API.
+    pub fn ledger(
+        &mut self,
+        name: String,
+        settings: Settings,
+        opener: Opener,
+    ) -> Result<(Arc<Mutex<Ledger>>, Arc<Claim>), Error> {
+        let kept = self.store.identity(&name)?;
+        let mut ledger = self.store.ledger(&name, settings.clone())?;
+        let recognition = recognise(kept.as_ref(), &ledger, &opener);
+        if recognition == Recognition::New {
+            // When somebody else began to watch an empty project says nothing about this one.
+            ledger = super::new_ledger(settings);
+        }
+        let claim = Arc::new(Claim::new(&self.store.path, opener, kept.as_ref(), recognition)?);
+        let ledger = Arc::new(Mutex::new(ledger));
+        let (marks, ledgers) = (Vec::new(), (ledger.clone(), claim.clone()));
+        self.ledgers.push(Entry { name, ledger, claim, marks });
+        Ok(ledgers)
     }
 
     /// Where the file is.
@@ -59,7 +82,7 @@ impl Kept {
     /// Whether every ledger goes on with what was kept.
     #[must_use]
     pub fn is_restored(&self) -> bool {
-        self.ledgers.iter().all(|(_, ledger)| ledger.lock().watch_start().is_some())
+        self.ledgers.iter().all(|entry| entry.ledger.lock().watch_start().is_some())
     }
 
     /// Writes what changed. Returns the size of the file if there was something to write. After a failure it is
@@ -71,21 +94,53 @@ impl Kept {
         if !last && self.failed.is_some_and(|at| at.elapsed() < RETRY) {
             return Ok(None);
         }
-        let changes: Vec<_> = self.ledgers.iter().map(|(_, ledger)| ledger.lock().take_changes()).collect();
-        let is_news = |(changes, marks): (&Changes, &Vec<u8>)| !changes.is_empty() || changes.marks != *marks;
-        if !changes.iter().zip(&self.marks).any(is_news) {
+        let news: Vec<_> = self.ledgers.iter_mut().filter_map(Entry::take_news).collect();
+        if news.is_empty() {
             return Ok(None);
         }
-        let named = self.ledgers.iter().map(|(name, _)| name.as_str()).zip(&changes);
-        if let Err(error) = self.store.write(&named.collect::<Vec<_>>()) {
-            for ((_, ledger), changes) in self.ledgers.iter().zip(&changes) {
-                ledger.lock().give_back(changes);
-            }
+        let changes: Vec<_> = news.iter().map(|news| (news.entry.name.as_str(), &news.changes)).collect();
+        let identities: Vec<_> = news.iter().filter_map(News::identity).collect();
+        if let Err(error) = self.store.write_with(&changes, &identities) {
+            news.iter().for_each(News::give_back);
             self.failed = Some(Instant::now());
             return Err(error);
         }
-        self.marks = changes.into_iter().map(|changes| changes.marks).collect();
+        for news in news {
+            news.entry.marks = news.changes.marks;
+        }
         self.failed = None;
         Ok(self.store.size())
+    }
+}
+
+/// What the file does not hold yet of a ledger.
+struct News<'a> {
+    entry: &'a mut Entry,
+    changes: Changes,
+    identity: Option<Identity>,
+}
+
+impl Entry {
+    /// What there is to write. Rows that changed while it is not known whose the ledger is wait until it is.
+    fn take_news(&mut self) -> Option<News<'_>> {
+        if self.claim.standing() == Standing::Unverified {
+            return None;
+        }
+        let (changes, identity) = (self.ledger.lock().take_changes(), self.claim.take_unwritten());
+        let is_news = !changes.is_empty() || changes.marks != self.marks || identity.is_some();
+        is_news.then_some(News { entry: self, changes, identity })
+    }
+}
+
+impl News<'_> {
+    fn identity(&self) -> Option<(&str, Identity)> {
+        Some((self.entry.name.as_str(), self.identity.clone()?))
+    }
+
+    fn give_back(&self) {
+        self.entry.ledger.lock().give_back(&self.changes);
+        if self.identity.is_some() {
+            self.entry.claim.give_back();
+        }
     }
 }

@@ -4,8 +4,13 @@
 //! killed. It is written before what was counted is published: a restart never takes a counter back. A file that
 //! is damaged, of another program or of a later version is never overwritten; one that cannot be written while
 //! the exporter runs is tried again, and until then the rows that changed are kept in mind.
+//!
+//! The file also tells whose each ledger is (`identity`). Who opens a ledger has a [`Claim`] to it, and nothing of
+//! the ledger is written before that is verified.
 
+mod claim;
 mod error;
+mod identity;
 mod kept;
 mod rows;
 #[cfg(test)]
@@ -19,8 +24,14 @@ use std::{
 
 use redb::{Builder, Database, ReadableDatabase};
 
-use self::{error::Cause, rows::Scope};
-pub use self::{error::Error, kept::Kept, writer::Writer};
+pub use self::{
+    claim::{Claim, Standing},
+    error::Error,
+    identity::{BaseUrl, Judgement, Opener, judge},
+    kept::Kept,
+    writer::Writer,
+};
+use self::{error::Cause, identity::Identity, rows::Scope};
 use crate::ledger::{Changes, Ledger, Saved, Settings, VERSION};
 
 /// Bytes of the file that are kept in memory.
@@ -53,11 +64,10 @@ impl Store {
     /// If what is kept cannot be understood.
     pub fn ledger(&self, name: &str, settings: Settings) -> Result<Ledger, Error> {
         let Some(saved) = guarded(&self.path, || self.read(name))? else {
-            let mut ledger = Ledger::new(settings);
-            ledger.track();
-            return Ok(ledger);
+            return Ok(new_ledger(settings));
         };
-        Ledger::restore(settings, &saved).map_err(|damaged| Error::damaged(&self.path, damaged))
+        let restored = Ledger::restore(settings, &saved);
+        restored.map_err(|damaged| Error::damaged(&self.path, damaged))
     }
 
     fn read(&self, name: &str) -> Result<Option<Saved>, Error> {
@@ -66,16 +76,38 @@ impl Store {
         read().map_err(|cause: Cause| cause.at(&self.path, "read"))
     }
 
+    /// Whose the ledger is that is kept under this name, if the file tells.
+    fn identity(&self, name: &str) -> Result<Option<Identity>, Error> {
+        let Some(database) = &self.database else { return Ok(None) };
+        let read = || Scope::of(name).identity(&database.begin_read()?);
+        let read = || read().map_err(|cause: Cause| cause.at(&self.path, "read"));
+        let Some(content) = guarded(&self.path, read)? else { return Ok(None) };
+        let damaged = |_| Error::Damaged {
+            path: self.path.clone(),
+            what: format!("the identity of {name} cannot be read"),
+        };
+        serde_json::from_slice(&content).map(Some).map_err(damaged)
+    }
+
     /// Writes what changed in these ledgers, all or nothing.
     ///
     /// # Errors
     /// If it could not be written; the ledgers are to be given their changes back.
     pub fn write(&mut self, changes: &[(&str, &Changes)]) -> Result<(), Error> {
+        self.write_with(changes, &[])
+    }
+
+    /// Writes them, and whose they are.
+    fn write_with(
+        &mut self,
+        changes: &[(&str, &Changes)],
+        identities: &[(&str, Identity)],
+    ) -> Result<(), Error> {
         let path = self.path.clone();
         let result = guarded(&path, || {
             self.reopen()?;
             let Some(database) = &self.database else { return Err(Error::Replaced(path.clone())) };
-            let write = || rows::write(database, self.generation + 1, changes);
+            let write = || rows::write(database, self.generation + 1, changes, identities);
             write().map_err(|cause: Cause| cause.at(&path, "write"))
         });
         match result {
@@ -114,6 +146,13 @@ impl Store {
     pub fn size(&self) -> Option<u64> {
         fs::metadata(&self.path).ok().map(|metadata| metadata.len())
     }
+}
+
+/// A ledger that notes its changes.
+fn new_ledger(settings: Settings) -> Ledger {
+    let mut ledger = Ledger::new(settings);
+    ledger.track();
+    ledger
 }
 
 fn create(path: &Path) -> Result<Database, Error> {

@@ -8,7 +8,7 @@ use std::{
 
 use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 
-use super::{Error, VERSION, error::Cause};
+use super::{Error, VERSION, error::Cause, identity::Identity};
 use crate::ledger::{Changes, Row, Saved};
 
 /// What every database of this kind begins with.
@@ -31,6 +31,8 @@ const VERSION_BYTE: u8 = VERSION as u8;
 const ACCOUNTS: Table = TableDefinition::new("accounts");
 const RECORDS: Table = TableDefinition::new("records");
 const EXECUTIONS: Table = TableDefinition::new("executions");
+/// Whose the ledgers are. A file without this table is an older one.
+const IDENTITIES: TableDefinition<&str, &[u8]> = TableDefinition::new("identities");
 
 /// Looks at a file before the database does, which would repair what it takes for a database.
 pub fn refuse_what_is_not_ours(path: &Path) -> Result<(), Error> {
@@ -65,12 +67,17 @@ pub fn begin(database: &Database, path: &Path) -> Result<u64, Error> {
         Some((1..=VERSION, generation)) => Ok(generation),
         Some((0, _)) => Err(Error::Foreign(path.to_owned())),
         Some((format, _)) => Err(Error::Newer { path: path.to_owned(), format, known: VERSION }),
-        None => write(database, 0, &[]).map(|()| 0).map_err(|cause| cause.at(path, "write")),
+        None => write(database, 0, &[], &[]).map(|()| 0).map_err(|cause| cause.at(path, "write")),
     }
 }
 
 /// Writes these changes in one transaction.
-pub fn write(database: &Database, generation: u64, changes: &[(&str, &Changes)]) -> Result<(), Cause> {
+pub fn write(
+    database: &Database,
+    generation: u64,
+    changes: &[(&str, &Changes)],
+    identities: &[(&str, Identity)],
+) -> Result<(), Cause> {
     let transaction = database.begin_write()?;
     {
         let mut file = transaction.open_table(FILE)?;
@@ -79,6 +86,11 @@ pub fn write(database: &Database, generation: u64, changes: &[(&str, &Changes)])
     }
     for (name, changes) in changes {
         Scope::of(name).write(&transaction, changes)?;
+    }
+    for (name, identity) in identities {
+        // Serialisation into memory fails for no type of ours.
+        let content = serde_json::to_vec(identity).unwrap_or_default();
+        transaction.open_table(IDENTITIES)?.insert(name, content.as_slice())?;
     }
     Ok(transaction.commit()?)
 }
@@ -113,14 +125,22 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
+    /// Whose it is, as JSON, if the file tells.
+    pub fn identity(&self, transaction: &ReadTransaction) -> Result<Option<Vec<u8>>, Cause> {
+        match transaction.open_table(IDENTITIES) {
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            table => Ok(table?.get(self.0)?.map(|content| content.value().to_vec())),
+        }
+    }
+
     /// All rows, if there are any.
     pub fn read(&self, transaction: &ReadTransaction) -> Result<Option<Saved>, Cause> {
-        let mut marks = self.get(transaction, MARKS)?.into_iter();
-        let Some((_, content)) = marks.next() else { return Ok(None) };
-        let version = marks.next().and_then(|(_, version)| Some(u64::from(*version.first()?)));
+        let mut rows = self.get(transaction, MARKS)?.into_iter();
+        let Some((_, marks)) = rows.next() else { return Ok(None) };
+        let format = rows.next().and_then(|(_, version)| Some(u64::from(*version.first()?)));
         Ok(Some(Saved {
-            version: version.unwrap_or(FIRST),
-            marks: content,
+            format: format.unwrap_or(FIRST),
+            marks,
             accounts: self.get(transaction, ACCOUNTS)?,
             records: self.get(transaction, RECORDS)?,
             executions: self.get(transaction, EXECUTIONS)?,

@@ -1,14 +1,16 @@
+mod claims;
+
 use std::{fs, path::PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use super::*;
-use crate::clock::Steady;
 use crate::execution::{
     Conversation, ConversationStatus, Execution, Flaws, Handoff, HandoffReason, HandoffSource,
     ListedWorkflow, Page, Status, Step, Workflow,
 };
+use crate::{clock::Steady, source::Source};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
@@ -89,6 +91,11 @@ fn save(store: &mut Store, ledger: &mut Ledger) {
 
 fn restored(path: &Path) -> Ledger {
     Store::open(path).unwrap().ledger("default/platform", Settings::default()).unwrap()
+}
+
+fn opener(key: &str) -> Opener {
+    let url = url::Url::parse("https://api.kapso.ai/platform/v1").unwrap();
+    Opener { base_url: (&url).into(), key: key.into(), sources: [Source::Conversations].into() }
 }
 
 /// A file that holds a ledger with one of everything.
@@ -286,7 +293,8 @@ fn a_flipped_bit_never_makes_a_wrong_number() {
 fn what_could_not_be_written_is_written_later() {
     let (_folder, path) = filled();
     let mut kept = Kept::open(&path).unwrap();
-    let ledger = kept.ledger("default/platform".into(), Settings::default()).unwrap();
+    let (ledger, claim) = kept.ledger("default/platform".into(), Settings::default(), opener("key")).unwrap();
+    claim.verify();
     assert!(kept.is_restored());
     assert!(kept.save(false).unwrap().is_some(), "the marks, once");
     assert_eq!(kept.save(false).unwrap(), None, "nothing to write");
@@ -306,7 +314,8 @@ fn a_file_that_was_replaced_while_the_exporter_ran_is_left_alone() {
     let (_folder, path) = filled();
     let (_other_folder, other) = filled();
     let mut kept = Kept::open(&path).unwrap();
-    let ledger = kept.ledger("default/platform".into(), Settings::default()).unwrap();
+    let (ledger, claim) = kept.ledger("default/platform".into(), Settings::default(), opener("key")).unwrap();
+    claim.verify();
     for minute in 1..5 {
         read(&mut ledger.lock(), &[execution("b", Status::Handoff, 5, 60 * minute)], 60 * minute);
         kept.save(false).unwrap();

@@ -1,0 +1,79 @@
+//! Whether the state file can be used, and whether it is of this project. Nothing is written to it.
+
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
+
+use serde::Serialize;
+
+use super::{
+    State,
+    allowance::{Allowance, Metered, Unobserved},
+};
+use crate::{
+    execution::Api,
+    state::{Error, Kept, Standing},
+    verification::Verification,
+    wiring::Project,
+};
+
+/// The state file.
+#[derive(Debug, Serialize)]
+pub struct StateFile {
+    /// Whether it can be used.
+    pub state: State,
+    /// What was found, in words.
+    pub message: String,
+}
+
+/// Looks at the file, if one is named, with so many requests at most. Returns with it how many it took.
+pub(super) async fn look(project: &Project, allowed: u32) -> anyhow::Result<(Option<StateFile>, u32)> {
+    let Some(path) = &project.config.state_path else { return Ok((None, 0)) };
+    if fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0) || !path.exists() {
+        return Ok((Some(StateFile::ok("a new file")), 0));
+    }
+    let apis: BTreeSet<_> = project.config.sources.iter().map(|source| source.api()).collect();
+    let allowance = Allowance::new(allowed);
+    let mut found = StateFile::ok("kept with this API key");
+    for api in apis {
+        found = match open(project, path, api, &allowance)? {
+            Ok(None) => found,
+            Ok(Some(verification)) => match verification.verify().await {
+                Ok(()) => StateFile::ok("of this project, kept with another API key"),
+                Err(reason) => return Ok((Some(StateFile::failed(&reason)), allowance.sent())),
+            },
+            Err(Error::Locked(_)) => StateFile::ok("in use by another process"),
+            Err(error) => return Ok((Some(StateFile::failed(&error)), allowance.sent())),
+        };
+    }
+    Ok((Some(found), allowance.sent()))
+}
+
+/// What is still to be verified about the ledger of this API. The file is closed again.
+fn open(
+    project: &Project,
+    path: &Path,
+    api: Api,
+    allowance: &Allowance,
+) -> anyhow::Result<Result<Option<Verification>, Error>> {
+    let kept = Kept::open(path).and_then(|mut kept| {
+        kept.ledger(project.ledger_name(api), project.config.ledger.clone(), project.opener(api))
+    });
+    let (ledger, claim) = match kept {
+        Ok((_, claim)) if claim.standing() == Standing::Verified => return Ok(Ok(None)),
+        Ok(kept) => kept,
+        Err(error) => return Ok(Err(error)),
+    };
+    let transport = Metered { inner: project.http(api)?, allowance: allowance.clone() };
+    let client = project.client(api, Arc::new(Unobserved), transport);
+    let (interval, shutdown) = (project.config.interval, project.shutdown.clone());
+    Ok(Ok(Some(Verification::new(client, ledger, claim, interval, shutdown))))
+}
+
+impl StateFile {
+    fn ok(message: &str) -> Self {
+        Self { state: State::Ok, message: message.into() }
+    }
+
+    fn failed(error: &impl ToString) -> Self {
+        Self { state: State::Failed, message: error.to_string() }
+    }
+}

@@ -1,0 +1,119 @@
+//! A running exporter's claim to a ledger that is kept.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    Error,
+    identity::{Identity, Opener, Recognition, Salt},
+};
+use crate::source::Source;
+
+/// Who opened a ledger, and whether it is theirs. Until that is known, nothing of it is written.
+pub struct Claim {
+    path: PathBuf,
+    opener: Opener,
+    previous_sources: Option<BTreeSet<Source>>,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    standing: Standing,
+    identity: Identity,
+    /// The file does not hold this identity yet.
+    unwritten: bool,
+}
+
+/// Whether it is known whose a ledger is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is that of the project that the key belongs to, or new.
+    Verified,
+    /// Kapso has to be asked.
+    Unverified,
+}
+
+impl Claim {
+    /// The claim of whoever was recognised to a ledger of which the file tells this identity.
+    pub(super) fn new(
+        path: &Path,
+        opener: Opener,
+        kept: Option<&Identity>,
+        recognition: Recognition,
+    ) -> Result<Self, Error> {
+        let (standing, kept) = match recognition {
+            Recognition::New => (Standing::Verified, None),
+            Recognition::Same => (Standing::Verified, kept),
+            Recognition::OtherKey => (Standing::Unverified, kept),
+            Recognition::OtherUrl(found) => {
+                return Err(Error::OtherUrl { path: path.to_owned(), found, expected: opener.base_url });
+            }
+        };
+        let identity = match kept {
+            Some(kept) => kept.next(&opener),
+            None if standing == Standing::Verified => Identity::first(&opener, salt(path)?),
+            None => Identity::adopted(&opener, salt(path)?),
+        };
+        let previous_sources = kept.and_then(Identity::sources);
+        let unwritten = kept != Some(&identity);
+        let current = Mutex::new(Current { standing, identity, unwritten });
+        Ok(Self { path: path.to_owned(), opener, previous_sources, current })
+    }
+
+    /// Whether it is known whose the ledger is.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.current.lock().standing
+    }
+
+    /// Kapso said that the key is one of the same project: counting goes on.
+    pub fn verify(&self) {
+        self.current.lock().standing = Standing::Verified;
+    }
+
+    /// Kapso said that the key is one of another project.
+    #[must_use]
+    pub fn refusal(&self) -> Error {
+        Error::OtherProject { path: self.path.clone(), base_url: self.opener.base_url.clone() }
+    }
+
+    /// The sources that may have told of open executions in the ledger, when it was opened; `None` if the ledger is
+    /// new, or the file does not tell.
+    #[must_use]
+    pub fn previous_sources(&self) -> Option<&BTreeSet<Source>> {
+        self.previous_sources.as_ref()
+    }
+
+    /// Takes note that the ledger holds no open executions but those that the present sources see. Until then the
+    /// file keeps the previous sources beside them, so that a restart does not lose these.
+    pub fn settle_sources(&self) {
+        let mut current = self.current.lock();
+        current.unwritten |= current.identity.settle_sources(&self.opener.sources);
+    }
+
+    /// The identity, if the file does not hold it yet.
+    pub(super) fn take_unwritten(&self) -> Option<Identity> {
+        let mut current = self.current.lock();
+        std::mem::take(&mut current.unwritten).then(|| current.identity.clone())
+    }
+
+    /// It could not be written.
+    pub(super) fn give_back(&self) {
+        self.current.lock().unwritten = true;
+    }
+}
+
+fn salt(path: &Path) -> Result<Salt, Error> {
+    let mut salt = Salt::default();
+    getrandom::fill(&mut salt).map_err(|error| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source: io::Error::other(error),
+    })?;
+    Ok(salt)
+}
