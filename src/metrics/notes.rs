@@ -293,17 +293,17 @@ pub(super) static NOTES: &[Note] = &[
         example: "min by (project, api) (kapso_up) == 0",
     },
     Note {
-        family: "kapso_workflow_execution_count",
+        family: "kapso_workflow_reported_executions",
         from: "`execution_count` of `GET /workflows`",
         blind: "what it counts exactly: only Kapso knows; legacy agents",
         series: "1 per workflow",
-        example: "kapso_workflow_execution_count",
+        example: "kapso_workflow_reported_executions",
     },
     Note {
-        family: "kapso_workflow_execution_count_difference",
+        family: "kapso_workflow_unseen_executions",
         from: "`execution_count` of `GET /workflows` against the starts that were counted",
         blind: "which executions are missing; legacy agents",
         series: "1 per workflow",
-        example: "kapso_workflow_execution_count_difference > 10",
+        example: "kapso_workflow_unseen_executions > 10",
     },
 ];
