@@ -287,8 +287,8 @@ pub(super) static NOTES: &[Note] = &[
     },
     Note {
         family: "kapso_up",
-        from: "the result of the last sweep of each source",
-        blind: "how long it has been so; an API that is absent has no series",
+        from: "the result of the last sweep of each source, and what has failed or become late since",
+        blind: "how much is missing: one list that fails is enough; an API that is absent has no series",
         series: "1 per API",
         example: "min by (project, api) (kapso_up) == 0",
     },
