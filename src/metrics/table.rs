@@ -218,7 +218,7 @@ pub static TABLE: &[Family] = &[
         rows: Source::Workflow(|workflow, rows| oldest(workflow, rows, |sum| sum.oldest_start)),
     },
     Family {
-        name: "kapso_workflow_execution_count",
+        name: "kapso_workflow_reported_executions",
         help: "Executions of the workflow ever, as the API itself counts them (execution_count). Platform only.",
         labels: &[],
         kind: GAUGE,
@@ -228,7 +228,7 @@ pub static TABLE: &[Family] = &[
         }),
     },
     Family {
-        name: "kapso_workflow_execution_count_difference",
+        name: "kapso_workflow_unseen_executions",
         help: "Growth of execution_count since it was first read, less the starts that were counted since. Above 0 for longer than a few sweeps, the API counts executions that this exporter does not see. Platform only.",
         labels: &[],
         kind: GAUGE,

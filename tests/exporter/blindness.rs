@@ -15,7 +15,7 @@ const CURRENT: [&str; 6] = [
     "kapso_open_execution_idle_seconds",
     "kapso_execution_last_event_timestamp_seconds",
     "kapso_conversations",
-    "kapso_workflow_execution_count",
+    "kapso_workflow_reported_executions",
 ];
 
 fn sources(sources: &[Source]) -> Setup {
@@ -89,7 +89,7 @@ async fn difference_after_ten_minutes(source: Source) -> (f64, f64) {
         platform.map(|workflow| workflow.started).sum()
     };
     let counted = scrape.sum("kapso_executions_started_total", &[]);
-    (scrape.sum("kapso_workflow_execution_count_difference", &[]), started as f64 - counted)
+    (scrape.sum("kapso_workflow_unseen_executions", &[]), started as f64 - counted)
 }
 
 #[tokio::test(start_paused = true)]

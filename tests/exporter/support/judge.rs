@@ -97,7 +97,7 @@ impl<'a> Check<'a> {
         let newest = tally.newest_event.map(seconds);
         self.maybe("kapso_execution_last_event_timestamp_seconds", &[], newest);
         if tally.api == Api::Platform {
-            self.equal("kapso_workflow_execution_count", &[], tally.execution_count as f64);
+            self.equal("kapso_workflow_reported_executions", &[], tally.execution_count as f64);
         }
         for (status, count) in &tally.executions {
             self.equal("kapso_executions", &[("status", status)], *count as f64);

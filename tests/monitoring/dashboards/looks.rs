@@ -19,7 +19,7 @@ const COLOURS: [(&str, &str); 6] = [
 
 /// Which panels show an alert's threshold: dashboard, panel, alert, the number in both. The last but one is the
 /// number as the alert has it, where that is written as minutes * 60.
-const THRESHOLDS: [(&str, &str, &str, f64, f64); 10] = [
+const THRESHOLDS: [(&str, &str, &str, f64, f64); 11] = [
     ("overview", "Failure ratio, 15 min", "KapsoFailureSpike", 0.25, 0.25),
     ("overview", "Failure ratio, 15 min", "KapsoFailureRatioHigh", 0.1, 0.1),
     ("overview", "Failure ratio by workflow", "KapsoFailureSpike", 0.25, 0.25),
@@ -27,6 +27,7 @@ const THRESHOLDS: [(&str, &str, &str, f64, f64); 10] = [
     ("workflow", "Failure ratio", "KapsoFailureSpike", 0.25, 0.25),
     ("exporter", "Lateness", "KapsoExporterLate", 10.0, 600.0),
     ("exporter", "Lateness by source", "KapsoExporterLate", 10.0, 600.0),
+    ("exporter", "Executions in doubt", "KapsoExecutionsDisappeared", 5.0, 5.0),
     ("exporter", "Data age", "KapsoHandoffsUnattended", 15.0, 900.0),
     ("exporter", "Limit left, 15 min", "KapsoKeyLimitNearlyUsed", 0.1, 0.1),
     ("exporter", "State: age of the last write", "KapsoExporterStateNotWritten", 30.0, 1800.0),

@@ -1,4 +1,4 @@
-//! Debian's Prometheus and Alertmanager on loopback, with our rules and configuration, and somebody to be told.
+//! The Prometheus and Alertmanager of the PATH on loopback, with our rules and configuration, and somebody to be told.
 
 use std::{
     collections::BTreeSet,
