@@ -8,7 +8,7 @@ impl Simulator {
     pub fn conversation_ids(&self, api: Api) -> Vec<String> {
         self.with(|state, _| {
             let all = state.world.conversations.iter();
-            all.filter(|one| one.api == api && !one.deleted).map(|one| one.id.clone()).collect()
+            all.filter(|one| one.api == api && one.deleted_at.is_none()).map(|one| one.id.clone()).collect()
         })
     }
 

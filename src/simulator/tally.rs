@@ -114,7 +114,7 @@ impl World {
     fn conversation_tally(&self, api: Api) -> Vec<ConversationTally> {
         let present = &self.side(api).present;
         let count = |status: &str| -> u64 {
-            let same = present.iter().filter(|&&row| self.conversations[row].status() == status);
+            let same = present.iter().filter(|&&row| self.conversations[row].standing().status() == status);
             same.map(|_| 1).sum()
         };
         let one = |status: &str| ConversationTally { api, status: status.to_owned(), count: count(status) };
