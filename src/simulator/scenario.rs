@@ -56,6 +56,8 @@ pub enum Ids {
     #[default]
     Plain,
     /// Anything that a path, a query, a log or a label may stumble over.
+    Odd,
+    /// The same, and some that no path can name: dots alone.
     Hostile,
 }
 
@@ -68,7 +70,7 @@ impl Ids {
         match (self, WHOLE.get(row)) {
             (Self::Plain, _) => plain,
             (Self::Hostile, Some(&id)) => id.to_owned(),
-            (Self::Hostile, None) => format!("{}{row}", BEGINNINGS[row % BEGINNINGS.len()]),
+            (Self::Odd | Self::Hostile, _) => format!("{}{row}", BEGINNINGS[row % BEGINNINGS.len()]),
         }
     }
 }

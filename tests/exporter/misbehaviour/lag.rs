@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kapso_exporter::{
-    simulator::{Api, Lag, Scenario, Traffic},
+    simulator::{Api, Lag, Misbehaviour, Scenario, Traffic},
     source::Source,
 };
 
@@ -12,8 +12,10 @@ use crate::support::{Setup, Simulated};
 
 const BOTH: [Source; 2] = [Source::Conversations, Source::Workflows];
 
-fn lag(seconds: u64) -> Option<Lag> {
-    Some(Lag { behind: Duration::from_secs(seconds), one_in: 2 })
+/// Every second answer is so many seconds old.
+fn behind(seconds: u64) -> Misbehaviour {
+    let lag = Lag { behind: Duration::from_secs(seconds), one_in: 2 };
+    only(|wrong| wrong.lag = Some(lag))
 }
 
 fn often(sources: &[Source]) -> Setup {
@@ -27,7 +29,7 @@ async fn one_handoff_that_every_second_answer_does_not_know_yet_is_counted_once(
         let conversation = kapso.simulator.conversation_ids(Api::Platform);
         let started = start_in(&kapso, &conversation[..1]);
         right_within(&kapso, PLATFORM, SOON).await;
-        kapso.simulator.misbehave(only(|wrong| wrong.lag = lag(120)));
+        kapso.simulator.misbehave(behind(120));
         tokio::time::sleep(INTERVAL * 5).await;
         move_to(&kapso, &started, "handoff");
         throughout(Duration::from_mins(3), || {
@@ -52,7 +54,7 @@ async fn hundreds_of_handoffs_are_counted_once_each_behind_a_realistic_lag() {
     };
     let scenario = Scenario { conversations: 10, traffic, ..Scenario::quiet(1) };
     let kapso = Simulated::start(scenario, &often(&BOTH)).await;
-    kapso.simulator.misbehave(only(|wrong| wrong.lag = lag(2)));
+    kapso.simulator.misbehave(behind(2));
     tokio::time::sleep(Duration::from_mins(30)).await;
     kapso.simulator.stop_traffic();
     kapso.simulator.behave();
@@ -65,7 +67,7 @@ async fn a_replica_that_does_not_know_the_newest_executions_takes_none_of_them_a
     for sources in [&[Source::Conversations][..], &[Source::Workflows], &BOTH] {
         let kapso = Simulated::start(Scenario::quiet(1), &often(sources)).await;
         right_within(&kapso, PLATFORM, SOON).await;
-        kapso.simulator.misbehave(only(|wrong| wrong.lag = lag(600)));
+        kapso.simulator.misbehave(behind(600));
         let conversations = kapso.simulator.conversation_ids(Api::Platform);
         start_in(&kapso, &conversations);
         tokio::time::sleep(INTERVAL).await;
