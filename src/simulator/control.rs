@@ -77,6 +77,9 @@ struct TrafficChange {
     without_conversation: Option<f64>,
     silent_starts: Option<f64>,
     conversation_changes_per_minute: Option<f64>,
+    erasures: Option<f64>,
+    resumed_ratio: Option<f64>,
+    resumed_after: Option<[f64; 2]>,
 }
 
 impl TrafficChange {
@@ -88,6 +91,8 @@ impl TrafficChange {
             (self.without_conversation, &mut traffic.without_conversation),
             (self.silent_starts, &mut traffic.silent_starts),
             (self.conversation_changes_per_minute, &mut traffic.conversation_changes_per_minute),
+            (self.erasures, &mut traffic.erasures),
+            (self.resumed_ratio, &mut traffic.resumed_ratio),
         ];
         for (change, field) in numbers {
             *field = change.unwrap_or(*field);
@@ -97,6 +102,7 @@ impl TrafficChange {
             ("reply_delay", self.reply_delay, &mut traffic.reply_delay),
             ("dwell", self.dwell, &mut traffic.dwell),
             ("handoff_dwell", self.handoff_dwell, &mut traffic.handoff_dwell),
+            ("resumed_after", self.resumed_after, &mut traffic.resumed_after),
         ];
         for (name, change, field) in ranges {
             if let Some([min, max]) = change {
@@ -135,6 +141,9 @@ fn shown(traffic: &Traffic) -> Value {
         "without_conversation": traffic.without_conversation,
         "silent_starts": traffic.silent_starts,
         "conversation_changes_per_minute": traffic.conversation_changes_per_minute,
+        "erasures": traffic.erasures,
+        "resumed_ratio": traffic.resumed_ratio,
+        "resumed_after": range(&traffic.resumed_after),
     })
 }
 

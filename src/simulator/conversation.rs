@@ -40,15 +40,49 @@ pub struct Conversation {
     pub updated_at: Timestamp,
     pub last_active_at: Timestamp,
     pub messages: u64,
-    pub deleted: bool,
+    pub deleted_at: Option<Timestamp>,
     /// Its executions by start.
     pub executions: BTreeSet<Key>,
+    /// How it was from each of these moments on, for replicas that lag behind; begins with the simulation.
+    log: Vec<(Timestamp, Standing)>,
+}
+
+/// What changes about a conversation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    pub ended: bool,
+    pub updated_at: Timestamp,
+    pub last_active_at: Timestamp,
+    pub messages: u64,
+}
+
+impl Standing {
+    /// The conversation's own status, `active` or `ended`.
+    pub fn status(&self) -> &'static str {
+        if self.ended { "ended" } else { "active" }
+    }
 }
 
 impl Conversation {
-    /// Its own status, `active` or `ended`.
-    pub fn status(&self) -> &'static str {
-        if self.ended { "ended" } else { "active" }
+    /// How it is now.
+    pub fn standing(&self) -> Standing {
+        let &Self { ended, updated_at, last_active_at, messages, .. } = self;
+        Standing { ended, updated_at, last_active_at, messages }
+    }
+
+    /// How it was at a moment since the simulation began.
+    pub fn standing_at(&self, at: Timestamp) -> Standing {
+        let known = self.log.iter().rev().find(|(since, _)| *since <= at).or(self.log.first());
+        known.map_or_else(|| self.standing(), |&(_, standing)| standing)
+    }
+
+    /// Whether it existed at this moment.
+    pub fn exists_at(&self, at: Timestamp) -> bool {
+        self.created_at <= at && self.deleted_at.is_none_or(|deleted_at| deleted_at > at)
+    }
+
+    fn note(&mut self, at: Timestamp) {
+        self.log.push((at, self.standing()));
     }
 
     /// The business's phone number that it goes through.
@@ -76,7 +110,7 @@ impl World {
         active_at: Timestamp,
     ) -> Row {
         let row = self.conversations.len();
-        let id = uuid(self.seed, "conversation", row);
+        let id = self.ids.of(uuid(self.seed, "conversation", row), row);
         self.conversation_rows.insert(id.clone(), row);
         self.conversations.push(Conversation {
             id,
@@ -87,9 +121,11 @@ impl World {
             updated_at: active_at,
             last_active_at: active_at,
             messages: 1,
-            deleted: false,
+            deleted_at: None,
             executions: BTreeSet::new(),
+            log: Vec::new(),
         });
+        self.conversations[row].note(created_at);
         let side = self.side_mut(api);
         side.by_activity.insert((active_at, row));
         side.present.push(row);
@@ -99,7 +135,7 @@ impl World {
     /// A message at `at`: the conversation is active (again), and moves up the list unless it is there already.
     pub fn message(&mut self, row: Row, at: Timestamp) {
         let conversation = &mut self.conversations[row];
-        if conversation.deleted {
+        if conversation.deleted_at.is_some() {
             return;
         }
         let (api, before) = (conversation.api, conversation.last_active_at);
@@ -108,6 +144,7 @@ impl World {
         conversation.updated_at = conversation.updated_at.max(at);
         conversation.messages += 1;
         conversation.ended = false;
+        conversation.note(at);
         let after = conversation.last_active_at;
         let order = &mut self.side_mut(api).by_activity;
         order.remove(&(before, row));
@@ -119,12 +156,20 @@ impl World {
         let conversation = &mut self.conversations[row];
         conversation.ended = true;
         conversation.updated_at = conversation.updated_at.max(at);
+        conversation.note(at);
+    }
+
+    /// Forgets how conversations were before: no replica lags so far behind.
+    pub fn forget_former_standings(&mut self) {
+        for conversation in &mut self.conversations {
+            conversation.log = vec![(Timestamp::MIN, conversation.standing())];
+        }
     }
 
     /// Removes a conversation, and with it its executions, from everything that is listed.
-    pub fn delete_conversation(&mut self, row: Row) {
+    pub fn delete_conversation(&mut self, row: Row, at: Timestamp) {
         let conversation = &mut self.conversations[row];
-        conversation.deleted = true;
+        conversation.deleted_at = Some(at);
         let (api, active_at) = (conversation.api, conversation.last_active_at);
         let side = self.side_mut(api);
         side.by_activity.remove(&(active_at, row));
@@ -135,6 +180,6 @@ impl World {
     pub fn conversation_row(&self, api: Api, id: &str) -> Option<Row> {
         let row = *self.conversation_rows.get(id)?;
         let conversation = &self.conversations[row];
-        (conversation.api == api && !conversation.deleted).then_some(row)
+        (conversation.api == api && conversation.deleted_at.is_none()).then_some(row)
     }
 }

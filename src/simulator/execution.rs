@@ -27,6 +27,8 @@ pub struct Execution {
     pub last_event_at: Timestamp,
     /// Never empty; the first entry is the start.
     pub history: Vec<Transition>,
+    /// When something happened to it, in no order.
+    pub events: Vec<Timestamp>,
     /// What the traffic still has in mind for it, the next step last.
     pub plan: Vec<Step>,
 }
@@ -51,18 +53,38 @@ impl Execution {
         }
     }
 
+    /// Ends it at `at` in any status.
+    pub fn end_as(&mut self, status: Cow<'static, str>, at: Timestamp) {
+        self.touch(at);
+        self.history.push(Transition { at, status, ends: true });
+    }
+
     /// Ends it at `at` in the status it is in, as the legacy API ends handoffs.
     pub fn end_as_it_is(&mut self, at: Timestamp) {
-        self.touch(at);
-        if self.ended_at().is_none() {
-            let status = Cow::Owned(self.status().to_owned());
-            self.history.push(Transition { at, status, ends: true });
+        match self.ended_at() {
+            None => self.end_as(Cow::Owned(self.status().to_owned()), at),
+            Some(_) => self.touch(at),
         }
     }
 
     /// An event at `at` that leaves the status alone.
     pub fn touch(&mut self, at: Timestamp) {
+        self.events.push(at);
         self.last_event_at = self.last_event_at.max(at);
+    }
+
+    /// How it was at `at`, which is not before its start.
+    pub fn as_of(&self, at: Timestamp) -> Self {
+        let before = self.history.iter().take_while(|entry| entry.at <= at);
+        let events = self.events.iter().copied().filter(|event| *event <= at);
+        Self {
+            id: self.id.clone(),
+            last_event_at: events.fold(self.started_at, Timestamp::max),
+            history: before.cloned().collect(),
+            events: Vec::new(),
+            plan: Vec::new(),
+            ..*self
+        }
     }
 
     /// When it went into handoff, each time.
@@ -74,9 +96,11 @@ impl Execution {
             .map(|(entry, _)| entry.at)
     }
 
-    /// The first transition that ended it: later ones, after a revival, are no second outcome.
+    /// The first transition that ended it in a status that is known: later ones, after a revival, are no second
+    /// outcome.
     pub fn finish(&self) -> Option<&Transition> {
-        self.history.iter().find(|entry| entry.ends)
+        let mut known = self.history.iter().filter(|entry| entry.ends);
+        known.find(|entry| common_status(self.api, &entry.status, true) != "unknown")
     }
 }
 

@@ -21,6 +21,7 @@ impl World {
     pub fn new(scenario: &Scenario, now: Timestamp) -> Self {
         let mut world = Self::empty(scenario.seed, scenario.traffic.clone());
         world.visible_after = scenario.visible_after.clone();
+        world.ids = scenario.ids;
         world.open_business(scenario, now);
         for _ in 0..scenario.conversations {
             world.acquaint(now);
@@ -36,6 +37,7 @@ impl World {
         }
         world.advance(now);
         world.end_some_conversations();
+        world.forget_former_standings();
         world.set_traffic(scenario.traffic.clone(), now);
         world
     }
@@ -43,7 +45,8 @@ impl World {
     fn open_business(&mut self, scenario: &Scenario, now: Timestamp) {
         let since = earlier(now, DAY * 200);
         for (row, name) in scenario.workflows.iter().enumerate() {
-            self.add_workflow(Api::Platform, format!("flow_{}", row + 1), name.clone(), since);
+            let id = self.ids.of(format!("flow_{}", row + 1), row);
+            self.add_workflow(Api::Platform, id, name.clone(), since);
         }
         for id in &scenario.agents {
             self.add_workflow(Api::Legacy, id.clone(), id.clone(), since);

@@ -1,5 +1,7 @@
 //! What there is, for scripts to choose from.
 
+use jiff::Timestamp;
+
 use super::{Api, Simulator, state::State, world::Key};
 
 impl Simulator {
@@ -8,7 +10,7 @@ impl Simulator {
     pub fn conversation_ids(&self, api: Api) -> Vec<String> {
         self.with(|state, _| {
             let all = state.world.conversations.iter();
-            all.filter(|one| one.api == api && !one.deleted).map(|one| one.id.clone()).collect()
+            all.filter(|one| one.api == api && one.deleted_at.is_none()).map(|one| one.id.clone()).collect()
         })
     }
 
@@ -28,6 +30,40 @@ impl Simulator {
             let all = world.executions.iter().enumerate();
             let there = all.filter(|&(row, one)| one.api == api && !world.is_gone(row));
             there.map(|(_, one)| one.id.clone()).collect()
+        })
+    }
+
+    /// The executions of `api` that ended before `before`, have not been resumed and are not deleted.
+    #[must_use]
+    pub fn finished_before(&self, api: Api, before: Timestamp) -> Vec<String> {
+        self.with(|State { world, .. }, _| {
+            let all = world.executions.iter().enumerate();
+            let there = all.filter(|&(row, one)| one.api == api && !world.is_gone(row));
+            let over = there.filter(|(_, one)| one.ended_at().is_some_and(|ended_at| ended_at < before));
+            over.map(|(_, one)| one.id.clone()).collect()
+        })
+    }
+
+    /// The executions of `api` that are open, were never handed off and are not deleted.
+    #[must_use]
+    pub fn open_without_handoff(&self, api: Api) -> Vec<String> {
+        self.with(|State { world, .. }, _| {
+            let all = world.executions.iter().enumerate();
+            let there = all.filter(|&(row, one)| one.api == api && !world.is_gone(row));
+            let open = there.filter(|(_, one)| one.ended_at().is_none() && one.handoffs().next().is_none());
+            open.map(|(_, one)| one.id.clone()).collect()
+        })
+    }
+
+    /// The conversations of `api` that are not deleted, and in which nothing happened since `since`.
+    #[must_use]
+    pub fn conversations_at_rest(&self, api: Api, since: Timestamp) -> Vec<String> {
+        self.with(|State { world, .. }, _| {
+            let moved = |&(_, row): &Key| world.executions[row].last_event_at >= since;
+            let present = world.side(api).present.iter().map(|&row| &world.conversations[row]);
+            let at_rest =
+                present.filter(|one| one.last_active_at < since && !one.executions.iter().any(moved));
+            at_rest.map(|one| one.id.clone()).collect()
         })
     }
 

@@ -7,58 +7,60 @@ use serde_json::{Value, json};
 use super::{
     Api,
     answer::Answer,
-    edits::Edits,
     execution::Execution,
     paging::{List, numbered_window},
     query::Params,
     random::{hash, uuid},
     times::wire,
-    world::{Row, World},
+    view::View,
+    world::Row,
 };
 
 type Outcome = Result<Answer, Answer>;
 
 /// `GET /whatsapp_conversations`
-pub fn conversations(world: &World, params: &Params) -> Outcome {
+pub fn conversations(view: &View<'_>, params: &Params) -> Outcome {
     let window = numbered_window(params)?;
     let status = params.get("q[status_eq]");
     let active = params.range("q[last_active_at_gteq]", "q[last_active_at_lteq]")?;
     let matches = |row: Row| {
-        let conversation = &world.conversations[row];
-        status.is_none_or(|status| status == conversation.status())
-            && active.contains(conversation.last_active_at)
+        let standing = view.standing(row);
+        status.is_none_or(|status| status == standing.status())
+            && (active.is_unbounded() || view.tells_activity(row))
+            && active.contains(standing.last_active_at)
     };
-    let keys = &world.side(Api::Legacy).by_activity;
-    let render = |row| conversation_item(world, row);
+    let keys = &view.by_activity(Api::Legacy);
+    let render = |row| conversation_item(view, row);
     Ok(Answer::ok(List { name: "conversations", keys, matches: &matches, render: &render }.page(window)))
 }
 
 /// `GET /whatsapp_conversations/{id}/agent_executions`
-pub fn agent_executions(world: &World, edits: &Edits, params: &Params, id: &str, now: Timestamp) -> Outcome {
+pub fn agent_executions(view: &View<'_>, params: &Params, id: &str) -> Outcome {
     let not_found = || Answer::error(StatusCode::NOT_FOUND, "Conversation not found");
-    let row = world.conversation_row(Api::Legacy, id).ok_or_else(not_found)?;
+    let row = view.conversation_row(Api::Legacy, id).ok_or_else(not_found)?;
     let window = numbered_window(params)?;
-    let matches = |row: Row| world.is_listed(row, now);
-    let keys = &world.conversations[row].executions;
-    let render = |row| edits.apply(row, association_item(world, row));
+    let matches = |row: Row| view.is_listed(row);
+    let keys = &view.world.conversations[row].executions;
+    let render = |row| view.edits.apply(row, association_item(view, row));
     Ok(Answer::ok(List { name: "agent_executions", keys, matches: &matches, render: &render }.page(window)))
 }
 
-fn conversation_item(world: &World, row: Row) -> Value {
-    let conversation = &world.conversations[row];
-    let person = &world.people[conversation.person];
+fn conversation_item(view: &View<'_>, row: Row) -> Value {
+    let (conversation, standing) = (&view.world.conversations[row], view.standing(row));
+    let person = &view.world.people[conversation.person];
+    let active = wire(&conversation.id, "last_active_at", standing.last_active_at);
     json!({
         "id": conversation.id,
         "phone_number": person.phone,
-        "status": conversation.status(),
-        "last_active_at": wire(&conversation.id, "last_active_at", conversation.last_active_at),
+        "status": standing.status(),
+        "last_active_at": view.tells_activity(row).then_some(active),
         "contact_name": person.name,
     })
 }
 
-fn association_item(world: &World, row: Row) -> Value {
-    let execution = &world.executions[row];
-    let id = uuid(world.seed, "association", row);
+fn association_item(view: &View<'_>, row: Row) -> Value {
+    let execution = &*view.execution(row);
+    let id = uuid(view.world.seed, "association", row);
     let reason = execution.handoffs().next().map(|_| "Asked for a person, because of the marzipan");
     json!({
         "id": id,
@@ -66,16 +68,16 @@ fn association_item(world: &World, row: Row) -> Value {
         "handoff_reason": reason,
         "created_at": wire(&id, "created_at", execution.started_at),
         "updated_at": wire(&id, "updated_at", execution.last_event_at),
-        "agent_execution": agent_execution(world, execution, row),
+        "agent_execution": view.is_associated(execution).then(|| agent_execution(view, execution, row)),
     })
 }
 
-fn agent_execution(world: &World, execution: &Execution, row: Row) -> Value {
+fn agent_execution(view: &View<'_>, execution: &Execution, row: Row) -> Value {
     let id = execution.id.as_str();
     json!({
         "id": id,
-        "agent_id": world.workflows[execution.workflow].id,
-        "thread_id": uuid(world.seed, "thread", row),
+        "agent_id": view.world.workflows[execution.workflow].id,
+        "thread_id": uuid(view.world.seed, "thread", row),
         "status": execution.status(),
         "started_at": wire(id, "started_at", execution.started_at),
         "ended_at": execution.ended_at().map(|at| wire(id, "ended_at", at)),

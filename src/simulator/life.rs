@@ -69,6 +69,12 @@ impl Life<'_> {
             self.after_handoff();
         }
         self.to(outcome);
+        // Nothing is drawn where nothing is resumed, so that a seed gives the same world as without this.
+        if self.traffic.resumed_ratio > 0.0 && self.rng.f64() < self.traffic.resumed_ratio {
+            self.at = later(self.at, within(self.rng, &self.traffic.resumed_after));
+            self.steps.push(Step { at: self.at, what: Move::To("running") });
+            self.to("ended");
+        }
     }
 
     fn after_handoff(&mut self) {

@@ -8,6 +8,7 @@ mod answer;
 mod control;
 mod conversation;
 mod edits;
+mod endpoint;
 mod error;
 mod execution;
 mod faults;
@@ -17,6 +18,7 @@ mod ids;
 mod legacy;
 mod life;
 mod limit;
+mod misbehaviour;
 mod paging;
 mod platform;
 mod query;
@@ -30,6 +32,7 @@ mod tally;
 mod testing;
 mod times;
 mod traffic;
+mod view;
 mod wire;
 mod workflow;
 mod world;
@@ -45,8 +48,12 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     error::ScriptError,
     faults::{Fault, Faults},
+    misbehaviour::{
+        Breakage, ConversationIds, Disagreement, Lag, Lie, Misbehaviour, Names, OddTime, OddTimes, Subject,
+        Totals, Untruth,
+    },
     record::{RequestCount, RequestRecord},
-    scenario::{DEFAULT_KEY, Scenario, Traffic},
+    scenario::{DEFAULT_KEY, Ids, Scenario, Traffic},
     tally::{ConversationTally, Sum, Tally, WorkflowTally},
 };
 use self::{random::whole_millis, state::State};

@@ -1,19 +1,19 @@
 //! The platform API's endpoints: which part of the world each one shows.
 
 use http::StatusCode;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{
     Api,
     answer::Answer,
     conversation::PHONE_NUMBER_IDS,
-    edits::Edits,
     paging::{List, Window, cursor_window, meta, numbered_window},
     query::Params,
     random::hash,
+    view::View,
     wire::waiting_reason,
-    world::{Row, World},
+    world::Row,
 };
 
 const EXECUTION_STATUSES: [&str; 5] = ["running", "waiting", "ended", "failed", "handoff"];
@@ -23,23 +23,24 @@ const FRESH: SignedDuration = SignedDuration::from_millis(500);
 type Outcome = Result<Answer, Answer>;
 
 /// `GET /whatsapp/conversations`
-pub fn conversations(world: &World, params: &Params) -> Outcome {
+pub fn conversations(view: &View<'_>, params: &Params) -> Outcome {
     let window = cursor_window("conversations", params)?;
     let status = params.one_of("status", &["active", "ended"])?;
     let created = params.range("created_after", "created_before")?;
     let active = params.range("last_active_after", "last_active_before")?;
     let (number, line) = (params.get("phone_number").map(digits), params.get("phone_number_id"));
     let matches = |row: Row| {
-        let conversation = &world.conversations[row];
-        let phone = || digits(&world.people[conversation.person].phone);
-        status.is_none_or(|status| status == conversation.status())
+        let (conversation, standing) = (&view.world.conversations[row], view.standing(row));
+        let phone = || digits(&view.world.people[conversation.person].phone);
+        status.is_none_or(|status| status == standing.status())
             && created.contains(conversation.created_at)
-            && active.contains(conversation.last_active_at)
+            && (active.is_unbounded() || view.tells_activity(row))
+            && active.contains(standing.last_active_at)
             && line.is_none_or(|line| line == conversation.phone_number_id())
             && number.as_ref().is_none_or(|number| *number == phone())
     };
-    let keys = &world.side(Api::Platform).by_activity;
-    let render = |row| world.conversation_item(row);
+    let keys = &view.by_activity(Api::Platform);
+    let render = |row| view.conversation_item(row);
     Ok(Answer::ok(List { name: "conversations", keys, matches: &matches, render: &render }.page(window)))
 }
 
@@ -48,65 +49,62 @@ fn digits(number: &str) -> String {
 }
 
 /// `GET /whatsapp/conversations/{id}/flow_executions`
-pub fn flow_executions(world: &World, edits: &Edits, params: &Params, id: &str, now: Timestamp) -> Outcome {
-    let row = world.conversation_row(Api::Platform, id).ok_or_else(|| not_found("Conversation not found"))?;
+pub fn flow_executions(view: &View<'_>, params: &Params, id: &str) -> Outcome {
+    let row = view.conversation_row(Api::Platform, id).ok_or_else(|| not_found("Conversation not found"))?;
     let window = cursor_window("flow_executions", params)?;
     let status = params.one_of("status", &EXECUTION_STATUSES)?;
     let matches = |row: Row| {
-        world.is_listed(row, now) && status.is_none_or(|status| status == world.executions[row].status())
+        view.is_listed(row)
+            && !view.hides_from_conversation(row)
+            && status.is_none_or(|status| status == view.execution(row).status())
     };
-    let keys = &world.conversations[row].executions;
-    let render = |row| edits.apply(row, world.execution_item(row));
+    let keys = &view.world.conversations[row].executions;
+    let render = |row| view.execution_item(row);
     Ok(Answer::ok(List { name: "flow_executions", keys, matches: &matches, render: &render }.page(window)))
 }
 
 /// `GET /workflows`
-pub fn workflows(world: &World, params: &Params) -> Outcome {
+pub fn workflows(view: &View<'_>, params: &Params) -> Outcome {
     let status = params.one_of("status", &["draft", "active", "archived"])?;
     let part = params.get("name_contains").map(str::to_lowercase);
-    let rows = world.present_workflows(Api::Platform).into_iter();
+    let rows = view.world.present_workflows(Api::Platform).into_iter();
     let named = rows.filter(|&row| {
-        let name = world.workflows[row].name.to_lowercase();
+        let name = view.world.workflows[row].name.to_lowercase();
         part.as_ref().is_none_or(|part| name.contains(part)) && status.is_none_or(|status| status == "active")
     });
-    let data: Vec<Value> = named.map(|row| world.workflow_item(row)).collect();
+    let data: Vec<Value> = named.map(|row| view.workflow_item(row)).collect();
     Ok(Answer::ok(json!({"data": data})))
 }
 
 /// `GET /workflows/{id}/executions`
-pub fn workflow_executions(
-    world: &World,
-    edits: &Edits,
-    params: &Params,
-    id: &str,
-    now: Timestamp,
-) -> Outcome {
-    let row = world.workflow_row(Api::Platform, id).ok_or_else(|| not_found("Workflow not found"))?;
+pub fn workflow_executions(view: &View<'_>, params: &Params, id: &str) -> Outcome {
+    let row = view.world.workflow_row(Api::Platform, id).ok_or_else(|| not_found("Workflow not found"))?;
     let window = cursor_window("executions", params)?;
     let status = params.one_of("status", &EXECUTION_STATUSES)?;
     let created = params.range("created_after", "created_before")?;
     let (reason, conversation) = (params.get("waiting_reason"), params.get("whatsapp_conversation_id"));
     let matches = |row: Row| {
-        let execution = &world.executions[row];
-        let its_conversation = || execution.conversation.map(|row| world.conversations[row].id.as_str());
-        world.is_listed(row, now)
+        let execution = &*view.execution(row);
+        let its_conversation = || execution.conversation.map(|row| view.world.conversations[row].id.as_str());
+        view.is_listed(row)
             && created.contains(execution.started_at)
             && status.is_none_or(|status| status == execution.status())
             && reason.is_none_or(|reason| waiting_reason(execution) == Some(reason))
             && conversation.is_none_or(|id| its_conversation() == Some(id))
     };
-    let keys = &world.workflows[row].executions;
-    let render = |row| edits.apply(row, world.execution_item(row));
+    let keys = &view.world.workflows[row].executions;
+    let render = |row| view.execution_item_of_workflow(row);
     Ok(Answer::ok(List { name: "executions", keys, matches: &matches, render: &render }.page(window)))
 }
 
 /// `GET /workflow_executions/{id}`
-pub fn execution(world: &World, id: &str, now: Timestamp) -> Outcome {
-    let row = world.execution_row(id).filter(|&row| world.executions[row].api == Api::Platform);
+pub fn execution(view: &View<'_>, id: &str) -> Outcome {
+    let row = view.world.execution_row(id).filter(|&row| view.world.executions[row].api == Api::Platform);
     let late = hash(&[id, "late"]).is_multiple_of(4);
-    let readable = |row: &Row| !late || now.duration_since(world.executions[*row].started_at) >= FRESH;
+    let least = if late { FRESH } else { SignedDuration::ZERO };
+    let readable = |row: &Row| view.at().duration_since(view.world.executions[*row].started_at) >= least;
     let row = row.filter(readable).ok_or_else(|| not_found("Workflow execution not found"))?;
-    Ok(Answer::ok(json!({"data": world.execution_detail(row)})))
+    Ok(Answer::ok(json!({"data": view.execution_detail(row)})))
 }
 
 /// `GET /whatsapp/phone_numbers`

@@ -90,6 +90,11 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
+    /// Whether neither bound was given.
+    pub fn is_unbounded(&self) -> bool {
+        self.from.is_none() && self.to.is_none()
+    }
+
     /// Whether `at` lies within.
     pub fn contains(&self, at: Timestamp) -> bool {
         self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at <= to)

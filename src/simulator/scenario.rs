@@ -43,8 +43,36 @@ pub struct Scenario {
     pub largest_page: usize,
     /// From an execution's start until lists show it, drawn for each execution.
     pub visible_after: Range<Duration>,
+    /// What ids look like.
+    pub ids: Ids,
     /// What goes wrong on the way.
     pub faults: Faults,
+}
+
+/// What the ids of conversations, platform workflows and executions look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ids {
+    /// Letters, digits and dashes.
+    #[default]
+    Plain,
+    /// Anything that a path, a query, a log or a label may stumble over.
+    Odd,
+    /// The same, and some that no path can name: dots alone.
+    Hostile,
+}
+
+impl Ids {
+    /// The id of row number `row`, which would be `plain`.
+    pub(super) fn of(self, plain: String, row: usize) -> String {
+        const WHOLE: [&str; 5] = ["..", "...", ".", "%2e", "%2e%2e"];
+        const BEGINNINGS: [&str; 12] =
+            ["a/b/", "../", "/", "\\", " ", "\"'", "line\nbreak", "?limit=", "#", "%", "<b>ü", "\u{7f}\t"];
+        match (self, WHOLE.get(row)) {
+            (Self::Plain, _) => plain,
+            (Self::Hostile, Some(&id)) => id.to_owned(),
+            (Self::Odd | Self::Hostile, _) => format!("{}{row}", BEGINNINGS[row % BEGINNINGS.len()]),
+        }
+    }
 }
 
 impl Default for Scenario {
@@ -65,6 +93,7 @@ impl Default for Scenario {
             latency: Duration::ZERO,
             largest_page: LARGEST_PAGE,
             visible_after: Duration::ZERO..Duration::ZERO,
+            ids: Ids::Plain,
             faults: Faults::default(),
         }
     }
@@ -137,6 +166,12 @@ pub struct Traffic {
     pub silent_starts: f64,
     /// Conversations per minute that end, become active again or appear; 0 for none.
     pub conversation_changes_per_minute: f64,
+    /// Share of those changes in which a contact is erased, with all its conversations and their executions.
+    pub erasures: f64,
+    /// Share of the platform's executions that run again after their end, and end again.
+    pub resumed_ratio: f64,
+    /// From such an execution's end until it runs again.
+    pub resumed_after: Range<Duration>,
 }
 
 impl Default for Traffic {
@@ -152,6 +187,9 @@ impl Default for Traffic {
             without_conversation: 0.0,
             silent_starts: 0.0,
             conversation_changes_per_minute: 0.0,
+            erasures: 0.0,
+            resumed_ratio: 0.0,
+            resumed_after: Duration::from_mins(5)..Duration::from_hours(1),
         }
     }
 }
@@ -181,6 +219,8 @@ impl Traffic {
             ("handoff_ratio", self.handoff_ratio),
             ("without_conversation", self.without_conversation),
             ("silent_starts", self.silent_starts),
+            ("erasures", self.erasures),
+            ("resumed_ratio", self.resumed_ratio),
         ];
         let rates = [
             ("starts_per_minute", self.starts_per_minute),
@@ -190,6 +230,7 @@ impl Traffic {
             ("reply_delay", &self.reply_delay),
             ("dwell", &self.dwell),
             ("handoff_dwell", &self.handoff_dwell),
+            ("resumed_after", &self.resumed_after),
         ];
         if let Some((name, _)) = ratios.iter().find(|(_, ratio)| !(0.0..=1.0).contains(ratio)) {
             return Err(format!("{name} must be between 0 and 1"));

@@ -55,9 +55,9 @@ impl Simulator {
     /// # Errors
     /// Unknown conversation.
     pub fn delete_conversation(&self, api: Api, conversation_id: &str) -> Scripted {
-        self.with(|State { world, .. }, _| {
+        self.with(|State { world, .. }, now| {
             let row = conversation(world, api, conversation_id)?;
-            world.delete_conversation(row);
+            world.delete_conversation(row, now);
             Ok(())
         })
     }
@@ -120,6 +120,18 @@ impl Simulator {
         })
     }
 
+    /// The execution is over in a status that the API's documentation does not know: there is an end time.
+    ///
+    /// # Errors
+    /// Unknown execution.
+    pub fn end_as(&self, execution_id: &str, status: &str) -> Scripted {
+        self.with(|State { world, .. }, now| {
+            let row = taken_over(world, execution_id, now)?;
+            world.executions[row].end_as(Cow::Owned(status.to_owned()), now);
+            Ok(())
+        })
+    }
+
     /// An event: `last_event_at` moves, the status stays.
     ///
     /// # Errors
@@ -158,7 +170,8 @@ impl Simulator {
         })
     }
 
-    /// From now on `edit` alters the execution's list item before it is shown; the tally doesn't change.
+    /// From now on `edit` alters the execution, as a list item and by itself, before it is shown; the tally
+    /// doesn't change.
     ///
     /// # Errors
     /// Unknown execution.

@@ -9,9 +9,11 @@ use super::{
     Api,
     answer::Answer,
     edits::Edits,
+    endpoint::Endpoint,
     faults::FaultPlan,
     legacy,
     limit::Limit,
+    misbehaviour::{Asked, Conduct},
     platform,
     query::Params,
     random::hash,
@@ -33,6 +35,7 @@ pub struct State {
     pub date_offset: SignedDuration,
     pub limit: Limit,
     pub faults: FaultPlan,
+    pub conduct: Conduct,
     pub record: Record,
 }
 
@@ -48,49 +51,6 @@ pub struct Call<'a> {
     pub key: Option<&'a [u8]>,
 }
 
-enum Endpoint<'a> {
-    Conversations,
-    FlowExecutions(&'a str),
-    Workflows,
-    WorkflowExecutions(&'a str),
-    Execution(&'a str),
-    PhoneNumbers,
-    LegacyConversations,
-    AgentExecutions(&'a str),
-    Unknown,
-}
-
-impl<'a> Endpoint<'a> {
-    fn of(call: &Call<'a>) -> Self {
-        let parts: Vec<&str> = call.path.split('/').collect();
-        match (call.api, parts.as_slice()) {
-            _ if !call.reads => Self::Unknown,
-            (Api::Platform, ["whatsapp", "conversations"]) => Self::Conversations,
-            (Api::Platform, ["whatsapp", "conversations", id, "flow_executions"]) => Self::FlowExecutions(id),
-            (Api::Platform, ["whatsapp", "phone_numbers"]) => Self::PhoneNumbers,
-            (Api::Platform, ["workflows"]) => Self::Workflows,
-            (Api::Platform, ["workflows", id, "executions"]) => Self::WorkflowExecutions(id),
-            (Api::Platform, ["workflow_executions", id]) => Self::Execution(id),
-            (Api::Legacy, ["whatsapp_conversations"]) => Self::LegacyConversations,
-            (Api::Legacy, ["whatsapp_conversations", id, "agent_executions"]) => Self::AgentExecutions(id),
-            _ => Self::Unknown,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Conversations | Self::LegacyConversations => "conversations",
-            Self::FlowExecutions(_) => "flow_executions",
-            Self::Workflows => "workflows",
-            Self::WorkflowExecutions(_) => "executions",
-            Self::Execution(_) => "execution",
-            Self::PhoneNumbers => "phone_numbers",
-            Self::AgentExecutions(_) => "agent_executions",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
 impl State {
     /// The service of `scenario` at `now`.
     pub fn new(scenario: Scenario, now: Timestamp) -> Self {
@@ -104,6 +64,7 @@ impl State {
             date_offset: SignedDuration::ZERO,
             limit: Limit::new(scenario.rate_limit, scenario.rate_limit_headers),
             faults: FaultPlan::new(scenario.faults, scenario.seed),
+            conduct: Conduct::new(now),
             record: Record::default(),
         }
     }
@@ -115,7 +76,7 @@ impl State {
 
     /// Answers `call`, and records it.
     pub fn answer(&mut self, call: &Call<'_>, now: Timestamp) -> Answer {
-        let endpoint = Endpoint::of(call);
+        let endpoint = if call.reads { Endpoint::of(call.api, call.path) } else { Endpoint::Unknown };
         let fault = self.faults.next();
         let cut_to = fault.and_then(|fault| self.faults.cut_to(fault));
         let regular = self.regular(&endpoint, call, now, cut_to);
@@ -137,7 +98,7 @@ impl State {
 
     fn regular(
         &mut self,
-        endpoint: &Endpoint<'_>,
+        endpoint: &Endpoint,
         call: &Call<'_>,
         now: Timestamp,
         cut_to: Option<usize>,
@@ -150,7 +111,7 @@ impl State {
         if call.key != Some(self.key.as_bytes()) {
             return Answer::some_error(StatusCode::UNAUTHORIZED, "Invalid API key", variety % 2);
         }
-        let usage = self.limit.take(now);
+        let usage = self.conduct.told(self.limit.take(now));
         let answer = if usage.allowed {
             self.show(endpoint, call, now, cut_to).unwrap_or_else(|refusal| refusal)
         } else {
@@ -160,25 +121,30 @@ impl State {
     }
 
     fn show(
-        &self,
-        endpoint: &Endpoint<'_>,
+        &mut self,
+        endpoint: &Endpoint,
         call: &Call<'_>,
         now: Timestamp,
         cut_to: Option<usize>,
     ) -> Result<Answer, Answer> {
         let params = &Params::of(call.uri)?.showing(self.largest_page, cut_to);
-        let (world, edits) = (&self.world, &self.edits);
-        match endpoint {
-            Endpoint::Conversations => platform::conversations(world, params),
-            Endpoint::FlowExecutions(id) => platform::flow_executions(world, edits, params, id, now),
-            Endpoint::Workflows => platform::workflows(world, params),
-            Endpoint::WorkflowExecutions(id) => platform::workflow_executions(world, edits, params, id, now),
-            Endpoint::Execution(id) => platform::execution(world, id, now),
-            Endpoint::PhoneNumbers => platform::phone_numbers(params),
-            Endpoint::LegacyConversations => legacy::conversations(world, params),
-            Endpoint::AgentExecutions(id) => legacy::agent_executions(world, edits, params, id, now),
-            Endpoint::Unknown => Ok(Answer::error(StatusCode::NOT_FOUND, "Not found")),
+        let asked = Asked { endpoint, path: call.path, params, now };
+        if let Some(answer) = self.conduct.instead(asked, &self.world) {
+            return Ok(answer);
         }
+        let view = &self.conduct.view(asked, &self.world, &self.edits);
+        let answer = match endpoint {
+            Endpoint::Conversations => platform::conversations(view, params),
+            Endpoint::FlowExecutions(id) => platform::flow_executions(view, params, id),
+            Endpoint::Workflows => platform::workflows(view, params),
+            Endpoint::WorkflowExecutions(id) => platform::workflow_executions(view, params, id),
+            Endpoint::Execution(id) => platform::execution(view, id),
+            Endpoint::PhoneNumbers => platform::phone_numbers(params),
+            Endpoint::LegacyConversations => legacy::conversations(view, params),
+            Endpoint::AgentExecutions(id) => legacy::agent_executions(view, params, id),
+            Endpoint::Unknown => Ok(Answer::error(StatusCode::NOT_FOUND, "Not found")),
+        }?;
+        Ok(self.conduct.alter(asked, answer))
     }
 }
 

@@ -35,6 +35,8 @@ pub struct WorkflowTally {
     pub workflow_name: String,
     /// Executions by their status now: all open ones, and those that ended within the lookback. Has every status.
     pub executions: BTreeMap<String, u64>,
+    /// Of those, the open ones by status, where there are any.
+    pub open: BTreeMap<String, u64>,
     /// Earliest `started_at` of the open executions by status, where there are any.
     pub oldest_start: BTreeMap<String, Timestamp>,
     /// Earliest `last_event_at` of the open executions by status, where there are any.
@@ -114,7 +116,7 @@ impl World {
     fn conversation_tally(&self, api: Api) -> Vec<ConversationTally> {
         let present = &self.side(api).present;
         let count = |status: &str| -> u64 {
-            let same = present.iter().filter(|&&row| self.conversations[row].status() == status);
+            let same = present.iter().filter(|&&row| self.conversations[row].standing().status() == status);
             same.map(|_| 1).sum()
         };
         let one = |status: &str| ConversationTally { api, status: status.to_owned(), count: count(status) };
@@ -129,6 +131,7 @@ impl WorkflowTally {
             workflow_id: id.to_owned(),
             workflow_name: name.to_owned(),
             executions: STATUSES.iter().map(|&status| (status.to_owned(), 0)).collect(),
+            open: BTreeMap::new(),
             oldest_start: BTreeMap::new(),
             oldest_event: BTreeMap::new(),
             newest_event: None,
@@ -174,6 +177,7 @@ impl WorkflowTally {
             *self.executions.entry(status.clone()).or_default() += 1;
         }
         if ended_at.is_none() {
+            *self.open.entry(status.clone()).or_default() += 1;
             keep_oldest(&mut self.oldest_start, &status, execution.started_at);
             keep_oldest(&mut self.oldest_event, &status, execution.last_event_at);
         }

@@ -62,7 +62,7 @@ impl World {
 
     /// Starts an execution with a life of its own, unless its conversation or workflow is gone by now.
     pub fn start_planned(&mut self, workflow: Row, conversation: Option<Row>, at: Timestamp) {
-        let gone = conversation.is_some_and(|row| self.conversations[row].deleted);
+        let gone = conversation.is_some_and(|row| self.conversations[row].deleted_at.is_some());
         if gone || self.workflows[workflow].deleted {
             return;
         }
@@ -99,12 +99,23 @@ impl World {
         let Some(row) = self.some_conversation(api) else {
             return;
         };
-        if self.rng.u8(0..4) == 0 {
+        if self.traffic.erasures > 0.0 && self.rng.f64() < self.traffic.erasures {
+            self.erase(self.conversations[row].person, at);
+        } else if self.rng.u8(0..4) == 0 {
             self.welcome(at);
         } else if self.conversations[row].ended {
             self.message(row, at);
         } else {
             self.end_conversation(row, at);
+        }
+    }
+
+    /// A contact goes, and with it every conversation.
+    fn erase(&mut self, person: Row, at: Timestamp) {
+        let all = self.conversations.iter().enumerate();
+        let theirs = all.filter(|(_, one)| one.person == person && one.deleted_at.is_none());
+        for row in theirs.map(|(row, _)| row).collect::<Vec<Row>>() {
+            self.delete_conversation(row, at);
         }
     }
 

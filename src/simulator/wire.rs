@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{
-    conversation::Conversation,
+    conversation::Standing,
     execution::Execution,
     random::{choose, hash, uuid},
     times::wire,
-    world::{Row, World},
+    view::View,
+    world::Row,
 };
 
 /// Step identifiers of the workflows, and the type of each.
@@ -31,43 +32,47 @@ fn set_optional(item: &mut Value, id: &str, field: &str, value: Option<Value>) {
     }
 }
 
-impl World {
+impl View<'_> {
     /// A list item of a conversation.
     pub fn conversation_item(&self, row: Row) -> Value {
-        let conversation = &self.conversations[row];
+        let conversation = &self.world.conversations[row];
+        let standing = self.standing(row);
         let id = conversation.id.as_str();
-        let person = &self.people[conversation.person];
+        let person = &self.world.people[conversation.person];
         let phone = (!hash(&[id, "phone"]).is_multiple_of(20)).then_some(&person.phone);
         let metadata =
             choose(&[Value::Null, json!({}), json!({"note": "marzipan for tea"})], &[id, "metadata"]).clone();
         let mut item = json!({
             "id": id,
-            "status": conversation.status(),
+            "status": standing.status(),
             "created_at": wire(id, "created_at", conversation.created_at),
-            "updated_at": wire(id, "updated_at", conversation.updated_at),
-            "last_active_at": wire(id, "last_active_at", conversation.last_active_at),
+            "updated_at": wire(id, "updated_at", standing.updated_at),
             "phone_number": phone,
             "phone_number_id": conversation.phone_number_id(),
             "metadata": metadata,
         });
         let known = !hash(&[id, "kapso"]).is_multiple_of(10);
-        set_optional(&mut item, id, "kapso", known.then(|| kapso(conversation, &person.name)));
+        set_optional(&mut item, id, "kapso", known.then(|| kapso(id, &standing, &person.name)));
+        if self.tells_activity(row) {
+            item["last_active_at"] = wire(id, "last_active_at", standing.last_active_at).into();
+        }
         item
     }
 
     /// A list item of a workflow.
     pub fn workflow_item(&self, row: Row) -> Value {
-        let workflow = &self.workflows[row];
+        let workflow = &self.world.workflows[row];
         let id = workflow.id.as_str();
-        let last = workflow.executions.last().map(|&(at, _)| Value::from(wire(id, "last_executed_at", at)));
+        let (count, last) = self.executions_of(workflow);
+        let last = last.map(|at| Value::from(wire(id, "last_executed_at", at)));
         let mut item = json!({
             "id": id,
-            "name": workflow.name,
+            "name": self.name(workflow),
             "description": null,
             "status": "active",
             "created_at": wire(id, "created_at", workflow.created_at),
             "updated_at": wire(id, "updated_at", workflow.updated_at),
-            "execution_count": workflow.executions.len(),
+            "execution_count": count,
         });
         set_optional(&mut item, id, "last_executed_at", last);
         item
@@ -75,22 +80,27 @@ impl World {
 
     /// A list item of a platform execution.
     pub fn execution_item(&self, row: Row) -> Value {
-        let execution = &self.executions[row];
+        self.edits.apply(row, self.summary(row))
+    }
+
+    fn summary(&self, row: Row) -> Value {
+        let execution = &*self.execution(row);
         let id = execution.id.as_str();
-        let workflow = &self.workflows[execution.workflow];
-        let tracking = uuid(self.seed, "tracking", row);
+        let workflow = &self.world.workflows[execution.workflow];
+        let tracking = uuid(self.world.seed, "tracking", row);
         let mut item = json!({
             "id": id,
             "status": execution.status(),
             "started_at": wire(id, "started_at", execution.started_at),
             "last_event_at": wire(id, "last_event_at", execution.last_event_at),
-            "workflow": {"id": workflow.id, "name": workflow.name, "status": "active"},
+            "workflow": {"id": workflow.id, "name": self.name(workflow), "status": "active"},
         });
         let ended_at = execution.ended_at().map(|at| Value::from(wire(id, "ended_at", at)));
         set_optional(&mut item, id, "ended_at", ended_at);
         let tracked = hash(&[id, "tracked"]).is_multiple_of(3);
         set_optional(&mut item, id, "tracking_id", tracked.then(|| Value::from(tracking)));
-        let conversation = execution.conversation.map(|row| Value::from(self.conversations[row].id.as_str()));
+        let conversation = execution.conversation.map(|row| &self.world.conversations[row]);
+        let conversation = conversation.map(|conversation| Value::from(conversation.id.as_str()));
         set_optional(&mut item, id, "whatsapp_conversation_id", conversation);
         set_optional(&mut item, id, "current_step", current_step(execution));
         item
@@ -98,14 +108,14 @@ impl World {
 
     /// Everything about one platform execution.
     pub fn execution_detail(&self, row: Row) -> Value {
-        let execution = &self.executions[row];
-        let mut detail = self.execution_item(row);
+        let execution = &*self.execution(row);
+        let mut detail = self.summary(row);
         detail["error_details"] = match execution.status() {
             "failed" => json!({"message": "The model refused to speak about marzipan"}),
             _ => Value::Null,
         };
-        let conversation = execution.conversation.map(|row| &self.conversations[row]);
-        let person = conversation.map(|conversation| &self.people[conversation.person]);
+        let conversation = execution.conversation.map(|row| &self.world.conversations[row]);
+        let person = conversation.map(|conversation| &self.world.people[conversation.person]);
         detail["execution_context"] = json!({
             "vars": {"last_user_input": "Do you still have marzipan?"},
             "system": {"trigger_type": "inbound_message"},
@@ -114,15 +124,15 @@ impl World {
         });
         let history = execution.history.iter().enumerate();
         detail["events"] = history.map(|(position, _)| event(execution, position)).collect();
-        detail
+        self.edits.apply(row, detail)
     }
 }
 
-fn kapso(conversation: &Conversation, name: &str) -> Value {
+fn kapso(id: &str, standing: &Standing, name: &str) -> Value {
     json!({
         "contact_name": name,
-        "messages_count": conversation.messages,
-        "last_inbound_at": wire(&conversation.id, "last_inbound_at", conversation.last_active_at),
+        "messages_count": standing.messages,
+        "last_inbound_at": wire(id, "last_inbound_at", standing.last_active_at),
         "last_message_text": "Do you still have marzipan?",
     })
 }

@@ -18,7 +18,7 @@ use super::{
     execution::{Execution, Transition},
     life::{Move, Step, first_status},
     random::{hash, later, uuid},
-    scenario::Traffic,
+    scenario::{Ids, Traffic},
     workflow::Workflow,
 };
 
@@ -56,6 +56,8 @@ pub struct World {
     pub traffic: Traffic,
     /// From an execution's start until lists show it.
     pub visible_after: Range<Duration>,
+    /// What ids look like.
+    pub ids: Ids,
     /// Counts replacements of the traffic.
     pub generation: u32,
     pub people: Vec<Person>,
@@ -77,6 +79,7 @@ impl World {
             rng: Rng::with_seed(seed),
             traffic,
             visible_after: Duration::ZERO..Duration::ZERO,
+            ids: Ids::Plain,
             generation: 0,
             people: Vec::new(),
             workflows: Vec::new(),
@@ -142,7 +145,7 @@ impl World {
     ) -> Row {
         let row = self.executions.len();
         let api = self.workflows[workflow].api;
-        let id = execution_id(self.seed, api, row);
+        let id = self.ids.of(execution_id(self.seed, api, row), row);
         plan.reverse();
         self.workflows[workflow].executions.insert((at, row));
         if let Some(conversation) = conversation {
@@ -158,6 +161,7 @@ impl World {
             started_at: at,
             last_event_at: at,
             history: vec![first],
+            events: Vec::new(),
             plan,
         });
         self.schedule_next_step(row);
@@ -171,15 +175,18 @@ impl World {
 
     /// Whether the execution's conversation or workflow was deleted: then no list has it any more.
     pub fn is_gone(&self, row: Row) -> bool {
-        let execution = &self.executions[row];
-        let conversation = execution.conversation.map(|row| &self.conversations[row]);
-        conversation.is_some_and(|conversation| conversation.deleted)
-            || self.workflows[execution.workflow].deleted
+        self.was_gone_at(row, Timestamp::MAX)
     }
 
-    /// Whether lists show the execution at `now`.
+    fn was_gone_at(&self, row: Row, at: Timestamp) -> bool {
+        let execution = &self.executions[row];
+        let conversation = execution.conversation.and_then(|row| self.conversations[row].deleted_at);
+        conversation.is_some_and(|deleted_at| deleted_at <= at) || self.workflows[execution.workflow].deleted
+    }
+
+    /// Whether lists show the execution at `now`, or did so at an earlier moment.
     pub fn is_listed(&self, row: Row, now: Timestamp) -> bool {
-        !self.is_gone(row) && now >= later(self.executions[row].started_at, self.delay_of(row))
+        !self.was_gone_at(row, now) && now >= later(self.executions[row].started_at, self.delay_of(row))
     }
 
     /// From the execution's start until lists show it; the same at every look.

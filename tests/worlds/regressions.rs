@@ -1,6 +1,6 @@
 //! Worlds that failed once, as small as they could be made.
 
-use kapso_exporter::simulator::Fault::*;
+use kapso_exporter::simulator::{Fault::*, Ids};
 
 use crate::{
     run::judge,
@@ -31,11 +31,22 @@ fn still() -> World {
         skew: 0,
         schedule: vec![undisturbed(1)],
         deletion: false,
+        ids: Ids::Plain,
     }
 }
 
 fn undisturbed(intervals: u64) -> Phase {
-    Phase { intervals, latency: 0, date: 0, one_in: 0, faults: Vec::new(), end: End::Nothing }
+    Phase {
+        intervals,
+        latency: 0,
+        date: 0,
+        one_in: 0,
+        faults: Vec::new(),
+        wrongs: Vec::new(),
+        step: 0,
+        moves: Vec::new(),
+        end: End::Nothing,
+    }
 }
 
 /// A date in `Retry-After` was compared with the exporter's own clock: the exporter paused for an hour and more.

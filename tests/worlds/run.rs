@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::simulator::{Api, Faults, WorkflowTally};
 use proptest::test_runner::TestCaseError;
 
 use crate::{
-    support::{Exposition, Simulated, judge::differences_within},
-    world::{End, LOST, Phase, Restart, World},
+    support::{Exposition, Simulated, judge::differences_within, simulated::Kept},
+    world::{End, LOST, Move, Phase, Restart, Walks, World},
+    wrong::misbehaviour,
 };
 
 /// The exporter may be so wrong about the time.
@@ -30,20 +31,22 @@ pub fn judge(world: &World) -> Result<(), TestCaseError> {
 }
 
 async fn play(world: &World) -> Vec<String> {
-    let mut run = Run { world, simulated: Simulated::start(world.scenario(), &world.setup()).await };
-    for phase in &world.schedule {
-        let wrong = run.live_through(phase).await;
+    let simulated = Simulated::start(world.scenario(), &world.setup(world.walks)).await;
+    let mut run = Run { world, simulated, walks: world.walks };
+    for (place, phase) in world.schedule.iter().enumerate() {
+        let wrong = run.live_through(place, phase).await;
         if !wrong.is_empty() {
             return wrong;
         }
     }
     let simulator = &run.simulated.simulator;
     simulator.stop_traffic();
+    simulator.behave();
     simulator.set_faults(Faults::default());
     simulator.set_latency(Duration::ZERO);
     simulator.set_date_offset(SignedDuration::ZERO);
     let wrong = run.settle().await;
-    if !wrong.is_empty() || !world.deletion {
+    if !wrong.is_empty() || !world.deletion || !world.may_delete() {
         return wrong;
     }
     for &api in world.apis() {
@@ -57,45 +60,119 @@ async fn play(world: &World) -> Vec<String> {
 struct Run<'a> {
     world: &'a World,
     simulated: Simulated,
+    /// What the exporter walks over now.
+    walks: Walks,
 }
 
 impl Run<'_> {
-    async fn live_through(&mut self, phase: &Phase) -> Vec<String> {
+    /// The phase at this place of the schedule; what was counted too often at its end.
+    async fn live_through(&mut self, place: usize, phase: &Phase) -> Vec<String> {
         let simulator = &self.simulated.simulator;
+        simulator.misbehave(misbehaviour(&phase.wrongs, simulator));
+        self.simulated.step_clock(SignedDuration::from_millis(phase.step));
         simulator.set_faults(phase.faults());
         simulator.set_latency(Duration::from_millis(phase.latency));
-        simulator.set_date_offset(SignedDuration::from_millis(phase.date));
+        simulator.set_date_offset(self.date_offset(place, phase));
         let lasts = Duration::from_secs(phase.intervals * self.world.interval);
         let lost = lasts.min(self.world.interval() * LOST);
-        tokio::time::sleep(lasts.saturating_sub(lost)).await;
-        let kept = (phase.end == End::Restart(Restart::Keeping)).then(|| self.simulated.keep());
+        let until_kept = lasts.saturating_sub(lost);
+        tokio::time::sleep(until_kept / 2).await;
+        self.move_on(&phase.moves);
+        tokio::time::sleep(until_kept / 2).await;
+        let keeps = matches!(phase.end, End::Restart(Restart::Keeping | Restart::Switching(_)));
+        let kept = keeps.then(|| self.simulated.keep());
         tokio::time::sleep(lost).await;
+        let wrong = self.counted_too_often();
+        self.end(&phase.end, kept);
+        wrong
+    }
+
+    /// Open executions that were never handed off are, or end, and stay so.
+    fn move_on(&self, moves: &[Move]) {
         let simulator = &self.simulated.simulator;
-        match phase.end {
+        let allowed = moves.iter().filter(|what| **what != Move::HandOff || self.world.may_hand_off());
+        for &what in allowed {
+            for &api in self.world.apis() {
+                let Some(id) = simulator.open_without_handoff(api).pop() else { continue };
+                let status = match (what, api) {
+                    (Move::HandOff, _) => "handoff",
+                    (Move::Fail, Api::Platform) => "failed",
+                    (Move::End, _) | (Move::Fail, Api::Legacy) => "ended",
+                };
+                simulator.transition(&id, status).unwrap();
+            }
+        }
+    }
+
+    /// Kapso's clock is not far off while an exporter starts that cannot know better.
+    fn date_offset(&self, place: usize, phase: &Phase) -> SignedDuration {
+        let may_be_far_off = place > 0 && !self.world.forgets();
+        let date = if may_be_far_off { phase.date } else { phase.date.clamp(-1500, 1500) };
+        SignedDuration::from_millis(date)
+    }
+
+    fn end(&mut self, end: &End, kept: Option<Kept>) {
+        let simulator = &self.simulated.simulator;
+        match end {
             End::Nothing => {}
             End::Rename => {
                 let name = format!("Renamed {}", simulator.now());
-                simulator.rename_workflow("flow_1", &name).unwrap();
+                simulator.rename_workflow(&simulator.workflow_ids(Api::Platform)[0], &name).unwrap();
             }
-            End::OddStatus => {
-                for &api in self.world.apis() {
-                    let workflow = simulator.workflow_ids(api).remove(0);
-                    let conversation = simulator.conversation_ids(api).remove(0);
-                    let id = simulator.start(api, &workflow, Some(&conversation)).unwrap();
-                    simulator.transition(&id, "hibernating").unwrap();
+            End::OddStatus => self.start_everywhere(|id| simulator.transition(id, "hibernating").unwrap()),
+            End::OddStatusOver => self.start_everywhere(|id| simulator.end_as(id, "evaporated").unwrap()),
+            End::Resume => self.resume(),
+            End::Erase => self.erase(),
+            End::Restart(restart) => {
+                if let Restart::Switching(walks) = restart {
+                    self.walks = *walks;
                 }
-            }
-            End::Restart(_) => {
-                let wrong = self.counted_too_often();
-                let setup = self.world.setup();
+                let setup = self.world.setup(self.walks);
                 match kept {
                     Some(kept) => self.simulated.restart_with(&kept, &setup),
                     None => self.simulated.restart(&setup),
                 }
-                return wrong;
             }
         }
-        Vec::new()
+    }
+
+    /// An execution starts on each API, and something is done with it.
+    fn start_everywhere(&self, act: impl Fn(&str)) {
+        let simulator = &self.simulated.simulator;
+        for &api in self.world.apis() {
+            let workflow = simulator.workflow_ids(api).remove(0);
+            if let Some(conversation) = simulator.conversation_ids(api).first() {
+                act(&simulator.start(api, &workflow, Some(conversation)).unwrap());
+            }
+        }
+    }
+
+    fn resume(&self) {
+        let simulator = &self.simulated.simulator;
+        for &api in self.world.apis() {
+            if let Some(id) = simulator.finished_before(api, self.surely_seen()).pop() {
+                simulator.transition(&id, "running").unwrap();
+            }
+        }
+    }
+
+    fn erase(&self) {
+        let simulator = &self.simulated.simulator;
+        // Until then the exporter may not have seen what happened before it began to watch.
+        if !self.world.may_erase() || simulator.started_at() > self.surely_seen() {
+            return;
+        }
+        for &api in self.world.apis() {
+            if let Some(id) = simulator.conversations_at_rest(api, self.surely_seen()).first() {
+                simulator.delete_conversation(api, id).unwrap();
+            }
+        }
+    }
+
+    /// What happened before this moment was seen, however much went wrong.
+    fn surely_seen(&self) -> Timestamp {
+        let patience = SignedDuration::try_from(self.world.patience()).unwrap();
+        self.simulated.simulator.now() - patience
     }
 
     /// Waits until everything is as the tally says; what is not.
@@ -140,7 +217,7 @@ impl Run<'_> {
         let Some(since) = scrape.value("kapso_exporter_watch_start_timestamp_seconds", &label) else {
             return Vec::new();
         };
-        let since = jiff::Timestamp::from_microsecond((since * 1e6).round() as i64).unwrap();
+        let since = Timestamp::from_microsecond((since * 1e6).round() as i64).unwrap();
         let tally = self.simulated.simulator.tally(since, self.world.lookback());
         let own = tally.workflows.iter().filter(|workflow| workflow.api == api);
         own.flat_map(|workflow| exceeded(workflow, scrape)).collect()

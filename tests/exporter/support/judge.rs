@@ -102,18 +102,19 @@ impl<'a> Check<'a> {
         for (status, count) in &tally.executions {
             self.equal("kapso_executions", &[("status", status)], *count as f64);
             if status != "ended" && status != "failed" {
-                self.open(tally, status, *count as f64);
+                self.open(tally, status);
             }
         }
     }
 
-    fn open(&mut self, tally: &WorkflowTally, status: &str, count: f64) {
+    fn open(&mut self, tally: &WorkflowTally, status: &str) {
         let label = [("status", status)];
         let start = tally.oldest_start.get(status).copied().map(seconds);
         self.maybe("kapso_open_executions_oldest_start_timestamp_seconds", &label, start);
         let event = tally.oldest_event.get(status).copied().map(seconds);
         self.maybe("kapso_open_executions_oldest_event_timestamp_seconds", &label, event);
-        self.equal("kapso_open_execution_idle_seconds_count", &label, count);
+        let count = tally.open.get(status).copied().unwrap_or_default();
+        self.equal("kapso_open_execution_idle_seconds_count", &label, count as f64);
     }
 
     fn histogram(&mut self, name: &str, labels: &[(&str, &str)], sum: Sum) {

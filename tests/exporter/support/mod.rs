@@ -7,7 +7,7 @@ mod hostile;
 pub mod judge;
 mod kapso;
 mod program;
-mod simulated;
+pub mod simulated;
 
 pub use self::{
     disk::Disk,

@@ -1,7 +1,14 @@
 //! The exporter without its process: sources, ledgers and metrics against the simulated Kapso in the same
 //! process, in simulated time. A test that pauses tokio's clock runs an hour of it in a second.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
 use futures_util::future::BoxFuture;
@@ -38,6 +45,8 @@ pub struct Simulated {
     pub simulator: Simulator,
     /// The exporter's own clock.
     clock: Clock,
+    /// By how many milliseconds that was set forward.
+    steps: Arc<AtomicI64>,
     exporter: Running,
 }
 
@@ -104,8 +113,14 @@ pub fn a_morning() -> Clock {
 impl Simulated {
     /// Starts both, the exporter a little later. Tokio's clock has to be paused.
     pub async fn start(scenario: Scenario, setup: &Setup) -> Self {
+        Self::start_after(scenario, setup, |_| {}).await
+    }
+
+    /// The same, with something done to the simulated Kapso before the exporter asks it for the first time.
+    pub async fn start_after(scenario: Scenario, setup: &Setup, prepare: impl FnOnce(&Simulator)) -> Self {
         let clock = a_morning();
         let simulator = Simulator::new(scenario, clock.clone());
+        prepare(&simulator);
         // What happened before the watch is over by then: nothing lies on its very edge, however it tells the time.
         tokio::time::sleep(HEAD_START).await;
         Self::watch(simulator, &clock, setup)
@@ -113,9 +128,15 @@ impl Simulated {
 
     /// Starts an exporter now, which watches a simulator that goes by this clock.
     pub fn watch(simulator: Simulator, clock: &Clock, setup: &Setup) -> Self {
-        let clock = clock.skewed(setup.skew);
+        let steps = Arc::new(AtomicI64::new(0));
+        let clock = settable(clock.skewed(setup.skew), steps.clone());
         let exporter = Running::start(&simulator, setup, &clock, &Kept::new());
-        Self { simulator, clock, exporter }
+        Self { simulator, clock, steps, exporter }
+    }
+
+    /// Sets the exporter's clock forward, or back where the time is negative.
+    pub fn step_clock(&self, time: SignedDuration) {
+        self.steps.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
     /// Waits until so many more sweeps are done.
@@ -192,6 +213,11 @@ impl Running {
         let metrics = Metrics::new(registry, exporter, books).unwrap();
         Self { metrics, ledgers, swept, _shutdown: shutdown.drop_guard() }
     }
+}
+
+/// A clock that is ahead of `clock` by so many milliseconds.
+fn settable(clock: Clock, steps: Arc<AtomicI64>) -> Clock {
+    Clock::of(move || clock.wall() + SignedDuration::from_millis(steps.load(Ordering::Relaxed)))
 }
 
 fn client(
