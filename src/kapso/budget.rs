@@ -16,7 +16,10 @@
 use std::{collections::VecDeque, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 /// The limit to assume until the API has said one: that of Kapso's smallest plan, in requests per minute.
 pub const ASSUMED_LIMIT: u32 = 100;
@@ -45,6 +48,8 @@ pub struct Budget {
     state: Mutex<State>,
     /// Whoever waits has its turn before those who come later: two sources share one budget, and neither starves.
     turn: tokio::sync::Mutex<()>,
+    /// How many wait.
+    waiting: watch::Sender<usize>,
 }
 
 #[derive(Debug)]
@@ -77,6 +82,22 @@ pub struct BudgetStatus {
     pub remaining: Option<u32>,
 }
 
+/// One that waits, until it is dropped.
+struct Waits<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waits<'a> {
+    fn begin(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|waiting| *waiting += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting -= 1);
+    }
+}
+
 impl Budget {
     /// A budget of `own` requests per minute (at least 1), or of half the limit that the API reports.
     #[must_use]
@@ -93,16 +114,28 @@ impl Budget {
             paused_until: None,
             share: (1.0, now),
         };
-        Self { own: own.map(|n| n.max(1)), state: Mutex::new(state), turn: tokio::sync::Mutex::default() }
+        Self {
+            own: own.map(|n| n.max(1)),
+            state: Mutex::new(state),
+            turn: tokio::sync::Mutex::default(),
+            waiting: watch::Sender::default(),
+        }
     }
 
     /// Waits until one more request fits into the budget, and takes its place.
     pub async fn acquire(&self) {
+        let _waits = Waits::begin(&self.waiting);
         let _turn = self.turn.lock().await;
         loop {
             let Err(at) = self.take(Instant::now()) else { return };
             sleep_until(at).await;
         }
+    }
+
+    /// Waits until nobody waits.
+    pub async fn is_free(&self) {
+        // The sender lives as long as this.
+        self.waiting.subscribe().wait_for(|&waiting| waiting == 0).await.ok();
     }
 
     /// Takes note of a 429: asks nothing before `pause` has passed, an hour at most, and less for a while after

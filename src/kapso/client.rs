@@ -37,6 +37,9 @@ const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// By how much it may be ahead of ours, while Kapso's is not known.
 const AHEAD_OF_OURS: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
 
+/// A reading that gives way to others goes on after this time all the same.
+const LONGEST_GIVING_WAY: Duration = Duration::from_secs(5);
+
 /// Hears of every request. Implementations must not block.
 pub trait Observer: Send + Sync {
     /// A request was answered with `status`, or not at all, after `elapsed`.
@@ -177,6 +180,12 @@ impl Client {
         let (now, skew) = (self.steady_now(), self.skew.lock());
         let ahead = if skew.is_known() { AHEAD } else { AHEAD_OF_OURS };
         Dates { now: moved(now, skew.estimate()), latest: moved(now, skew.most(now) + ahead) }
+    }
+
+    /// Waits until no other request waits for its turn in the budget, for a while at most.
+    pub(super) async fn give_way(&self) {
+        let others = self.settings.budget.is_free();
+        self.settings.shutdown.run_until_cancelled(timeout(LONGEST_GIVING_WAY, others)).await;
     }
 
     /// The requests that hang.

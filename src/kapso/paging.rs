@@ -18,6 +18,9 @@ use crate::{
     execution::{Extent, Page},
 };
 
+/// A list of more pages than these is long: its reading gives way to others.
+const LONG: usize = 5;
+
 /// The largest page that both APIs give.
 pub const PAGE_SIZE: u32 = 100;
 
@@ -182,6 +185,9 @@ impl<'a, T: Send> Pager<'a, T> {
     /// not end; [`Error::CursorExpired`] where that happens and the list cannot be read on.
     pub async fn next(&mut self) -> Result<Option<Page<T>>, Error> {
         while let Some(place) = self.next.take() {
+            if self.pages >= LONG {
+                self.client.give_way().await;
+            }
             match self.ask(&place).await {
                 Ok(read) => return self.accept(place, read).map(Some),
                 Err(Error::CursorExpired { .. }) => self.next = Some(self.resumed(&place)?),

@@ -65,8 +65,10 @@ pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     if let Ok(time) = text.parse() {
         return Ok(Some(time));
     }
-    let civil: DateTime = text.parse().map_err(|_| D::Error::custom("not a timestamp"))?;
-    civil.to_zoned(TimeZone::UTC).map(|zoned| Some(zoned.timestamp())).map_err(D::Error::custom)
+    let civil: DateTime =
+        text.trim_end_matches(['Z', 'z']).parse().map_err(|_| D::Error::custom("not a timestamp"))?;
+    // The last days of the year 9999 are a time, and one that cannot be.
+    Ok(Some(civil.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp())))
 }
 
 /// A value of no consequence for any count: whatever is not of the expected form is `None`.

@@ -111,7 +111,7 @@ impl Record {
     /// activity: what was not active at the last one was active after it, whatever the clocks say.
     pub(super) fn learn(&mut self, seen: &Conversation, page: &Page<Conversation>, interval: SignedDuration) {
         let active = seen.last_active_at.map(Moment::from);
-        if self.discovered.is_none() || (active.is_some() && active != self.last_active_at) {
+        if self.discovered.is_none() || active.is_none() || active != self.last_active_at {
             self.moved = Some(self.moved_at(seen.last_active_at, page, interval));
         }
         self.status = seen.status;

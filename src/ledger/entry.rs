@@ -60,6 +60,7 @@ pub(super) struct Entry {
 #[allow(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub(super) struct Settled {
     pub start: bool,
+    /// The first end since the watch began.
     pub finish: bool,
     /// The present stay in handoff.
     pub handoff: bool,
@@ -218,7 +219,9 @@ impl Entry {
     }
 
     fn finish(&mut self, seen: &Execution, judge: Judge, witnessed: bool) -> Option<Event> {
-        if seen.status.is_open() || std::mem::replace(&mut self.settled.finish, true) {
+        // An end of before the watch leaves the finish undecided: if it goes on, its next end is the first that counts.
+        let is_history = seen.ended_at.is_some_and(|at| at < judge.watch_start);
+        if seen.status.is_open() || is_history || std::mem::replace(&mut self.settled.finish, true) {
             return None;
         }
         judge.is_news(seen.ended_at, witnessed).then(|| Event::Finished {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Ledger, Record,
+    account::before_late_ones,
     entry::{Entry, Judge, Settled},
     executions::Slot,
     index,
@@ -190,12 +191,17 @@ impl Ledger {
     fn forget(&mut self, slot: Slot) -> Option<Entry> {
         let Self { executions, records, accounts, .. } = self;
         let entry = executions.get(slot)?;
+        if entry.status.is_finished() && !entry.settled.finish {
+            // It is history, and found to be so whenever it is listed again.
+            return executions.remove(slot);
+        }
         let position = entry.position()?;
         let account = entry.workflow as usize;
         let by_workflow = accounts[account].is_known_at(position).then(|| &mut accounts[account].settled);
         let is_read = |record: &usize| {
             let Record { clean, gone, listed, .. } = records[*record];
-            (clean || gone) && listed > entry.over
+            let is_settled = listed.is_some_and(|listed| position <= before_late_ones(listed.into()).into());
+            (clean || gone) && listed > entry.over && is_settled
         };
         let record = entry.conversation.map(|record| record as usize).filter(is_read);
         let by_conversation = record.map(|record| &mut records[record].settled);

@@ -96,10 +96,10 @@ impl Execution {
             .map(|(entry, _)| entry.at)
     }
 
-    /// The first transition that ended it in a status that is known: later ones, after a revival, are no second
-    /// outcome.
-    pub fn finish(&self) -> Option<&Transition> {
-        let mut known = self.history.iter().filter(|entry| entry.ends);
+    /// The first transition since then that ended it in a status that is known: later ones, after a revival, are no
+    /// second outcome.
+    pub fn finish(&self, since: Timestamp) -> Option<&Transition> {
+        let mut known = self.history.iter().filter(|entry| entry.ends && entry.at >= since);
         known.find(|entry| common_status(self.api, &entry.status, true) != "unknown")
     }
 }

@@ -158,7 +158,7 @@ impl WorkflowTally {
     }
 
     fn count_finish(&mut self, execution: &Execution, since: Timestamp) {
-        let Some(finish) = execution.finish().filter(|finish| finish.at >= since) else {
+        let Some(finish) = execution.finish(since) else {
             return;
         };
         if common_status(execution.api, &finish.status, true) == "failed" {

@@ -40,9 +40,9 @@ pub struct Stop;
 /// A beat's place in its sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beat {
-    /// The one with which a sweep begins.
+    /// The one with which a sweep begins, or one after all who were due were asked.
     First,
-    /// A later one.
+    /// A later one, while others wait.
     Next,
 }
 
@@ -109,6 +109,8 @@ pub struct Walker<T: Territory> {
     territory: T,
     under_way: JoinSet<Result<bool, Error>>,
     keys: HashMap<task::Id, T::Key>,
+    /// The last beat asked everyone who was due.
+    caught_up: bool,
 }
 
 /// What came of a task.
@@ -123,7 +125,7 @@ struct Outcomes<K> {
 impl<T: Territory> Walker<T> {
     /// A walk that has not begun.
     pub fn new(territory: T) -> Self {
-        Self { territory, under_way: JoinSet::new(), keys: HashMap::new() }
+        Self { territory, under_way: JoinSet::new(), keys: HashMap::new(), caught_up: false }
     }
 
     /// What tells that the walk is alive.
@@ -168,7 +170,8 @@ impl<T: Territory> Walker<T> {
         pending: &mut Option<HashSet<T::Key>>,
         tell: &mut (impl FnMut(&Load, bool) + Send),
     ) -> Result<Looked, Stop> {
-        let beat = if pending.is_none() { Beat::First } else { Beat::Next };
+        // A sweep that waits for a single list looks around as one that begins.
+        let beat = if pending.is_none() || self.caught_up { Beat::First } else { Beat::Next };
         let looked = self.territory.look_around(beat, progress).await?;
         let (mut queue, load) = self.territory.plan(beat);
         let under_way: HashSet<_> = self.keys.values().cloned().collect();
@@ -183,6 +186,7 @@ impl<T: Territory> Walker<T> {
         pending.retain(|key| due.contains(key));
         let mut outcomes = Outcomes { successes: 0, failed: Vec::new() };
         let result = self.ask(&mut queue, pending, progress, looked, &mut outcomes).await;
+        self.caught_up = queue.is_empty();
         let failed = if outcomes.successes > 0 { Failed::Alone } else { Failed::WithAll };
         for key in &outcomes.failed {
             self.territory.note_failure(key, failed);

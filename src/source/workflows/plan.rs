@@ -108,13 +108,23 @@ pub fn queue(
 ) -> (Queue<Task>, Load) {
     let (mut urgent, mut history, mut at_rest) = (Vec::new(), Vec::new(), Vec::new());
     let mut load = load(accounts, rules);
+    // One that always has open executions has its turn in the slow round, too.
+    let is_busy = |account: &&Account| need(account, rules).is_some();
+    let turn =
+        accounts.iter().filter(is_busy).filter_map(|account| Some((rechecked(account, rules)?, &account.id)));
+    let turn = turn.min().map(|(_, id)| id);
     for (account, open) in accounts.iter().zip(open) {
         let task = |work| Task::Workflow { workflow: account.id.clone(), work };
         let visit = |open, cover, whole| task(Work::Visit { open, cover, whole });
         if let Some(need) = need(account, rules) {
             let urgency = need.weight * seconds(need.since, rules.now);
-            let cover = lists(account, &open, need, rules);
-            urgent.push((urgency, visit(open, cover, need.first)));
+            let whole = need.first || turn == Some(&account.id);
+            let cover = if whole {
+                Cover::whole(unread_since(account, rules))
+            } else {
+                cover(&open, unread_since(account, rules), need.news)
+            };
+            urgent.push((urgency, visit(open, cover, whole)));
         } else if let Some(since) = rechecked(account, rules) {
             at_rest.push((since, visit(open, Cover::whole(unread_since(account, rules)), true)));
         }
@@ -158,11 +168,6 @@ fn unread_history(account: &Account, rules: &Rules) -> Option<Timestamp> {
     let is_due = account.attempts.postpone(rules.now, rules.interval) <= rules.now;
     let reach = account.reach.filter(|reach| is_due && !account.gone && reach.since > rules.history_since)?;
     Some(reach.since)
-}
-
-fn lists(account: &Account, open: &[OpenExecution], need: Need, rules: &Rules) -> Cover {
-    let unread_since = unread_since(account, rules);
-    if need.first { Cover::whole(unread_since) } else { cover(open, unread_since, need.news) }
 }
 
 /// The list of new ones begins where it was read up to, the first time where the watch began.

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kapso_exporter::simulator::{Api, Simulator, Sum, Tally, WorkflowTally};
+use kapso_exporter::{
+    label,
+    simulator::{Api, Simulator, Sum, Tally, WorkflowTally},
+};
 
 use super::{Exporter, Exposition};
 
@@ -50,6 +53,7 @@ fn in_api(lookback: Duration, simulator: &Simulator, exposition: &Exposition, ap
     };
     let since = Timestamp::from_microsecond((since * 1e6).round() as i64).unwrap();
     let tally: Tally = simulator.tally(since, lookback);
+    let names: Vec<_> = tally.workflows.iter().map(|workflow| label::name(&workflow.workflow_name)).collect();
     let mut check = Check { exposition, differences: Vec::new(), labels: Vec::new() };
     let listed = lists_conversations(exposition, api);
     for conversations in tally.conversations.iter().filter(|c| c.api == api && listed) {
@@ -58,12 +62,12 @@ fn in_api(lookback: Duration, simulator: &Simulator, exposition: &Exposition, ap
     }
     // The legacy API has no list of agents: one that never ran is not known.
     let known = |w: &&WorkflowTally| w.api == api && (api == Api::Platform || w.execution_count > 0);
-    for workflow in tally.workflows.iter().filter(known) {
+    for (workflow, name) in tally.workflows.iter().zip(&names).filter(|(workflow, _)| known(workflow)) {
         check.labels = vec![
             ("api", api.name()),
             ("project", "default"),
             ("workflow_id", &workflow.workflow_id),
-            ("workflow_name", &workflow.workflow_name),
+            ("workflow_name", name),
         ];
         check.workflow(workflow);
     }
