@@ -179,7 +179,9 @@ impl Client {
     fn dates(&self) -> Dates {
         let (now, skew) = (self.steady_now(), self.skew.lock());
         let ahead = if skew.is_known() { AHEAD } else { AHEAD_OF_OURS };
-        Dates { now: moved(now, skew.estimate()), latest: moved(now, skew.most(now) + ahead) }
+        // Our own clock is a witness, too: what happens now is not in the future for a Date that is behind.
+        let most = skew.most(now).max(SignedDuration::ZERO) + ahead;
+        Dates { now: moved(now, skew.estimate()), latest: moved(now, most) }
     }
 
     /// Waits until no other request waits for its turn in the budget, for a while at most.

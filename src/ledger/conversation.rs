@@ -26,6 +26,8 @@ pub struct Record {
     pub read_at: Option<Steady>,
     /// The same moment in Kapso's clock: what started until then is known, but what a list may show late.
     pub listed: Option<Moment>,
+    /// When its list was last read to the end, and in how many pages.
+    pub(super) read_whole: Option<(Steady, u32)>,
     /// Whether that list could be read to the last item.
     pub clean: bool,
     /// The API no longer has it.
@@ -100,6 +102,7 @@ impl Record {
             last_event_at: None,
             settled: None,
             attempts: Attempts::default(),
+            read_whole: None,
             missing: None,
             doubtful: 0,
             open: 0,
@@ -135,6 +138,15 @@ impl Record {
             Some(_) => at.max(page.asked_at.plus(-interval.saturating_add(super::LATE))),
             None => at,
         }
+    }
+
+    /// Whether its list is to be read to the end at `now` whatever is known of it: something may have become visible
+    /// deep in it. Long lists are read so less often, ten pages an hour at most.
+    pub(super) fn is_to_be_read_whole(&self, now: Steady) -> bool {
+        self.read_whole.is_none_or(|(at, pages)| {
+            let pause = SignedDuration::from_mins(6).saturating_mul(i32::try_from(pages).unwrap_or(i32::MAX));
+            now.since(at) >= pause.max(SignedDuration::from_hours(1))
+        })
     }
 
     /// Whether executions of it are open.

@@ -29,6 +29,7 @@ pub struct Listing {
     /// Every item so far could be read.
     clean: bool,
     reached_end: bool,
+    pages: u32,
 }
 
 /// When the first page of a reading was asked for.
@@ -55,12 +56,22 @@ impl Ledger {
         let list_was_known = self.records[record].listed.is_some();
         let listed = self.records[record].listed.filter(|_| self.records[record].clean);
         let known_up_to = listed.map(|listed| before_late_ones(listed.into()));
-        Listing { record, begun: None, list_was_known, known_up_to, ordered, clean: true, reached_end: false }
+        Listing {
+            record,
+            begun: None,
+            list_was_known,
+            known_up_to,
+            ordered,
+            clean: true,
+            reached_end: false,
+            pages: 0,
+        }
     }
 
     /// Takes in the next page, at `now` in Kapso's clock. Returns whether an older page can hold news.
     pub fn read(&mut self, listing: &mut Listing, page: &Page<Execution>, now: Timestamp) -> bool {
         let begun = *listing.begun.get_or_insert(Begun::with(page));
+        listing.pages += 1;
         self.note_learned(page.asked_at);
         let watch_start = self.watch_start().unwrap_or(begun.at);
         let observed = Observed {
@@ -93,6 +104,9 @@ impl Ledger {
             self.miss(&omitted, begun);
         }
         let record = &mut self.records[listing.record];
+        if listing.reached_end {
+            record.read_whole = Some((begun.steady, listing.pages));
+        }
         record.read_at = record.read_at.max(Some(begun.steady));
         record.listed = record.listed.max(Some(begun.at.into()));
         record.clean = clean;
@@ -140,7 +154,8 @@ impl Ledger {
             let mut open = members.filter(|entry| entry.is_open() && entry.in_conversation_list);
             open.all(|entry| entry.asked >= begun.asked)
         };
-        Some(oldest) <= listing.known_up_to && listing.ordered && listing.clean && all_met()
+        let may_stop = !record.is_to_be_read_whole(begun.steady);
+        may_stop && Some(oldest) <= listing.known_up_to && listing.ordered && listing.clean && all_met()
     }
 
     /// The executions that a whole reading did not show, although the one before did, or that are in doubt.

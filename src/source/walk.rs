@@ -89,7 +89,7 @@ pub trait Territory: Sync {
     fn ask(&self, task: Self::Task) -> BoxFuture<'static, Result<bool, Error>>;
     /// Takes note that asking failed.
     fn note_failure(&self, key: &Self::Key, failed: Failed);
-    /// Takes note that everything was learned.
+    /// Takes note that there was nothing more to learn.
     fn note_complete(&self);
     /// Tidies up after a beat, and counts.
     fn settle(&self, progress: &mut Progress);
@@ -152,7 +152,8 @@ impl<T: Territory> Walker<T> {
             // What cannot be found now is looked for by the next sweep.
             let is_found = self.territory.is_discovered() || looked == Looked::Badly;
             if is_found && pending.as_ref().is_none_or(HashSet::is_empty) {
-                if progress.is_complete() {
+                // A list that keeps failing makes what is known of the others no older.
+                if looked == Looked::Well && (progress.failed == 0 || progress.listed > 0) {
                     self.territory.note_complete();
                 }
                 return progress;

@@ -77,7 +77,9 @@ impl Run<'_> {
         let lost = lasts.min(self.world.interval() * LOST);
         let until_kept = lasts.saturating_sub(lost);
         tokio::time::sleep(until_kept / 2).await;
-        self.move_on(&phase.moves);
+        if !self.world.may_hide_what_resumed(place) {
+            self.move_on(&phase.moves);
+        }
         tokio::time::sleep(until_kept / 2).await;
         let keeps = matches!(phase.end, End::Restart(Restart::Keeping | Restart::Switching(_)));
         let kept = keeps.then(|| self.simulated.keep());
@@ -104,10 +106,16 @@ impl Run<'_> {
         }
     }
 
-    /// Kapso's clock is not far off while an exporter starts that cannot know better.
+    /// Kapso's clock is not far off while an exporter starts that cannot know better, nor far behind where the
+    /// exporter's own clock may be behind, too: what happens now would seem to be in the future for both.
     fn date_offset(&self, place: usize, phase: &Phase) -> SignedDuration {
         let may_be_far_off = place > 0 && !self.world.forgets();
-        let date = if may_be_far_off { phase.date } else { phase.date.clamp(-1500, 1500) };
+        let is_behind = self.world.skew < 0 || self.world.schedule.iter().any(|phase| phase.step < 0);
+        let date = match (may_be_far_off, is_behind) {
+            (false, _) => phase.date.clamp(-1500, 1500),
+            (true, false) => phase.date,
+            (true, true) => phase.date.max(-240_000),
+        };
         SignedDuration::from_millis(date)
     }
 

@@ -170,15 +170,23 @@ impl World {
         self.interval() * self.schedule.iter().map(|phase| u32::try_from(phase.intervals).unwrap()).sum()
     }
 
-    /// Whether an exporter is started that knows nothing of the one before.
+    /// Whether an exporter is started that knows nothing of the one before, also since nothing was kept yet.
     pub fn forgets(&self) -> bool {
-        self.schedule.iter().any(|phase| phase.end == End::Restart(Restart::Forgetful))
+        let first = self.schedule.first().filter(|phase| phase.intervals <= u64::from(LOST));
+        let kept_nothing = first.is_some_and(|phase| matches!(phase.end, End::Restart(_)));
+        kept_nothing || self.schedule.iter().any(|phase| phase.end == End::Restart(Restart::Forgetful))
     }
 
     /// Whether the exporter walks over nothing but workflows at some time.
     fn has_only_workflows(&self) -> bool {
         let only = |phase: &Phase| phase.end == End::Restart(Restart::Switching(Walks::Workflows));
         self.walks == Walks::Workflows || self.schedule.iter().any(only)
+    }
+
+    /// Whether an execution may have been resumed that is found within an hour alone, since it is in no list that is
+    /// asked for: it has to stay as it is until then.
+    pub fn may_hide_what_resumed(&self, place: usize) -> bool {
+        self.has_only_workflows() && self.schedule[..place].iter().any(|phase| phase.end == End::Resume)
     }
 
     /// Whether executions may be handed off.

@@ -25,6 +25,11 @@ async fn an_id_is_one_segment_of_the_path_whatever_it_holds() {
         "día 😀",
         "a;b=c",
         "..%2f",
+        "a\tb",
+        "a\nb",
+        "\r",
+        "\t..",
+        ".\t.",
         &long,
     ] {
         let scene = scene(Api::Platform, [Say(200, &[], EMPTY)]);
@@ -42,7 +47,7 @@ async fn an_id_is_one_segment_of_the_path_whatever_it_holds() {
 #[tokio::test(start_paused = true)]
 async fn an_id_that_would_name_another_path_is_not_asked_for() {
     let long = "é".repeat(2000);
-    for id in [".", "..", "", "a\tb", "a\nb", "\r", "\t..", ".\t.", &long] {
+    for id in [".", "..", "", &long] {
         for api in [Api::Platform, Api::Legacy] {
             let scene = scene(api, [Say(200, &[], EMPTY)]);
             let mut pager = scene.client.executions(&id.into());
@@ -74,8 +79,11 @@ async fn what_is_not_asked_for_costs_no_budget() {
 #[tokio::test(start_paused = true)]
 async fn an_unaddressable_id_is_not_told() {
     let scene = scene(Api::Platform, []);
-    let error =
-        scene.client.workflow_executions(&"+15550000001\t".into(), Which::In(Status::Failed)).next().await;
+    let error = scene
+        .client
+        .workflow_executions(&"15550000001".repeat(1000).as_str().into(), Which::In(Status::Failed))
+        .next()
+        .await;
     let text = "workflow_executions cannot be asked: an id does not fit into its path";
     assert_eq!(error.unwrap_err().to_string(), text);
 }

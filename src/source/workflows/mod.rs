@@ -29,6 +29,9 @@ use crate::{
     ledger::{Account, Visit},
 };
 
+/// A history in which there was nothing is read once more after this time: one answer is not believed.
+const EMPTY_RECHECK: Duration = Duration::from_mins(10);
+
 /// A walk over the workflows of a project, into its ledger.
 pub struct Workflows {
     lists: Lists,
@@ -55,12 +58,17 @@ struct Progressing {
     place: Place,
     /// Every item so far could be read.
     clean: bool,
-    /// It is the second one, after one that was not clean.
+    /// It is the second one, after one that was not clean or showed nothing.
     again: bool,
+    /// It is not to go on before then.
+    not_before: Option<Instant>,
+    /// It has shown an execution.
+    found: bool,
 }
 
 impl Progressing {
-    const FIRST: Self = Self { place: Place::Start, clean: true, again: false };
+    const FIRST: Self =
+        Self { place: Place::Start, clean: true, again: false, not_before: None, found: false };
     const SECOND: Self = Self { again: true, ..Self::FIRST };
 }
 
@@ -156,7 +164,8 @@ impl Lists {
     }
 
     /// Reads on in what started before the watch began, for no longer than an interval; from the beginning once
-    /// more if an item could not be read. Returns whether that was all.
+    /// more if an item could not be read, or, some time later, if there was nothing. Returns whether that was all
+    /// for now.
     async fn read_history(
         &self,
         workflow: &WorkflowId,
@@ -166,11 +175,16 @@ impl Lists {
     ) -> Result<bool, Error> {
         let end = Instant::now() + self.interval;
         let mut reading = self.history.lock().remove(workflow).unwrap_or(Progressing::FIRST);
+        if reading.not_before.is_some_and(|at| Instant::now() < at) {
+            self.history.lock().insert(workflow.clone(), reading);
+            return Ok(true);
+        }
         let which = Which::Started { since, until: Some(until) };
         let mut pager = self.means.client.workflow_executions(workflow, which).from(reading.place.clone());
         while let Some(page) = pager.next().await? {
             self.means.take_in(|ledger, now| ledger.see(visit, &page, now));
             reading.clean &= page.is_clean();
+            reading.found |= !page.items.is_empty();
             if let Some(place) = pager.place().filter(|_| Instant::now() >= end) {
                 self.history.lock().insert(workflow.clone(), Progressing { place, ..reading });
                 return Ok(false);
@@ -179,6 +193,11 @@ impl Lists {
         if !reading.clean && !reading.again {
             self.history.lock().insert(workflow.clone(), Progressing::SECOND);
             return Ok(false);
+        }
+        if !reading.found && !reading.again {
+            let not_before = Some(Instant::now() + EMPTY_RECHECK);
+            self.history.lock().insert(workflow.clone(), Progressing { not_before, ..Progressing::SECOND });
+            return Ok(true);
         }
         self.means.ledger.lock().history_read(visit, since);
         Ok(true)
