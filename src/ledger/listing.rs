@@ -127,6 +127,12 @@ impl Ledger {
             members.iter().filter(|slot| in_list(slot) || self.doubts.is_doubtful(**slot)).copied().collect();
         self.miss(&omitted, Begun { asked: 0, steady: at, at: deleted_at });
         let confirmed = missing.is_confirmed(at, self.many_are_missing());
+        if confirmed {
+            // Open ones may live on outside the conversation, and are asked for one by one.
+            let is_over = |slot: &Slot| self.executions.get(*slot).is_some_and(|entry| !entry.is_open());
+            let over: Vec<_> = members.iter().copied().filter(is_over).collect();
+            self.vanish(&over, deleted_at);
+        }
         let record = &mut self.records[record];
         record.missing = Some(missing).filter(|_| !confirmed);
         record.attempts = Attempts { last: Some(at), ..Attempts::default() };

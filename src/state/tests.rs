@@ -161,7 +161,7 @@ fn only_what_changed_is_written() {
     read(&mut ledger, &[execution("b", Status::Handoff, 5, 8), a.clone()], 40);
     let changes = ledger.take_changes();
     assert_eq!((changes.accounts.len(), changes.records.len(), changes.executions.len()), (0, 1, 0));
-    read(&mut ledger, &[execution("b", Status::Ended, 5, 50), a], 60);
+    read(&mut ledger, &[execution("b", Status::Ended, 5, 50), a], 200);
     let changes = ledger.take_changes();
     assert_eq!((changes.accounts.len(), changes.records.len(), changes.executions.len()), (1, 1, 1));
     ledger.give_back(&changes);

@@ -191,7 +191,10 @@ impl World {
 
     /// Whether executions may be handed off.
     pub fn may_hand_off(&self) -> bool {
-        self.silent_percent == 0 && !(self.forgets() && self.agents)
+        let resumes = self.schedule.iter().any(|phase| phase.end == End::Resume);
+        // Of one that is resumed after it was forgotten it is not known whether it was handed off before.
+        let forgotten = resumes && self.lookback() < self.duration() + self.patience();
+        self.silent_percent == 0 && !(self.forgets() && self.agents) && !forgotten
     }
 
     /// Whether conversations may go while the exporter watches: that a workflow's finished executions are gone shows
