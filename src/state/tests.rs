@@ -156,12 +156,13 @@ fn only_what_changed_is_written() {
     let mut ledger = store.ledger("default/platform", Settings::default()).unwrap();
     assert!(ledger.take_changes().is_empty());
     let a = execution("a", Status::Failed, 1, 6);
-    read(&mut ledger, &[execution("b", Status::Handoff, 5, 8), a.clone()], 39);
+    let old = execution("old", Status::Ended, 1, 2);
+    read(&mut ledger, &[execution("b", Status::Handoff, 5, 8), a.clone(), old.clone()], 39);
     ledger.take_changes();
-    read(&mut ledger, &[execution("b", Status::Handoff, 5, 8), a.clone()], 40);
+    read(&mut ledger, &[execution("b", Status::Handoff, 5, 8), a.clone(), old.clone()], 40);
     let changes = ledger.take_changes();
     assert_eq!((changes.accounts.len(), changes.records.len(), changes.executions.len()), (0, 1, 0));
-    read(&mut ledger, &[execution("b", Status::Ended, 5, 50), a], 200);
+    read(&mut ledger, &[execution("b", Status::Ended, 5, 50), a, old], 200);
     let changes = ledger.take_changes();
     assert_eq!((changes.accounts.len(), changes.records.len(), changes.executions.len()), (1, 1, 1));
     ledger.give_back(&changes);

@@ -13,11 +13,14 @@ use jiff::{
     Timestamp,
     tz::{self, TimeZone},
 };
-use kapso_exporter::simulator::{Api, DEFAULT_KEY, Scenario};
+use kapso_exporter::{
+    simulator::{Api, DEFAULT_KEY, Scenario},
+    source::Source,
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::{Exporter, Kapso, differences, wait_for, watch};
+use crate::support::{Exporter, Kapso, Setup, Simulated, differences, wait_for, watch};
 
 const EVERY_SECOND: &str = "--scrape.interval=1s";
 
@@ -200,19 +203,24 @@ async fn an_item_that_cannot_be_read_is_counted_and_the_others_are_kept() {
     .await;
 }
 
-#[tokio::test]
-async fn a_deleted_conversation_leaves_the_gauges_and_not_the_counters() {
-    let kapso = Kapso::start(Scenario::quiet(1)).await;
-    let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
-    let (workflow, conversation) = kapso.first(Api::Platform);
-    kapso.simulator.start(Api::Platform, &workflow, Some(&conversation)).unwrap();
-    wait_for("the execution", async || exporter.scrape().await.sum("kapso_executions", &[]) == 1.0).await;
-    kapso.simulator.delete_conversation(Api::Platform, &conversation).unwrap();
-    wait_for("its end", async || exporter.scrape().await.sum("kapso_executions", &[]) == 0.0).await;
-    let scrape = exporter.scrape().await;
+#[tokio::test(start_paused = true)]
+async fn a_deleted_conversation_leaves_the_gauges_once_that_is_confirmed_and_not_the_counters() {
+    let setup = Setup { sources: vec![Source::Conversations], ..Setup::default() };
+    let simulated = Simulated::start(Scenario::quiet(1), &setup).await;
+    let simulator = &simulated.simulator;
+    let conversation = simulator.conversation_ids(Api::Platform).remove(0);
+    simulator.start(Api::Platform, "flow_1", Some(&conversation)).unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    simulator.delete_conversation(Api::Platform, &conversation).unwrap();
+    tokio::time::sleep(Duration::from_mins(9)).await;
+    let scrape = simulated.scrape();
+    assert_eq!(scrape.sum("kapso_executions", &[]), 1.0);
+    assert_eq!(scrape.sum("kapso_exporter_doubtful_executions", &[]), 1.0);
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    let scrape = simulated.scrape();
     assert_eq!(scrape.sum("kapso_executions_started_total", &[]), 1.0);
     assert_eq!(scrape.value("kapso_up", &[("api", "platform")]), Some(1.0));
-    assert_eq!(differences(&kapso.simulator, &scrape, &[Api::Platform]), Vec::<String>::new());
+    assert_eq!(differences(simulator, &scrape, &[Api::Platform]), Vec::<String>::new());
 }
 
 #[tokio::test]

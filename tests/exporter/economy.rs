@@ -168,8 +168,12 @@ async fn workflows_at_rest_cost_a_request_a_sweep_and_four_an_hour_each() {
 #[tokio::test(start_paused = true)]
 async fn open_executions_of_a_workflow_share_their_requests() {
     let scenario = Scenario { conversations: 500, open_history: 150, ..Scenario::quiet(1) };
-    let a_sweep = an_hour_of(scenario, Source::Workflows).await.div_ceil(60);
-    assert!(a_sweep <= 1 + 2 * 3, "{a_sweep} requests a sweep for two workflows with 150 open executions");
+    let an_hour = an_hour_of(scenario, Source::Workflows).await;
+    let slow_round = 2 * 2;
+    assert!(
+        an_hour <= 60 * (1 + 2 * 3) + slow_round,
+        "{an_hour} requests an hour for two workflows with 150 open executions"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -106,10 +106,12 @@ impl Run<'_> {
         }
     }
 
-    /// Kapso's clock is not far off while an exporter starts that cannot know better, nor far behind where the
+    /// Kapso's clock is not far off while an exporter starts, which cannot know better, nor far behind where the
     /// exporter's own clock may be behind, too: what happens now would seem to be in the future for both.
     fn date_offset(&self, place: usize, phase: &Phase) -> SignedDuration {
-        let may_be_far_off = place > 0 && !self.world.forgets();
+        let before = place.checked_sub(1).map(|before| &self.world.schedule[before].end);
+        let starts = before.is_none_or(|end| matches!(end, End::Restart(_)));
+        let may_be_far_off = !starts && !self.world.forgets();
         let is_behind = self.world.skew < 0 || self.world.schedule.iter().any(|phase| phase.step < 0);
         let date = match (may_be_far_off, is_behind) {
             (false, _) => phase.date.clamp(-1500, 1500),
