@@ -67,11 +67,7 @@ impl Exporter {
         let own = Register(registry);
         own.build_info()?;
         Ok(Self {
-            up: own.ints(
-                "kapso_up",
-                "1 if the last sweep of every source of this API was complete, nothing has failed since, and no list is late by more than --scrape.max-staleness.",
-                &["project", "api"],
-            )?,
+            up: own.up()?,
             sweep_duration: own.gauges(
                 "kapso_exporter_sweep_duration_seconds",
                 "How long the last sweep took.",
@@ -160,16 +156,8 @@ impl Exporter {
                 "When state was last written to --state.path; 0 before the first time.",
                 &[],
             )?,
-            state_errors: own.counters(
-                "kapso_exporter_state_errors_total",
-                "Failures to write state to --state.path. Counting goes on in memory, and each failure is followed by another try.",
-                &[],
-            )?,
-            failing_lists: own.ints(
-                "kapso_exporter_failing_lists",
-                "Lists of executions (of a conversation, or of a workflow) whose last reading failed while others did not. They are asked again less often.",
-                &["project", "api", "source"],
-            )?,
+            state_errors: own.state_errors()?,
+            failing_lists: own.failing_lists()?,
             log_lines_dropped: own.log_lines_dropped()?,
             states: Mutex::default(),
         })
@@ -357,6 +345,30 @@ impl Register<'_> {
             &["project", "api", "status"],
         )?;
         Ok(UnknownStatuses::new(counter))
+    }
+
+    fn up(&self) -> prometheus::Result<IntGaugeVec> {
+        self.ints(
+            "kapso_up",
+            "1 if the last sweep of every source of this API was complete, nothing has failed since, and no list is late by more than --scrape.max-staleness.",
+            &["project", "api"],
+        )
+    }
+
+    fn state_errors(&self) -> prometheus::Result<IntCounterVec> {
+        self.counters(
+            "kapso_exporter_state_errors_total",
+            "Failures to write state to --state.path. Counting goes on in memory, and each failure is followed by another try.",
+            &[],
+        )
+    }
+
+    fn failing_lists(&self) -> prometheus::Result<IntGaugeVec> {
+        self.ints(
+            "kapso_exporter_failing_lists",
+            "Lists of executions (of a conversation, or of a workflow) whose last reading failed while others did not. They are asked again less often.",
+            &["project", "api", "source"],
+        )
     }
 
     fn log_lines_dropped(&self) -> prometheus::Result<IntCounter> {

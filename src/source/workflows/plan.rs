@@ -306,11 +306,14 @@ mod tests {
         std::iter::from_fn(|| queue.pop()).collect()
     }
 
-    fn ids(tasks: &[Task]) -> Vec<&str> {
-        let name = |task| match task {
-            &Task::Workflow { ref workflow, .. } => workflow.as_str(),
+    fn name(task: &Task) -> &str {
+        match task {
+            Task::Workflow { workflow, .. } => workflow.as_str(),
             Task::Execution(id) => id.as_str(),
-        };
+        }
+    }
+
+    fn ids(tasks: &[Task]) -> Vec<&str> {
         tasks.iter().map(name).collect()
     }
 
