@@ -184,16 +184,23 @@ impl World {
     }
 
     /// Whether an execution may have been resumed that is found within an hour alone, since it is in no list that is
-    /// asked for: it has to stay as it is until then.
+    /// asked for, or that was forgotten, so that it is not known whether its end before was counted: it has to stay as
+    /// it is.
     pub fn may_hide_what_resumed(&self, place: usize) -> bool {
-        self.has_only_workflows() && self.schedule[..place].iter().any(|phase| phase.end == End::Resume)
+        let resumed = self.schedule[..place].iter().any(|phase| phase.end == End::Resume);
+        resumed && (self.has_only_workflows() || self.forgets_what_is_over())
+    }
+
+    /// Whether what is over may be forgotten while the world is played.
+    fn forgets_what_is_over(&self) -> bool {
+        self.lookback() < self.duration() + self.patience()
     }
 
     /// Whether executions may be handed off.
     pub fn may_hand_off(&self) -> bool {
         let resumes = self.schedule.iter().any(|phase| phase.end == End::Resume);
         // Of one that is resumed after it was forgotten it is not known whether it was handed off before.
-        let forgotten = resumes && self.lookback() < self.duration() + self.patience();
+        let forgotten = resumes && self.forgets_what_is_over();
         self.silent_percent == 0 && !(self.forgets() && self.agents) && !forgotten
     }
 
