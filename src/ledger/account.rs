@@ -48,8 +48,11 @@ pub struct Account {
     pub surveyed: Option<Steady>,
     /// The API no longer has it.
     pub gone: bool,
-    /// Its executions that started up to then are counted and forgotten, unless they are remembered.
+    /// Its executions that started up to then, and within the span that was read, are counted and forgotten, unless
+    /// they are remembered.
     pub(super) settled: Option<Moment>,
+    /// Its executions that started up to then may have been counted and forgotten before its lists were read.
+    pub(super) counted_elsewhere: Option<Moment>,
     /// The last attempts to read its lists.
     #[serde(skip)]
     pub attempts: Attempts,
@@ -116,6 +119,7 @@ impl Account {
             surveyed: None,
             gone: false,
             settled: None,
+            counted_elsewhere: None,
             attempts: Attempts::default(),
             missing: None,
             owed: None,
@@ -191,6 +195,12 @@ impl Account {
         let (first, _) = self.first_count?;
         let grown = i64::try_from(self.execution_count?).ok()? - i64::try_from(first).ok()?;
         Some(grown - i64::try_from(self.totals.started.saturating_sub(self.started_before)).ok()?)
+    }
+
+    /// Whether an execution that started then is counted and forgotten, unless it is remembered or open.
+    pub(super) fn is_settled_at(&self, at: Moment) -> bool {
+        let was_read = self.reach.is_some_and(|reach| at >= reach.since.into());
+        (was_read && Some(at) <= self.settled) || Some(at) <= self.counted_elsewhere
     }
 
     /// Whether a reading of its list has shown all that started until `at`.

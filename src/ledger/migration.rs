@@ -119,6 +119,7 @@ impl Migrate for Account {
             surveyed: steady(first.surveyed),
             gone: first.gone,
             settled: first.settled,
+            counted_elsewhere: None,
             attempts: Attempts::default(),
             missing: None,
             owed: None,

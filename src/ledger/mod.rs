@@ -196,8 +196,7 @@ impl Ledger {
         for account in
             (0..self.accounts.len()).filter(|&n| self.accounts[n].reach.is_none()).collect::<Vec<_>>()
         {
-            let settled = &mut self.accounts[account].settled;
-            *settled = (*settled).max(Some(horizon));
+            self.accounts[account].counted_elsewhere = Some(horizon);
         }
     }
 

@@ -58,7 +58,7 @@ impl Ledger {
             return true;
         }
         let slot = known.unwrap_or_else(|| {
-            let settled = self.decided_before(seen, account, record, at);
+            let settled = self.decided_before(seen, account, record);
             self.executions.insert(Entry { settled, ..Entry::unseen(seen.id.clone(), account) })
         });
         let record = record.or_else(|| conversation.map(|id| index(self.record(id))));
@@ -73,9 +73,7 @@ impl Ledger {
             return false;
         };
         let over = seen.ended_at.map(Moment::from);
-        let settled = record.and_then(|record| self.records[record as usize].settled);
-        let settled = settled.max(self.accounts[account as usize].settled);
-        let was_forgotten = Some(Moment::from(position)) <= settled
+        let was_forgotten = self.is_settled_at(position.into(), account, record)
             && self.marks.horizon.is_some_and(|horizon| over.is_none_or(|over| over < horizon));
         let newest = seen.ended_at.max(seen.handoff.and_then(|handoff| handoff.at)).max(Some(position));
         let watch_start = at.judge.watch_start;
@@ -123,13 +121,16 @@ impl Ledger {
 
     /// What of an execution that is not remembered is decided already. An open one that started before its list was
     /// known up to the present, and was forgotten, must have been over: it was resumed.
-    fn decided_before(&self, seen: &Execution, account: u32, record: Option<u32>, at: Observed) -> Settled {
+    fn decided_before(&self, seen: &Execution, account: u32, record: Option<u32>) -> Settled {
         let Some(position) = seen.position().map(Moment::from) else { return Settled::default() };
-        let by_record = record.and_then(|record| self.records[record as usize].settled);
-        let by_account = self.accounts[account as usize].settled;
-        let by_account = by_account.filter(|_| position >= at.judge.watch_start.into());
-        let was_forgotten = Some(position) <= by_record.max(by_account);
+        let was_forgotten = self.is_settled_at(position, account, record);
         if was_forgotten && seen.status.is_open() { Settled::RESUMED } else { Settled::default() }
+    }
+
+    /// Whether an execution at this place of its lists is counted and forgotten, unless it is remembered or open.
+    fn is_settled_at(&self, position: Moment, account: u32, record: Option<u32>) -> bool {
+        let by_record = record.and_then(|record| self.records[record as usize].settled);
+        Some(position) <= by_record || self.accounts[account as usize].is_settled_at(position)
     }
 
     /// Takes note that these are deleted.

@@ -21,7 +21,12 @@ pub struct Cover {
 impl Cover {
     /// Every status that can be asked for, and all that started since.
     pub fn whole(since: Timestamp) -> Self {
-        Self { since: Some(since), statuses: vec![Status::Running, Status::Waiting, Status::Handoff] }
+        Self { since: Some(since), ..Self::default() }.with_every_status()
+    }
+
+    /// The same lists, and those of all statuses that can be asked for.
+    pub fn with_every_status(self) -> Self {
+        Self { statuses: vec![Status::Running, Status::Waiting, Status::Handoff], ..self }
     }
 }
 

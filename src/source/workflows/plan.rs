@@ -118,13 +118,14 @@ pub fn queue(
         let visit = |open, cover, whole| task(Work::Visit { open, cover, whole });
         if let Some(need) = need(account, rules) {
             let urgency = need.weight * seconds(need.since, rules.now);
-            let whole = need.first || turn == Some(&account.id);
-            let cover = if whole {
-                Cover::whole(unread_since(account, rules))
-            } else {
-                cover(&open, unread_since(account, rules), need.news)
+            let unread_since = unread_since(account, rules);
+            let has_its_turn = turn == Some(&account.id);
+            let cover = match need.first {
+                true => Cover::whole(unread_since),
+                false if has_its_turn => cover(&open, unread_since, need.news).with_every_status(),
+                false => cover(&open, unread_since, need.news),
             };
-            urgent.push((urgency, visit(open, cover, whole)));
+            urgent.push((urgency, visit(open, cover, need.first || has_its_turn)));
         } else if let Some(since) = rechecked(account, rules) {
             at_rest.push((since, visit(open, Cover::whole(unread_since(account, rules)), true)));
         }
