@@ -1,10 +1,11 @@
 //! Worlds that failed once, as small as they could be made.
 
-use kapso_exporter::simulator::{Fault::*, Ids};
+use kapso_exporter::simulator::{Fault::*, Ids, Subject, Untruth};
 
 use crate::{
     run::judge,
-    world::{End, Phase, Walks, World},
+    world::{End, Move, Phase, Walks, World},
+    wrong::Wrong,
 };
 
 /// One workflow's worth of nothing.
@@ -188,6 +189,86 @@ fn watching_begins_when_the_clock_is_known() {
         interval: 30,
         skew: -1_517_007,
         schedule: vec![Phase { one_in: 5, faults: vec![NoHeaders], ..undisturbed(1) }],
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
+fn empty(about: Subject) -> Wrong {
+    Wrong::Lie { about: vec![about], untruth: Untruth::Empty, one_in: 1 }
+}
+
+/// An execution of before the watch ended while lists showed nothing. Once they did, it seemed to be one that had been
+/// counted and forgotten, since a younger one had been.
+#[test]
+fn history_that_was_hidden_while_it_ended_is_counted_when_it_is_shown() {
+    let hidden = Phase {
+        wrongs: vec![empty(Subject::WorkflowExecutions)],
+        moves: vec![Move::End],
+        end: End::OddStatusOver,
+        ..undisturbed(2)
+    };
+    let world = World {
+        seed: 173_414,
+        walks: Walks::Workflows,
+        conversations: 2,
+        open_history: 1,
+        interval: 30,
+        lookback: 5,
+        schedule: vec![hidden],
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
+/// The history of a workflow was read while every second answer showed nothing, and never again.
+#[test]
+fn a_history_that_seemed_to_be_empty_is_read_again() {
+    let lies = Wrong::Lie { about: vec![Subject::WorkflowExecutions], untruth: Untruth::Empty, one_in: 2 };
+    let world = World {
+        seed: 500_879,
+        walks: Walks::Workflows,
+        conversations: 2,
+        history: 3,
+        open_history: 2,
+        interval: 30,
+        schedule: vec![Phase { wrongs: vec![lies], ..undisturbed(2) }],
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
+/// An execution became visible behind a page of known ones, at which every reading of a long list stopped.
+#[test]
+fn what_becomes_visible_deep_in_a_long_list_is_found() {
+    let world = World {
+        seed: 100_998,
+        conversations: 3,
+        history: 4,
+        open_history: 1,
+        busy_conversation: 7,
+        starts: 3,
+        handoffs_percent: 67,
+        changes: 2,
+        page: 1,
+        schedule: vec![Phase { wrongs: vec![Wrong::Hidden { percent: 100 }], ..undisturbed(1) }],
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
+/// An execution that had ended before the watch was resumed and handed off: its workflow always had others open, and
+/// so was never looked at as a whole.
+#[test]
+fn an_execution_that_is_resumed_in_a_busy_workflow_is_found() {
+    let world = World {
+        seed: 247_353,
+        walks: Walks::Workflows,
+        conversations: 2,
+        history: 1,
+        open_history: 2,
+        interval: 30,
+        schedule: vec![undisturbed(1), Phase { end: End::Resume, ..undisturbed(1) }],
         ..still()
     };
     judge(&world).unwrap();
