@@ -63,13 +63,23 @@ pub struct Attempts {
     pub failures: u8,
 }
 
+/// Whether others were well when a list failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failed {
+    /// Others were well: the list itself fails.
+    Alone,
+    /// All failed.
+    WithAll,
+}
+
 impl Attempts {
     /// The pause after a failure doubles so often, up to four intervals: that a list is well again is known soon.
     const MOST_DOUBLINGS: u32 = 2;
 
     /// Takes note of a failure.
-    pub fn failed(&mut self, at: Steady) {
-        *self = Self { last: Some(at), failures: self.failures.saturating_add(1) };
+    pub fn failed(&mut self, at: Steady, how: Failed) {
+        let failures = self.failures.saturating_add(u8::from(how == Failed::Alone));
+        *self = Self { last: Some(at), failures };
     }
 
     /// Whether the last attempt failed.

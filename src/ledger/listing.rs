@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Attempts, Ledger, account::before_late_ones, doubt::Missing, entry::Judge, executions::Slot, index,
-    observation::Observed,
+    Attempts, Failed, Ledger, account::before_late_ones, doubt::Missing, entry::Judge, executions::Slot,
+    index, observation::Observed,
 };
 use crate::{
     clock::Steady,
@@ -140,15 +140,10 @@ impl Ledger {
         first
     }
 
-    /// Takes note that a conversation's list could not be read; `alone` if others could.
-    pub fn conversation_failed(&mut self, id: &ConversationId, at: Steady, alone: bool) {
+    /// Takes note that a conversation's list could not be read.
+    pub fn conversation_failed(&mut self, id: &ConversationId, at: Steady, how: Failed) {
         let record = self.record(id);
-        let attempts = &mut self.records.untracked(index(record)).attempts;
-        if alone {
-            attempts.failed(at);
-        } else {
-            attempts.last = Some(at);
-        }
+        self.records.untracked(index(record)).attempts.failed(at, how);
     }
 
     /// Whether everything older than `oldest` is known and finished: the list was known before, and this reading

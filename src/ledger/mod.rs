@@ -48,7 +48,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     account::{Account, Reach},
-    conversation::{Attempts, Record},
+    conversation::{Attempts, Failed, Record},
     current::{AtStep, ByStatus, Current, OpenInConversation},
     histogram::{Buckets, Histogram},
     listing::Listing,

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 
 use super::{
-    Account, Attempts, Ledger, Reach, account::before_late_ones, doubt::Missing, entry::Judge,
+    Account, Attempts, Failed, Ledger, Reach, account::before_late_ones, doubt::Missing, entry::Judge,
     executions::Slot, index, listing::Begun, moment::Moment, observation::Observed,
 };
 use crate::{
@@ -191,15 +191,10 @@ impl Ledger {
         account.gone |= confirmed;
     }
 
-    /// Takes note that a workflow's lists could not be read; `alone` if others could.
-    pub fn workflow_failed(&mut self, workflow: &WorkflowId, at: Steady, alone: bool) {
+    /// Takes note that a workflow's lists could not be read.
+    pub fn workflow_failed(&mut self, workflow: &WorkflowId, at: Steady, how: Failed) {
         let account = self.account_by_id(workflow);
-        let attempts = &mut self.accounts.untracked(index(account)).attempts;
-        if alone {
-            attempts.failed(at);
-        } else {
-            attempts.last = Some(at);
-        }
+        self.accounts.untracked(index(account)).attempts.failed(at, how);
     }
 
     /// The open executions that no list of these shows, oldest look first: they are to be asked for one by one.

@@ -24,7 +24,10 @@ use super::{
     Progress, Pulse,
     queue::{Load, Queue},
 };
-use crate::kapso::{Error, Hanging, Reason};
+use crate::{
+    kapso::{Error, Hanging, Reason},
+    ledger::Failed,
+};
 
 /// Tasks that are under way at the same time, those aside that hang.
 const CONCURRENCY: usize = 8;
@@ -44,15 +47,6 @@ pub enum Beat {
     First,
     /// A later one, while others wait.
     Next,
-}
-
-/// Whether others were well when something failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failed {
-    /// Others were well: the list itself fails.
-    Alone,
-    /// All failed.
-    WithAll,
 }
 
 /// What a source walks over.

@@ -18,13 +18,13 @@ use super::{
     Means, Progress, Pulse, Scope,
     queue::{Load, Queue},
     singles::Singles,
-    walk::{Beat, Failed, Looked, Stop, Territory, is_hopeless},
+    walk::{Beat, Looked, Stop, Territory, is_hopeless},
 };
 use crate::{
     clock::Steady,
     execution::{Api, Conversation, ConversationId, ExecutionId, Page},
     kapso::{Error, Hanging, Reason},
-    ledger::{Ledger, Record},
+    ledger::{Failed, Ledger, Record},
 };
 
 /// A sweep that goes on for long lists the workflows again after so many intervals.
@@ -301,7 +301,7 @@ impl Territory for Conversations {
     fn note_failure(&self, task: &Task, failed: Failed) {
         let now = self.means.client.steady_now();
         if let Task::Conversation(id) = task {
-            self.means.ledger.lock().conversation_failed(id, now, failed == Failed::Alone);
+            self.means.ledger.lock().conversation_failed(id, now, failed);
         }
     }
 

@@ -169,7 +169,7 @@ mod tests {
     use crate::clock::Steady;
     use crate::{
         execution::{Conversation, ConversationStatus, Execution, Flaws, Page, Status},
-        ledger::{Ledger, Settings},
+        ledger::{Failed, Ledger, Settings},
     };
 
     const MINUTE: i64 = 60;
@@ -363,7 +363,7 @@ mod tests {
         for minute in 1..=12 {
             if !order(&ledger, minute * MINUTE).is_empty() {
                 asked.push(minute);
-                ledger.conversation_failed(&"a".into(), steady(minute * MINUTE), true);
+                ledger.conversation_failed(&"a".into(), steady(minute * MINUTE), Failed::Alone);
             }
         }
         assert_eq!(asked, [1, 2, 4, 8, 12]);
@@ -374,7 +374,7 @@ mod tests {
     fn a_list_that_failed_with_all_others_is_asked_again_after_an_interval() {
         let mut ledger = ledger(&[("a", -HOUR, Some(0), Some(0))]);
         for minute in 1..=5 {
-            ledger.conversation_failed(&"a".into(), steady(minute * MINUTE), false);
+            ledger.conversation_failed(&"a".into(), steady(minute * MINUTE), Failed::WithAll);
         }
         assert_eq!(order(&ledger, 6 * MINUTE - 1), Vec::<String>::new());
         assert_eq!(order(&ledger, 6 * MINUTE), ["a"]);

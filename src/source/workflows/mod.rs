@@ -20,13 +20,13 @@ use super::{
     Means, Progress, Pulse, Scope,
     queue::{Load, Queue},
     singles::Singles,
-    walk::{Beat, Failed, Looked, Stop, Territory, is_hopeless},
+    walk::{Beat, Looked, Stop, Territory, is_hopeless},
 };
 use crate::{
     clock::Steady,
     execution::{ExecutionId, Page, WorkflowId},
     kapso::{Error, Hanging, Place, Reading, Reason, Which},
-    ledger::{Account, Visit},
+    ledger::{Account, Failed, Ledger, Visit},
 };
 
 /// A history in which there was nothing is read once more after this time: one answer is not believed.
@@ -113,7 +113,7 @@ impl Lists {
         let open = work.open();
         match self.try_work(&workflow, work).await {
             Err(error) if error.reason() == Some(Reason::NotFound) => {
-                let not_found = |ledger: &mut crate::ledger::Ledger, now| {
+                let not_found = |ledger: &mut Ledger, now| {
                     ledger.workflow_not_found(&workflow, asked_at, now);
                 };
                 self.means.take_in(not_found);
@@ -289,7 +289,7 @@ impl Territory for Workflows {
     fn note_failure(&self, key: &Key, failed: Failed) {
         let now = self.means().client.steady_now();
         if let Key::Visit(workflow) | Key::History(workflow) = key {
-            self.means().ledger.lock().workflow_failed(workflow, now, failed == Failed::Alone);
+            self.means().ledger.lock().workflow_failed(workflow, now, failed);
         }
     }
 
