@@ -3,8 +3,13 @@
 use jiff::Timestamp;
 
 use super::{
-    Attempts, Failed, Ledger, account::before_late_ones, doubt::Missing, entry::Judge, executions::Slot,
-    index, observation::Observed,
+    Attempts, Failed, Ledger,
+    account::before_late_ones,
+    doubt::Missing,
+    entry::{Entry, Judge},
+    executions::Slot,
+    index,
+    observation::Observed,
 };
 use crate::{
     clock::Steady,
@@ -122,7 +127,7 @@ impl Ledger {
         let first = self.records[record].missing.is_none() && !self.records[record].gone;
         let members: Vec<_> = self.current_members(record, deleted_at).collect();
         let missing = Missing::again(self.records[record].missing, at);
-        let in_list = |slot: &&Slot| self.executions.get(**slot).is_some_and(|e| e.in_conversation_list);
+        let in_list = |slot: &&Slot| self.executions.get(**slot).is_some_and(is_expected);
         let omitted: Vec<_> =
             members.iter().filter(|slot| in_list(slot) || self.doubts.is_doubtful(**slot)).copied().collect();
         self.miss(&omitted, Begun { asked: 0, steady: at, at: deleted_at });
@@ -163,7 +168,7 @@ impl Ledger {
     fn omitted(&self, record: usize, begun: Begun) -> Vec<Slot> {
         let is_missed = |slot: &Slot| {
             self.executions.get(*slot).is_some_and(|entry| {
-                entry.asked < begun.asked && (entry.in_conversation_list || self.doubts.is_doubtful(*slot))
+                entry.asked < begun.asked && (is_expected(entry) || self.doubts.is_doubtful(*slot))
             })
         };
         self.current_members(record, begun.at).filter(is_missed).collect()
@@ -182,4 +187,10 @@ impl Ledger {
         }
         self.look_in_vain(omitted, begun.steady, begun.at);
     }
+}
+
+/// Whether an execution should be in the list of its conversation: it was the last time, or nothing has shown it since
+/// the program started, so that doubt may have been forgotten.
+fn is_expected(entry: &Entry) -> bool {
+    entry.in_conversation_list || entry.asked == 0
 }
