@@ -219,13 +219,6 @@ impl Ledger {
         self.stale_answers
     }
 
-    /// How many lists failed when they were last read.
-    #[must_use]
-    pub fn failing_lists(&self) -> (usize, usize) {
-        let conversations = self.records.iter().filter(|record| record.attempts.is_failing()).count();
-        (conversations, self.accounts.iter().filter(|account| account.attempts.is_failing()).count())
-    }
-
     /// The accounts of all workflows ever seen, in the order of their first sight.
     #[must_use]
     pub fn accounts(&self) -> &[Account] {
