@@ -166,7 +166,7 @@ impl Verification {
     /// Those with the newest activity first.
     fn known_conversations(&self) -> Vec<ConversationId> {
         let ledger = self.ledger.lock();
-        let mut known: Vec<_> = ledger.records().iter().filter(|record| !record.gone).collect();
+        let mut known: Vec<_> = ledger.records().filter(|record| !record.gone).collect();
         known.sort_by_key(|record| Reverse(record.active_at()));
         known.into_iter().map(|record| record.id.clone()).collect()
     }

@@ -3,13 +3,18 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{doubt::Missing, executions::Slot, moment::Moment};
+use super::{
+    account::before_late_ones,
+    doubt::Missing,
+    moment::Moment,
+    table::{Identified, Slot, Table},
+};
 use crate::{
     clock::Steady,
     execution::{Conversation, ConversationId, ConversationStatus, Page},
 };
 
-/// What is known of one conversation. Records are kept for good: what was counted must stay counted.
+/// What is known of one conversation, until it is archived.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Record {
     /// Identity.
@@ -36,6 +41,8 @@ pub struct Record {
     pub last_event_at: Option<Moment>,
     /// Its executions that started up to then are counted and forgotten, unless they are remembered.
     pub(super) settled: Option<Moment>,
+    /// The newest start that its complete lists have shown.
+    pub(super) newest_start: Option<Moment>,
     /// The last attempts to read its list.
     #[serde(skip)]
     pub attempts: Attempts,
@@ -97,6 +104,17 @@ impl Attempts {
     }
 }
 
+/// The conversations that are not archived.
+pub(super) type Records = Table<Record>;
+
+impl Identified for Record {
+    type Id = ConversationId;
+
+    fn id(&self) -> &ConversationId {
+        &self.id
+    }
+}
+
 impl Record {
     pub(super) fn new(id: ConversationId) -> Self {
         Self {
@@ -111,6 +129,7 @@ impl Record {
             gone: false,
             last_event_at: None,
             settled: None,
+            newest_start: None,
             attempts: Attempts::default(),
             read_whole: None,
             missing: None,
@@ -159,6 +178,13 @@ impl Record {
         })
     }
 
+    /// What started up to then was listed by the last complete reading, if that could be read to the last item. One
+    /// that showed nothing so young may have hidden what it had.
+    pub(super) fn known_up_to(&self) -> Option<Timestamp> {
+        let listed = self.listed.filter(|_| self.clean)?;
+        Some(before_late_ones(listed.into()).min(self.newest_start?.into()))
+    }
+
     /// Whether executions of it are open.
     #[must_use]
     pub fn has_open_executions(&self) -> bool {
@@ -188,7 +214,9 @@ impl Record {
         watch_start: Option<Timestamp>,
     ) -> bool {
         let listed = self.listed.map(Timestamp::from);
-        let is_unread = |at| listed.or(watch_start).is_some_and(|since| at > since);
+        // Nobody reads the list of one that only executions have named where conversations are not discovered.
+        let since = listed.or(watch_start.filter(|_| self.discovered.is_some()));
+        let is_unread = |at| since.is_some_and(|since| at > since);
         let is_active = |at| now.duration_since(at) <= max_age || is_unread(at);
         !self.gone
             && (self.has_open_executions() || self.doubtful > 0 || self.active_at().is_none_or(is_active))

@@ -1,11 +1,11 @@
 //! The current state: what the gauges show, computed from the ledger at one moment.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use jiff::Timestamp;
 
-use super::{Histogram, Ledger, entry::Entry, moment::Moment};
-use crate::execution::{Status, Step, seconds_between};
+use super::{Histogram, Ledger, Record, entry::Entry, moment::Moment};
+use crate::execution::{ConversationId, Status, Step, seconds_between};
 
 /// The executions of one workflow that are in one status.
 #[derive(Debug, Clone)]
@@ -43,9 +43,9 @@ pub struct AtStep {
 
 /// The open executions of one conversation, and its newest event.
 #[derive(Debug, Clone)]
-pub struct OpenInConversation {
-    /// Index of the conversation's record.
-    pub record: usize,
+pub struct OpenInConversation<'a> {
+    /// The conversation.
+    pub id: &'a ConversationId,
     /// How many by status, in the order of [`Status::OPEN`].
     pub open: [u64; 4],
     /// The newest `last_event_at` of its remembered executions.
@@ -86,24 +86,24 @@ impl Ledger {
 
     /// The conversations that have remembered executions, newest event first.
     #[must_use]
-    pub fn conversations_by_event(&self) -> Vec<OpenInConversation> {
-        let of = |record: usize| {
-            let mut sum = OpenInConversation { record, open: [0; 4], last_event_at: None };
-            let members = self.records[record].executions.iter();
-            for entry in members.filter_map(|&slot| self.executions.get(slot)) {
-                sum.last_event_at = sum.last_event_at.max(entry.last_event_at.map(Into::into));
-                if let Some(open) =
-                    Status::OPEN.iter().position(|&status| entry.is_open() && status == entry.status)
-                {
-                    sum.open[open] += 1;
-                }
-            }
-            sum
-        };
-        let shown = (0..self.records.len()).filter(|&record| !self.records[record].gone);
-        let mut all: Vec<_> = shown.map(of).filter(|sum| sum.last_event_at.is_some()).collect();
-        all.sort_by_key(|sum| (std::cmp::Reverse(sum.last_event_at), sum.record));
+    pub fn conversations_by_event(&self) -> Vec<OpenInConversation<'_>> {
+        let shown = self.records().filter(|record| !record.gone);
+        let mut all: Vec<_> =
+            shown.map(|record| self.open_in(record)).filter(|sum| sum.last_event_at.is_some()).collect();
+        all.sort_by_key(|sum| (Reverse(sum.last_event_at), sum.id));
         all
+    }
+
+    fn open_in<'a>(&'a self, record: &'a Record) -> OpenInConversation<'a> {
+        let mut sum = OpenInConversation { id: &record.id, open: [0; 4], last_event_at: None };
+        for entry in record.executions.iter().filter_map(|&slot| self.executions.get(slot)) {
+            sum.last_event_at = sum.last_event_at.max(entry.last_event_at.map(Into::into));
+            let open = Status::OPEN.iter().position(|&status| entry.is_open() && status == entry.status);
+            if let Some(open) = open {
+                sum.open[open] += 1;
+            }
+        }
+        sum
     }
 
     pub(super) fn is_current(&self, entry: &Entry, now: Timestamp) -> bool {
@@ -115,7 +115,7 @@ impl Ledger {
     fn conversations_by_status(&self, now: Timestamp) -> [u64; 3] {
         let mut counts = [0; 3];
         let (max_age, watch_start) = (self.settings.conversation_max_age, self.watch_start());
-        for record in self.records.iter().filter(|record| record.is_watched(now, max_age, watch_start)) {
+        for record in self.records().filter(|record| record.is_watched(now, max_age, watch_start)) {
             counts[record.status as usize] += 1;
         }
         counts

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use jiff::SignedDuration;
 
-use super::{Ledger, executions::Slot};
+use super::{Ledger, Record, table::Slot};
 use crate::clock::Steady;
 
 /// The fewest looks in vain after which something is deleted, …
@@ -134,7 +134,7 @@ impl Ledger {
     /// Counts the doubtful executions of a conversation: its list is asked again soon.
     fn count_doubt(&mut self, slot: Slot, more: bool) {
         let Some(record) = self.executions.get(slot).and_then(|entry| entry.conversation) else { return };
-        let doubtful = &mut self.records.untracked(record).doubtful;
+        let Some(Record { doubtful, .. }) = self.records.untracked(record) else { return };
         *doubtful = if more { *doubtful + 1 } else { doubtful.saturating_sub(1) };
     }
 }

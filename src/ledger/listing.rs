@@ -4,12 +4,11 @@ use jiff::Timestamp;
 
 use super::{
     Attempts, Failed, Ledger,
-    account::before_late_ones,
     doubt::Missing,
     entry::{Entry, Judge},
-    executions::Slot,
-    index,
+    moment::Moment,
     observation::Observed,
+    table::Slot,
 };
 use crate::{
     clock::Steady,
@@ -21,13 +20,13 @@ use crate::{
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Listing {
-    record: usize,
+    conversation: ConversationId,
     begun: Option<Begun>,
     /// The list was read to the end before.
     list_was_known: bool,
-    /// What started up to then was listed by the last complete reading, if that could be read to the last item. A
-    /// known execution that is younger says nothing of those behind it: that reading may have been too early for
-    /// them, and the one that brought it may have broken off.
+    /// What started up to then is known from earlier readings. A known execution that is younger says nothing of those
+    /// behind it: the last complete reading may have been too early for them, and the one that brought it may have broken
+    /// off.
     known_up_to: Option<Timestamp>,
     /// Items come newest start first.
     ordered: bool,
@@ -35,6 +34,8 @@ pub struct Listing {
     clean: bool,
     reached_end: bool,
     pages: u32,
+    /// The newest start that its pages have shown.
+    newest_start: Option<Moment>,
 }
 
 /// When the first page of a reading was asked for.
@@ -58,29 +59,31 @@ impl Ledger {
     /// Begins to read a conversation's list. `ordered` says whether the API promises newest start first.
     pub fn open(&mut self, conversation: &ConversationId, ordered: bool) -> Listing {
         let record = self.record(conversation);
-        let list_was_known = self.records[record].listed.is_some();
-        let listed = self.records[record].listed.filter(|_| self.records[record].clean);
-        let known_up_to = listed.map(|listed| before_late_ones(listed.into()));
+        let record = &self.records[record];
         Listing {
-            record,
+            conversation: conversation.clone(),
             begun: None,
-            list_was_known,
-            known_up_to,
+            list_was_known: record.listed.is_some(),
+            known_up_to: record.known_up_to(),
             ordered,
             clean: true,
             reached_end: false,
             pages: 0,
+            newest_start: None,
         }
     }
 
     /// Takes in the next page, at `now` in Kapso's clock. Returns whether an older page can hold news.
     pub fn read(&mut self, listing: &mut Listing, page: &Page<Execution>, now: Timestamp) -> bool {
         let begun = *listing.begun.get_or_insert(Begun::with(page));
+        let record = self.record(&listing.conversation);
         listing.pages += 1;
+        let positions = page.items.iter().filter_map(|execution| execution.position().map(Moment::from));
+        listing.newest_start = positions.chain(listing.newest_start).max();
         self.note_learned(page.asked_at);
         let watch_start = self.watch_start().unwrap_or(begun.at);
         let observed = Observed {
-            record: Some(index(listing.record)),
+            record: Some(record),
             asked: page.asked,
             as_of: page.as_of,
             now,
@@ -94,7 +97,8 @@ impl Ledger {
         listing.clean &= page.is_clean();
         listing.reached_end = page.last;
         let oldest = page.items.last().and_then(Execution::position).filter(|_| oldest_was_known);
-        let rest_is_settled = oldest.is_some_and(|oldest| self.rest_is_settled(listing, oldest, begun));
+        let rest_is_settled =
+            oldest.is_some_and(|oldest| self.rest_is_settled(record, listing, oldest, begun));
         !(page.last || rest_is_settled)
     }
 
@@ -102,18 +106,20 @@ impl Ledger {
     /// [`Ledger::read`] asked for.
     pub fn close(&mut self, listing: &Listing) {
         let Some(begun) = listing.begun else { return };
+        let slot = self.record(&listing.conversation);
         let mut clean = listing.clean;
         if listing.reached_end && listing.clean {
-            let omitted = self.omitted(listing.record, begun);
+            let omitted = self.omitted(slot, begun);
             clean = omitted.is_empty();
             self.miss(&omitted, begun);
         }
-        let record = &mut self.records[listing.record];
+        let record = &mut self.records[slot];
         if listing.reached_end {
             record.read_whole = Some((begun.steady, listing.pages));
         }
         record.read_at = record.read_at.max(Some(begun.steady));
         record.listed = record.listed.max(Some(begun.at.into()));
+        record.newest_start = record.newest_start.max(listing.newest_start);
         record.clean = clean;
         record.gone = false;
         record.missing = None;
@@ -148,13 +154,15 @@ impl Ledger {
     /// Takes note that a conversation's list could not be read.
     pub fn conversation_failed(&mut self, id: &ConversationId, at: Steady, how: Failed) {
         let record = self.record(id);
-        self.records.untracked(index(record)).attempts.failed(at, how);
+        if let Some(record) = self.records.untracked(record) {
+            record.attempts.failed(at, how);
+        }
     }
 
     /// Whether everything older than `oldest` is known and finished: the list was known before, and this reading
     /// has met all of its open executions.
-    fn rest_is_settled(&self, listing: &Listing, oldest: Timestamp, begun: Begun) -> bool {
-        let record = &self.records[listing.record];
+    fn rest_is_settled(&self, record: Slot, listing: &Listing, oldest: Timestamp, begun: Begun) -> bool {
+        let record = &self.records[record];
         let all_met = || {
             let members = record.executions.iter().filter_map(|&slot| self.executions.get(slot));
             let mut open = members.filter(|entry| entry.is_open() && entry.in_conversation_list);
@@ -165,7 +173,7 @@ impl Ledger {
     }
 
     /// The executions that a whole reading did not show, although the one before did, or that are in doubt.
-    fn omitted(&self, record: usize, begun: Begun) -> Vec<Slot> {
+    fn omitted(&self, record: Slot, begun: Begun) -> Vec<Slot> {
         let is_missed = |slot: &Slot| {
             self.executions.get(*slot).is_some_and(|entry| {
                 entry.asked < begun.asked && (is_expected(entry) || self.doubts.is_doubtful(*slot))
@@ -174,7 +182,7 @@ impl Ledger {
         self.current_members(record, begun.at).filter(is_missed).collect()
     }
 
-    fn current_members(&self, record: usize, now: Timestamp) -> impl Iterator<Item = Slot> + '_ {
+    fn current_members(&self, record: Slot, now: Timestamp) -> impl Iterator<Item = Slot> + '_ {
         let is_current =
             move |slot: &Slot| self.executions.get(*slot).is_some_and(|entry| self.is_current(entry, now));
         self.records[record].executions.iter().copied().filter(is_current)

@@ -23,6 +23,7 @@
 //! which no clock can set back: [`Steady`].
 
 mod account;
+mod archive;
 mod conversation;
 mod current;
 mod doubt;
@@ -30,15 +31,16 @@ mod entry;
 mod executions;
 mod histogram;
 mod listing;
-mod migration;
 mod moment;
 mod name;
 mod observation;
 mod saved;
+mod table;
 #[cfg(test)]
 mod tests;
 mod totals;
 mod tracked;
+mod versions;
 mod visit;
 
 use std::collections::{HashMap, HashSet};
@@ -57,7 +59,10 @@ pub use self::{
     totals::{Event, Totals},
     visit::{ListedBy, OpenExecution, Visit},
 };
-use self::{doubt::Doubts, executions::Executions, tracked::Tracked};
+use self::{
+    archive::Archive, conversation::Records, doubt::Doubts, executions::Executions, table::Slot,
+    tracked::Tracked,
+};
 use crate::{
     clock::Steady,
     execution::{Conversation, ConversationId, ListedWorkflow, Page, Workflow, WorkflowId},
@@ -103,8 +108,8 @@ pub struct Ledger {
     account_of: HashMap<WorkflowId, usize>,
     /// How many times the list of workflows was read to its end.
     workflow_readings: u64,
-    records: Tracked<Record>,
-    record_of: HashMap<ConversationId, usize>,
+    records: Records,
+    archive: Archive,
     executions: Executions,
     doubts: Doubts,
     stale_answers: u64,
@@ -137,8 +142,8 @@ impl Ledger {
             accounts: Tracked::default(),
             account_of: HashMap::new(),
             workflow_readings: 0,
-            records: Tracked::default(),
-            record_of: HashMap::new(),
+            records: Records::default(),
+            archive: Archive::default(),
             executions: Executions::default(),
             doubts: Doubts::default(),
             stale_answers: 0,
@@ -203,9 +208,8 @@ impl Ledger {
     /// Takes executions out of the current state that belong to none of these conversations, until they are shown again.
     /// Returns how many of them were open.
     pub fn withdraw_all_but(&mut self, conversations: &[ConversationId]) -> usize {
-        let kept: HashSet<_> =
-            conversations.iter().filter_map(|id| self.record_of.get(id)).copied().collect();
-        let is_kept = |record: u32| kept.contains(&(record as usize));
+        let kept: HashSet<_> = conversations.iter().filter_map(|id| self.records.find(id)).collect();
+        let is_kept = |record: Slot| kept.contains(&record);
         let others = self.executions.iter().filter(|(_, entry)| !entry.conversation.is_some_and(is_kept));
         let others: Vec<_> = others.filter(|(_, entry)| entry.is_open()).map(|(slot, _)| slot).collect();
         let at = self.marks.learned.map_or(Timestamp::UNIX_EPOCH, Steady::timestamp);
@@ -225,10 +229,21 @@ impl Ledger {
         &self.accounts
     }
 
-    /// All conversations ever seen.
+    /// The conversations that are known and not archived, in no particular order.
+    pub fn records(&self) -> impl Iterator<Item = &Record> + Clone {
+        self.records.iter().map(|(_, record)| record)
+    }
+
+    /// How many conversations are remembered, those in the archive included.
     #[must_use]
-    pub fn records(&self) -> &[Record] {
-        &self.records
+    pub fn remembered_conversations(&self) -> usize {
+        self.records.len() + self.archive.len()
+    }
+
+    /// Whether nothing was ever learned.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.remembered_conversations() == 0
     }
 
     /// How many executions are remembered.
@@ -259,8 +274,7 @@ impl Ledger {
     /// Takes in a page of the list of conversations, whose recent activity is asked for every `interval`.
     pub fn learn_conversations(&mut self, page: &Page<Conversation>, interval: SignedDuration) {
         for conversation in &page.items {
-            let record = self.record(&conversation.id);
-            self.records[record].learn(conversation, page, interval);
+            self.learn_conversation(conversation, page, interval);
         }
     }
 
@@ -281,18 +295,9 @@ impl Ledger {
         self.account_of.insert(id.clone(), index);
         index
     }
-
-    fn record(&mut self, id: &ConversationId) -> usize {
-        if let Some(&index) = self.record_of.get(id) {
-            return index;
-        }
-        let index = self.records.push(Record::new(id.clone()));
-        self.record_of.insert(id.clone(), index);
-        index
-    }
 }
 
-/// The index of an account or a record as an entry keeps it.
+/// The index of an account or a slot as an entry keeps it.
 #[allow(clippy::cast_possible_truncation, reason = "four billion of them do not fit into memory")]
 fn index(index: usize) -> u32 {
     index as u32

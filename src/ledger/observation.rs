@@ -6,9 +6,9 @@ use super::{
     Ledger, Record,
     account::before_late_ones,
     entry::{Entry, Judge, Settled},
-    executions::Slot,
     index,
     moment::Moment,
+    table::Slot,
     totals::Event,
 };
 use crate::execution::Execution;
@@ -45,7 +45,11 @@ impl Ledger {
     pub(super) fn observe(&mut self, seen: &Execution, at: Observed) -> bool {
         let known = self.executions.find(&seen.id);
         let conversation = seen.conversation.as_ref().filter(|_| at.record.is_none());
-        let record = at.record.or_else(|| Some(index(*self.record_of.get(conversation?)?)));
+        let record = at.record.or_else(|| self.records.find(conversation?));
+        let counted = match record {
+            Some(record) => self.records[record].settled,
+            None => conversation.and_then(|id| self.archive.settled(id)),
+        };
         let account = match (&seen.workflow, known.and_then(|slot| self.executions.get(slot))) {
             (None, Some(entry)) => entry.workflow,
             (workflow, _) => index(self.account(workflow.as_ref())),
@@ -54,26 +58,32 @@ impl Ledger {
         if newest < seen.last_event_at {
             self.accounts[account as usize].last_event_at = seen.last_event_at;
         }
-        if known.is_none() && self.is_settled(seen, account, record, at) {
+        if known.is_none() && self.is_settled(seen, account, counted, at) {
             return true;
         }
         let slot = known.unwrap_or_else(|| {
-            let settled = self.decided_before(seen, account, record);
+            let settled = self.decided_before(seen, account, counted);
             self.executions.insert(Entry { settled, ..Entry::unseen(seen.id.clone(), account) })
         });
-        let record = record.or_else(|| conversation.map(|id| index(self.record(id))));
+        let record = record.or_else(|| conversation.map(|id| self.record(id)));
         self.note(slot, seen, account, record, at);
         known.is_some()
     }
 
     /// Whether nothing of an execution that is not remembered is to be counted or shown: it was counted and
     /// forgotten, or it is history that is past the lookback.
-    fn is_settled(&self, seen: &Execution, account: u32, record: Option<u32>, at: Observed) -> bool {
+    fn is_settled(
+        &self,
+        seen: &Execution,
+        account: u32,
+        by_conversation: Option<Moment>,
+        at: Observed,
+    ) -> bool {
         let Some(position) = seen.position().filter(|_| seen.status.is_finished()) else {
             return false;
         };
         let over = seen.ended_at.map(Moment::from);
-        let was_forgotten = self.is_settled_at(position.into(), account, record)
+        let was_forgotten = self.is_settled_at(position.into(), account, by_conversation)
             && self.marks.horizon.is_some_and(|horizon| over.is_none_or(|over| over < horizon));
         let newest = seen.ended_at.max(seen.handoff.and_then(|handoff| handoff.at)).max(Some(position));
         let watch_start = at.judge.watch_start;
@@ -98,14 +108,16 @@ impl Ledger {
         let Some((was, is, joined, record, events)) = changed else { return };
         self.end_doubt(slot, in_list);
         if let Some(joined) = joined {
-            self.records.untracked(joined).executions.push(slot);
+            if let Some(record) = self.records.untracked(joined) {
+                record.executions.push(slot);
+            }
         }
         self.recount(was, is);
         let Some(events) = events else {
             self.stale_answers += 1;
             return;
         };
-        if let Some(record) = record.map(|record| record as usize)
+        if let Some(record) = record
             && self.records[record].last_event_at < seen.last_event_at.map(Moment::from)
         {
             self.records[record].last_event_at = seen.last_event_at.map(Moment::from);
@@ -121,16 +133,16 @@ impl Ledger {
 
     /// What of an execution that is not remembered is decided already. An open one that started before its list was
     /// known up to the present, and was forgotten, must have been over: it was resumed.
-    fn decided_before(&self, seen: &Execution, account: u32, record: Option<u32>) -> Settled {
+    fn decided_before(&self, seen: &Execution, account: u32, by_conversation: Option<Moment>) -> Settled {
         let Some(position) = seen.position().map(Moment::from) else { return Settled::default() };
-        let was_forgotten = self.is_settled_at(position, account, record);
+        let was_forgotten = self.is_settled_at(position, account, by_conversation);
         if was_forgotten && seen.status.is_open() { Settled::RESUMED } else { Settled::default() }
     }
 
     /// Whether an execution at this place of its lists is counted and forgotten, unless it is remembered or open.
-    fn is_settled_at(&self, position: Moment, account: u32, record: Option<u32>) -> bool {
-        let by_record = record.and_then(|record| self.records[record as usize].settled);
-        Some(position) <= by_record || self.accounts[account as usize].is_settled_at(position)
+    /// `by_conversation` is up to where its conversation's list says so.
+    fn is_settled_at(&self, position: Moment, account: u32, by_conversation: Option<Moment>) -> bool {
+        Some(position) <= by_conversation || self.accounts[account as usize].is_settled_at(position)
     }
 
     /// Takes note that these are deleted.
@@ -154,7 +166,7 @@ impl Ledger {
         for (counted, more) in [(was, false), (is, true)] {
             let Some(Counted { account, record }) = counted else { continue };
             let of_account = &mut self.accounts.untracked(account).open;
-            let of_record = record.map(|record| &mut self.records.untracked(record).open);
+            let of_record = record.and_then(|record| self.records.untracked(record)).map(|r| &mut r.open);
             let step = |open: usize| if more { open + 1 } else { open.saturating_sub(1) };
             *of_account = step(*of_account);
             if let Some(open) = of_record {
@@ -165,7 +177,7 @@ impl Ledger {
 
     /// Forgets the executions whose lookback has passed and that can never be counted again: one of the lists
     /// they are in was read since, and will be known to hold nothing new up to their place. One that vanished
-    /// while it was open is kept: should it come back, its end is still to be counted.
+    /// while it was open is kept: should it come back, its end is still to be counted. Conversations at rest are archived.
     pub fn prune(&mut self, now: Timestamp) {
         let horizon = self.horizon_at(now);
         self.marks.horizon = self.marks.horizon.max(Some(horizon));
@@ -184,8 +196,11 @@ impl Ledger {
         emptied.dedup();
         for record in emptied {
             let executions = &self.executions;
-            self.records.untracked(record).executions.retain(|&slot| executions.get(slot).is_some());
+            if let Some(record) = self.records.untracked(record) {
+                record.executions.retain(|&slot| executions.get(slot).is_some());
+            }
         }
+        self.archive_what_rests(now);
     }
 
     /// Forgets one, if a list vouches for it.
@@ -199,12 +214,12 @@ impl Ledger {
         let position = entry.position()?;
         let account = entry.workflow as usize;
         let by_workflow = accounts[account].is_known_at(position).then(|| &mut accounts[account].settled);
-        let is_read = |record: &usize| {
+        let is_read = |record: &Slot| {
             let Record { clean, gone, listed, .. } = records[*record];
             let is_settled = listed.is_some_and(|listed| position <= before_late_ones(listed.into()).into());
             (clean || gone) && listed > entry.over && is_settled
         };
-        let record = entry.conversation.map(|record| record as usize).filter(is_read);
+        let record = entry.conversation.filter(is_read);
         let by_conversation = record.map(|record| &mut records[record].settled);
         let vouching: Vec<_> = [by_conversation, by_workflow].into_iter().flatten().collect();
         if vouching.is_empty() {

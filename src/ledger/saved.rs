@@ -2,20 +2,28 @@
 //!
 //! A row has a number and a content. The ledger knows which rows changed since they were last taken, so that a
 //! store writes only these. What can be told from other rows (who belongs to whom, how many are open) is not kept.
+//!
+//! The first byte of a content is the version of the row; `versions` reads earlier ones.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use thiserror::Error;
 
 use super::{
-    Account, Ledger, Record, Settings, entry::Entry, executions::Executions, migration::Migrate,
+    Account, Ledger, Settings,
+    entry::Entry,
+    table::{Identified, Slot, Table},
     tracked::Changed,
+    versions::Versioned,
 };
 
-/// The version of the rows' contents. Rows of format 1 are read, too.
-pub const VERSION: u64 = 2;
+/// The format of the rows. Those of earlier ones are read, too.
+pub const VERSION: u64 = 3;
+/// The first format in which every row tells its version. Before that, the format was the version of all.
+const FIRST_WITH_VERSIONS: u64 = 3;
 
-/// Numbers of executions are lower. They are places in memory, so one that was never given must not be believed.
-const MOST_EXECUTIONS: u32 = 1 << 25;
+/// Numbers of conversations and executions are lower. They are places in memory, so one that was never given must not
+/// be believed.
+const MOST: u32 = 1 << 25;
 
 /// A row: its number, and its content; `None` if it is no more.
 pub type Row = (u32, Option<Vec<u8>>);
@@ -29,6 +37,8 @@ pub struct Changes {
     pub accounts: Vec<Row>,
     /// Conversations.
     pub records: Vec<Row>,
+    /// Conversations in the archive.
+    pub archive: Vec<Row>,
     /// Executions.
     pub executions: Vec<Row>,
 }
@@ -36,14 +46,16 @@ pub struct Changes {
 /// All rows.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Saved {
-    /// The version of the rows' contents.
+    /// The format of the rows.
     pub format: u64,
     /// The one row that is always there.
     pub marks: Vec<u8>,
     /// Workflows, from number 0 on without a gap.
     pub accounts: Vec<(u32, Vec<u8>)>,
-    /// Conversations, likewise.
+    /// Conversations.
     pub records: Vec<(u32, Vec<u8>)>,
+    /// Conversations in the archive.
+    pub archive: Vec<(u32, Vec<u8>)>,
     /// Executions.
     pub executions: Vec<(u32, Vec<u8>)>,
 }
@@ -79,7 +91,7 @@ impl Changes {
     /// How many rows changed.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.accounts.len() + self.records.len() + self.executions.len()
+        self.accounts.len() + self.records.len() + self.archive.len() + self.executions.len()
     }
 }
 
@@ -94,6 +106,7 @@ impl From<Changes> for Saved {
             marks: changes.marks,
             accounts: kept(changes.accounts),
             records: kept(changes.records),
+            archive: kept(changes.archive),
             executions: kept(changes.executions),
         }
     }
@@ -102,26 +115,21 @@ impl From<Changes> for Saved {
 impl Ledger {
     /// Notes changes from now on. Everything that is known counts as changed.
     pub fn track(&mut self) {
-        let all = |length: usize| 0..super::index(length);
-        self.accounts.changed.watch(all(self.accounts.len()));
-        self.records.changed.watch(all(self.records.len()));
-        let slots: Vec<_> = self.executions.iter().map(|(slot, _)| slot).collect();
-        self.executions.changed.watch(slots.into_iter());
+        self.accounts.changed.watch(0..super::index(self.accounts.len()));
+        self.records.track();
+        self.archive.track();
+        self.executions.track();
     }
 
     /// The rows that changed since this was last called.
     pub fn take_changes(&mut self) -> Changes {
         let accounts = self.accounts.changed.take();
-        let records = self.records.changed.take();
-        let executions = self.executions.changed.take();
         Changes {
             marks: content(&self.marks).unwrap_or_default(),
             accounts: accounts.into_iter().map(|n| (n, content(&self.accounts[n as usize]))).collect(),
-            records: records.into_iter().map(|n| (n, content(&self.records[n as usize]))).collect(),
-            executions: executions
-                .into_iter()
-                .map(|n| (n, self.executions.get(n).and_then(content)))
-                .collect(),
+            records: self.records.take_changes(),
+            archive: self.archive.take_changes(),
+            executions: self.executions.take_changes(),
         }
     }
 
@@ -130,6 +138,7 @@ impl Ledger {
         let note = |changed: &mut Changed, rows: &[Row]| rows.iter().for_each(|&(n, _)| changed.note(n));
         note(&mut self.accounts.changed, &changes.accounts);
         note(&mut self.records.changed, &changes.records);
+        note(&mut self.archive.changed, &changes.archive);
         note(&mut self.executions.changed, &changes.executions);
     }
 
@@ -145,24 +154,16 @@ impl Ledger {
             let none = super::Totals::new(&settings.buckets);
             account.totals = std::mem::replace(&mut account.totals, none).with_bounds(&settings.buckets);
         }
-        let records: Vec<Record> = numbered("records", &saved.records, version)?;
         let mut ledger = Self { marks, ..Self::new(settings) };
         ledger.account_of = accounts.iter().enumerate().map(|(n, account)| (account.id.clone(), n)).collect();
-        ledger.record_of = records.iter().enumerate().map(|(n, record)| (record.id.clone(), n)).collect();
-        (ledger.accounts, ledger.records) = (accounts.into(), records.into());
-        let twice = |number| Damaged::Content { table: "executions", number };
-        let entry = |(number, content): &(u32, Vec<u8>)| match *number {
-            0..MOST_EXECUTIONS => Ok((*number, read("executions", *number, content, version)?)),
-            _ => Err(Damaged::Content { table: "executions", number: *number }),
-        };
-        let entries: Vec<(u32, Entry)> = saved.executions.iter().map(entry).collect::<Result<_, _>>()?;
-        if let Some([_, (number, _)]) = entries.array_windows().find(|[(a, _), (b, _)]| a >= b) {
-            return Err(twice(*number));
+        ledger.accounts = accounts.into();
+        ledger.records = table("records", &saved.records, version)?;
+        ledger.archive = table("archive", &saved.archive, version)?;
+        let executions: Table<Entry> = table("executions", &saved.executions, version)?;
+        for (slot, entry) in executions.iter() {
+            ledger.attach(slot, entry)?;
         }
-        for (slot, entry) in &entries {
-            ledger.attach(*slot, entry)?;
-        }
-        ledger.executions = Executions::kept(entries).map_err(twice)?;
+        ledger.executions = executions;
         ledger.track();
         if version == VERSION {
             ledger.take_changes();
@@ -179,42 +180,66 @@ impl Ledger {
         let open = usize::from(entry.is_open());
         self.accounts.untracked(entry.workflow).open += open;
         let Some(record) = entry.conversation else { return Ok(()) };
-        if record as usize >= self.records.len() {
-            return Err(missing("records", record));
-        }
-        let record = self.records.untracked(record);
+        let record = self.records.untracked(record).ok_or(missing("records", record))?;
         record.open += u32::from(entry.is_open());
         record.executions.push(slot);
         Ok(())
     }
 }
 
+impl<T: Identified + Versioned + Serialize> Table<T> {
+    fn track(&mut self) {
+        let slots: Vec<_> = self.iter().map(|(slot, _)| slot).collect();
+        self.changed.watch(slots.into_iter());
+    }
+
+    fn take_changes(&mut self) -> Vec<Row> {
+        let changed = self.changed.take();
+        changed.into_iter().map(|slot| (slot, self.get(slot).and_then(content))).collect()
+    }
+}
+
 /// Serialisation into memory fails for no type of ours.
-fn content(row: &impl Serialize) -> Option<Vec<u8>> {
-    postcard::to_stdvec(row).ok()
+fn content<T: Versioned + Serialize>(row: &T) -> Option<Vec<u8>> {
+    postcard::to_extend(row, vec![T::VERSION]).ok()
 }
 
-fn read<T: DeserializeOwned + Migrate>(
-    table: &'static str,
-    number: u32,
-    content: &[u8],
-    version: u64,
-) -> Result<T, Damaged> {
-    let row = match version {
-        1 => postcard::from_bytes(content).map(T::from_first),
-        _ => postcard::from_bytes(content),
+fn read<T: Versioned>(table: &'static str, number: u32, content: &[u8], format: u64) -> Result<T, Damaged> {
+    let versioned = if format < FIRST_WITH_VERSIONS {
+        u8::try_from(format).ok().map(|version| (version, content))
+    } else {
+        content.split_first().map(|(&version, content)| (version, content))
     };
-    row.map_err(|_| Damaged::Content { table, number })
+    let row = versioned.and_then(|(version, content)| T::read(version, content));
+    row.ok_or(Damaged::Content { table, number })
 }
 
-fn numbered<T: DeserializeOwned + Migrate>(
+/// Rows that have their slots for numbers, in ascending order.
+fn table<T: Identified + Versioned>(
+    name: &'static str,
+    rows: &[(Slot, Vec<u8>)],
+    format: u64,
+) -> Result<Table<T>, Damaged> {
+    let damaged = |number| Damaged::Content { table: name, number };
+    if let Some([_, (number, _)]) = rows.array_windows().find(|[(a, _), (b, _)]| a >= b) {
+        return Err(damaged(*number));
+    }
+    if let Some((number, _)) = rows.last().filter(|(number, _)| *number >= MOST) {
+        return Err(damaged(*number));
+    }
+    let row = |(number, content): &(Slot, Vec<u8>)| Ok((*number, read(name, *number, content, format)?));
+    Table::kept(rows.iter().map(row).collect::<Result<_, _>>()?).map_err(damaged)
+}
+
+/// Rows that are numbered from 0 on without a gap.
+fn numbered<T: Versioned>(
     table: &'static str,
     rows: &[(u32, Vec<u8>)],
-    version: u64,
+    format: u64,
 ) -> Result<Vec<T>, Damaged> {
     let row = |(expected, (number, content)): (u32, &(u32, Vec<u8>))| {
         let missing = Damaged::Missing { table, number: expected };
-        if *number == expected { read(table, *number, content, version) } else { Err(missing) }
+        if *number == expected { read(table, *number, content, format) } else { Err(missing) }
     };
     (0..).zip(rows).map(row).collect()
 }

@@ -297,7 +297,7 @@ fn a_list_that_never_showed_an_execution_says_nothing_of_it() {
         read(&mut ledger, &[&[]], now);
     }
     assert_eq!((ledger.open_executions(), ledger.doubtful_executions()), (1, 0));
-    assert!(!ledger.records()[0].is_doubtful());
+    assert!(!ledger.records().next().unwrap().is_doubtful());
 }
 
 #[test]
@@ -511,7 +511,7 @@ fn an_item_that_cannot_be_read_keeps_its_list_in_doubt() {
     ledger.read(&mut listing, &page, at(60));
     ledger.close(&listing);
     ledger.prune(at(50 * HOUR));
-    assert_eq!((ledger.remembered(), ledger.records()[0].clean), (1, false));
+    assert_eq!((ledger.remembered(), ledger.records().next().unwrap().clean), (1, false));
     read(
         &mut ledger,
         &[&[execution("b", Status::Ended, 20, 30), execution("a", Status::Ended, 10, 15)]],
@@ -713,7 +713,10 @@ fn a_deleted_workflow_takes_its_executions_out_of_the_gauges() {
         ledger.workflow_not_found(&"w".into(), steady(now), at(now));
     }
     assert_eq!((shown(&ledger, Status::Running, 30), shown(&ledger, Status::Ended, 30)), (0, 0));
-    assert_eq!((ledger.open_executions(), ledger.records()[0].has_open_executions()), (0, false));
+    assert_eq!(
+        (ledger.open_executions(), ledger.records().next().unwrap().has_open_executions()),
+        (0, false)
+    );
     assert_eq!(counted(&ledger), (2, 0, 1, 0));
 }
 

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 
 use super::{
-    Account, Attempts, Failed, Ledger, Reach, account::before_late_ones, doubt::Missing, entry::Judge,
-    executions::Slot, index, listing::Begun, moment::Moment, observation::Observed,
+    Account, Attempts, Failed, Ledger, Reach, account::before_late_ones, doubt::Missing, entry::Judge, index,
+    listing::Begun, moment::Moment, observation::Observed, table::Slot,
 };
 use crate::{
     clock::Steady,
@@ -209,7 +209,7 @@ impl Ledger {
 
     fn is_listed(&self, entry: &super::entry::Entry, by: ListedBy) -> bool {
         let by_conversation = || {
-            let record = entry.conversation.map(|record| &self.records[record as usize]);
+            let record = entry.conversation.map(|record| &self.records[record]);
             entry.in_conversation_list && record.is_some_and(|record| !record.gone)
         };
         let by_workflow = || self.accounts[entry.workflow as usize].is_listed();

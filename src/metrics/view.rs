@@ -128,7 +128,7 @@ impl<'a> View<'a> {
             remembered_executions: ledger.remembered(),
             doubtful_executions: ledger.doubtful_executions(),
             stale_answers: ledger.stale_answers(),
-            remembered_conversations: ledger.records().len(),
+            remembered_conversations: ledger.remembered_conversations(),
         };
         view.add_steps(current, admission, &shown_at);
         view
@@ -218,7 +218,7 @@ fn conversations(ledger: &Ledger, most: usize) -> Vec<Conversation<'_>> {
         return Vec::new();
     }
     let mut all = ledger.conversations_by_event().into_iter().map(|sum| Conversation {
-        id: ledger.records()[sum.record].id.as_str(),
+        id: sum.id.as_str(),
         open: sum.open,
         last_event_at: sum.last_event_at,
     });

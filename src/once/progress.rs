@@ -67,7 +67,7 @@ fn listed_of_due(source: Source, book: &Book, wiring: &Wiring) -> (u64, u64) {
         return (listed as u64, ledger.accounts().len() as u64);
     }
     let listed = |record: &&Record| record.listed.is_some() || record.gone;
-    let count = |wanted: &dyn Fn(&&Record) -> bool| ledger.records().iter().filter(wanted).count();
+    let count = |wanted: &dyn Fn(&&Record) -> bool| ledger.records().filter(wanted).count();
     let due = if config.conversations.is_empty() {
         count(&|record| {
             listed(record) || record.is_watched(now, config.ledger.conversation_max_age, watch_start)

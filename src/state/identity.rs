@@ -123,11 +123,10 @@ pub(super) enum Recognition {
 
 /// Recognises who opens this ledger. One without an identity was written before there were any.
 pub(super) fn recognise(kept: Option<&Identity>, ledger: &Ledger, opener: &Opener) -> Recognition {
-    let is_empty = ledger.accounts().is_empty() && ledger.records().is_empty();
     let is_same = |kept: &Identity| kept.base_url == opener.base_url && kept.is_key(&opener.key);
     match kept {
         Some(kept) if is_same(kept) => Recognition::Same,
-        _ if is_empty => Recognition::New,
+        _ if ledger.is_empty() => Recognition::New,
         Some(kept) if kept.base_url != opener.base_url => Recognition::OtherUrl(kept.base_url.clone()),
         None | Some(_) => Recognition::OtherKey,
     }

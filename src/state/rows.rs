@@ -19,17 +19,18 @@ const FORMAT: &str = "format";
 const GENERATION: &str = "generation";
 
 type Table = TableDefinition<'static, (&'static str, u32), &'static [u8]>;
-/// The marks of each ledger, and the version of its rows' contents: those of a ledger that was not opened since an
-/// upgrade are still of an earlier one.
+/// The marks of each ledger, and the format of its rows: those of a ledger that was not opened since an upgrade are
+/// still of an earlier one.
 const MARKS: Table = TableDefinition::new("marks");
 const MARKS_ROW: u32 = 0;
 const VERSION_ROW: u32 = 1;
-/// The version of rows that do not tell it.
+/// The format of rows that do not tell it.
 const FIRST: u64 = 1;
 #[allow(clippy::cast_possible_truncation, reason = "versions are small")]
 const VERSION_BYTE: u8 = VERSION as u8;
 const ACCOUNTS: Table = TableDefinition::new("accounts");
 const RECORDS: Table = TableDefinition::new("records");
+const ARCHIVE: Table = TableDefinition::new("archive");
 const EXECUTIONS: Table = TableDefinition::new("executions");
 /// Whose the ledgers are. A file without this table is an older one.
 const IDENTITIES: TableDefinition<&str, &[u8]> = TableDefinition::new("identities");
@@ -110,6 +111,7 @@ impl<'a> Scope<'a> {
         drop(marks);
         self.put(transaction, ACCOUNTS, &changes.accounts)?;
         self.put(transaction, RECORDS, &changes.records)?;
+        self.put(transaction, ARCHIVE, &changes.archive)?;
         self.put(transaction, EXECUTIONS, &changes.executions)
     }
 
@@ -143,6 +145,7 @@ impl<'a> Scope<'a> {
             marks,
             accounts: self.get(transaction, ACCOUNTS)?,
             records: self.get(transaction, RECORDS)?,
+            archive: self.get(transaction, ARCHIVE)?,
             executions: self.get(transaction, EXECUTIONS)?,
         }))
     }

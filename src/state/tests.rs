@@ -119,7 +119,7 @@ fn refused(path: &Path) -> String {
 
 /// Everything but the numbers of requests.
 fn all(ledger: &Ledger) -> String {
-    let text = format!("{:?} {:?}", ledger.accounts(), ledger.records());
+    let text = format!("{:?} {:?}", ledger.accounts(), ledger.records().collect::<Vec<_>>());
     let current = ledger.current(at(24 * 3600));
     format!("{text} {current:?} {} {:?} {:?}", ledger.remembered(), ledger.watch_start(), ledger.discovered())
 }
@@ -234,7 +234,7 @@ fn a_file_of_a_newer_version_is_refused() {
     drop(database);
     let error = refused(&path);
     assert!(
-        error.contains("written by a newer version of this program (format 7, this one knows 2)"),
+        error.contains("written by a newer version of this program (format 7, this one knows 3)"),
         "{error}"
     );
 }

@@ -101,7 +101,9 @@ impl Projects {
         let store = Store::open(&self.path()).unwrap();
         let ledger = |name| store.ledger(name, Settings::default()).unwrap();
         ["default/platform", "default/legacy"]
-            .map(|name| format!("{:?} {:?}", ledger(name).accounts(), ledger(name).records()))
+            .map(|name| {
+                format!("{:?} {:?}", ledger(name).accounts(), ledger(name).records().collect::<Vec<_>>())
+            })
             .join("\n")
     }
 }

@@ -273,3 +273,29 @@ fn an_execution_that_is_resumed_in_a_busy_workflow_is_found() {
     };
     judge(&world).unwrap();
 }
+
+/// An execution of before the watch ended while its list was empty; a list that was read whole while it hid what it
+/// had seemed to vouch for it.
+#[test]
+fn history_that_ended_while_a_conversations_list_was_empty_is_counted() {
+    let hidden = Phase {
+        wrongs: vec![empty(Subject::FlowExecutions)],
+        moves: vec![Move::End, Move::End],
+        end: End::OddStatus,
+        ..undisturbed(3)
+    };
+    let world = World {
+        seed: 980_552,
+        history: 5,
+        open_history: 1,
+        silent_percent: 12,
+        starts: 3,
+        changes: 1,
+        page: 1,
+        interval: 30,
+        lookback: 5,
+        schedule: vec![hidden],
+        ..still()
+    };
+    judge(&world).unwrap();
+}

@@ -62,7 +62,7 @@ impl Conversations {
                 withdraw_others(&mut ledger, &scope.only);
             }
             let (activity, round) = ledger.discovered();
-            (Discovery::resumed(activity, round), Absence::new(!ledger.records().is_empty()))
+            (Discovery::resumed(activity, round), Absence::new(ledger.remembered_conversations() > 0))
         };
         let (probed, workflows_read, singles) = (false, None, Singles::default());
         Self { means, scope, discovery, probed, absence, workflows_read, singles }
@@ -271,7 +271,7 @@ impl Territory for Conversations {
     fn plan(&self, beat: Beat) -> (Queue<Task>, Load) {
         let rules = self.rules(beat);
         let singles = self.singles(&rules);
-        let (queue, load) = plan::queue(self.means.ledger.lock().records(), singles, &rules);
+        let (queue, load) = plan::queue(&self.means.ledger.lock(), singles, &rules);
         if self.scope.only.is_empty() {
             return (queue, load);
         }
@@ -280,7 +280,7 @@ impl Territory for Conversations {
 
     fn load(&self) -> Load {
         let rules = self.rules(Beat::Next);
-        plan::load(self.means.ledger.lock().records(), &rules)
+        plan::load(&self.means.ledger.lock(), &rules)
     }
 
     fn is_discovered(&self) -> bool {
@@ -314,8 +314,7 @@ impl Territory for Conversations {
         let ledger = self.means.ledger.lock();
         let (now, watch_start) = (self.means.client.kapso_now(), ledger.watch_start());
         let watched = |record: &&Record| record.is_watched(now, self.scope.max_age, watch_start);
-        progress.watched = ledger.records().iter().filter(watched).count();
-        progress.failing =
-            ledger.records().iter().filter(watched).filter(|r| r.attempts.is_failing()).count();
+        progress.watched = ledger.records().filter(watched).count();
+        progress.failing = ledger.records().filter(watched).filter(|r| r.attempts.is_failing()).count();
     }
 }

@@ -18,7 +18,7 @@ use super::Task;
 use crate::{
     clock::Steady,
     execution::ExecutionId,
-    ledger::Record,
+    ledger::{Ledger, Record},
     source::queue::{self, Load, MOVED_WEIGHT, Queue, seconds, weight},
 };
 
@@ -76,8 +76,8 @@ struct Due<'a> {
 
 /// The plan, with the executions that are asked for one by one and the moments since when they are due.
 #[must_use]
-pub fn queue(records: &[Record], singles: Vec<(Steady, ExecutionId)>, rules: &Rules) -> (Queue<Task>, Load) {
-    let Due { urgent, mut unlisted, mut at_rest, mut load } = due(records, rules);
+pub fn queue(ledger: &Ledger, singles: Vec<(Steady, ExecutionId)>, rules: &Rules) -> (Queue<Task>, Load) {
+    let Due { urgent, mut unlisted, mut at_rest, mut load } = due(ledger, rules);
     let mut tasks: Vec<_> = urgent
         .into_iter()
         .map(|(urgency, record)| (urgency, record.active_at(), Task::Conversation(record.id.clone())))
@@ -97,15 +97,15 @@ pub fn queue(records: &[Record], singles: Vec<(Steady, ExecutionId)>, rules: &Ru
 
 /// How much there is to do.
 #[must_use]
-pub fn load(records: &[Record], rules: &Rules) -> Load {
-    due(records, rules).load
+pub fn load(ledger: &Ledger, rules: &Rules) -> Load {
+    due(ledger, rules).load
 }
 
-fn due<'a>(records: &'a [Record], rules: &Rules) -> Due<'a> {
+fn due<'a>(ledger: &'a Ledger, rules: &Rules) -> Due<'a> {
     let (mut due, mut resting) = (Due::default(), 0);
     let is_watched =
         |record: &&Record| record.is_watched(rules.kapso_now, rules.max_age, Some(rules.watch_start));
-    for record in records.iter().filter(is_watched) {
+    for record in ledger.records().filter(is_watched) {
         if record.has_open_executions() {
             due.load.list(record.read_at.map(|at| rules.in_kapso_clock(at)));
         }
@@ -166,10 +166,9 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Steady;
     use crate::{
         execution::{Conversation, ConversationStatus, Execution, Flaws, Page, Status},
-        ledger::{Failed, Ledger, Settings},
+        ledger::{Failed, Settings},
     };
 
     const MINUTE: i64 = 60;
@@ -245,7 +244,7 @@ mod tests {
     }
 
     fn order(ledger: &Ledger, now: i64) -> Vec<String> {
-        let (mut queue, _) = queue(ledger.records(), Vec::new(), &rules(now));
+        let (mut queue, _) = queue(ledger, Vec::new(), &rules(now));
         let name = |task| match task {
             Task::Conversation(id) => id.to_string(),
             Task::Execution(id) => id.to_string(),
@@ -287,7 +286,7 @@ mod tests {
     fn a_sweep_begins_with_everyone_who_becomes_due_within_an_interval_and_nobody_of_them_is_late() {
         let ledger = ledger(&[("a", -HOUR, Some(50), Some(5)), ("b", -HOUR, Some(10), Some(5))]);
         let rules = Rules { ahead: SignedDuration::from_mins(1), ..rules(65) };
-        let (_, load) = queue(ledger.records(), Vec::new(), &rules);
+        let (_, load) = queue(&ledger, Vec::new(), &rules);
         assert_eq!((load.due, load.lateness), (2, 0.0));
     }
 
@@ -323,7 +322,7 @@ mod tests {
     fn a_conversation_that_a_whole_round_did_not_show_is_asked_whether_it_is_still_there() {
         let ledger = ledger(&[("a", 0, Some(10 * MINUTE), None)]);
         let rules = Rules { last_round: Some(steady(20 * MINUTE)), ..rules(21 * MINUTE) };
-        let (queue, _) = queue(ledger.records(), Vec::new(), &rules);
+        let (queue, _) = queue(&ledger, Vec::new(), &rules);
         assert_eq!(queue.len(), 1);
     }
 
@@ -336,7 +335,7 @@ mod tests {
             ("c", -HOUR, Some(9 * MINUTE + 30), Some(0)),
             ("rest", -HOUR, Some(9 * MINUTE), None),
         ]);
-        let (_, load) = queue(ledger.records(), Vec::new(), &rules(now));
+        let (_, load) = queue(&ledger, Vec::new(), &rules(now));
         let oldest_list = Some(at(4 * MINUTE));
         let expected = Load { due: 2, lateness: 300.0, oldest_list, round: 3600.0, failing: 0 };
         assert_eq!(load, expected);
@@ -350,7 +349,7 @@ mod tests {
             ("fresh", -HOUR, Some(now - 2 * MINUTE), Some(now - 10 * MINUTE)),
         ]);
         let singles = vec![(steady(now - 5 * MINUTE), "single".into())];
-        let (mut queue, load) = queue(ledger.records(), singles, &rules(now));
+        let (mut queue, load) = queue(&ledger, singles, &rules(now));
         assert_eq!(load.due, 3);
         queue.pop();
         assert_eq!(queue.pop(), Some(Task::Execution("single".into())));
@@ -367,7 +366,7 @@ mod tests {
             }
         }
         assert_eq!(asked, [1, 2, 4, 8, 12]);
-        assert_eq!(load(ledger.records(), &rules(12 * MINUTE)).failing, 1);
+        assert_eq!(load(&ledger, &rules(12 * MINUTE)).failing, 1);
     }
 
     #[test]
@@ -378,7 +377,7 @@ mod tests {
         }
         assert_eq!(order(&ledger, 6 * MINUTE - 1), Vec::<String>::new());
         assert_eq!(order(&ledger, 6 * MINUTE), ["a"]);
-        assert_eq!(load(ledger.records(), &rules(6 * MINUTE)).failing, 0);
+        assert_eq!(load(&ledger, &rules(6 * MINUTE)).failing, 0);
     }
 
     #[test]

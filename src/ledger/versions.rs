@@ -1,11 +1,12 @@
-//! Rows of format 1, and what they are in the present one. Format 1 kept one time for what was read, in Kapso's
-//! clock.
+//! Rows of earlier versions, and what they are in the present one. The first versions kept one time for what was read,
+//! in Kapso's clock.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     Account, Attempts, Marks, Moment, Reach, Record, Totals,
+    archive::Archived,
     entry::{Entry, Settled},
     name::Name,
 };
@@ -14,17 +15,74 @@ use crate::{
     execution::{ConversationId, ConversationStatus, ExecutionId, Status, Step, WorkflowId},
 };
 
-/// A row of any format.
-pub(super) trait Migrate {
-    /// The row in format 1.
-    type First: serde::de::DeserializeOwned;
+/// A row that may have been written in an earlier version.
+pub(super) trait Versioned: DeserializeOwned {
+    /// The version that is written.
+    const VERSION: u8;
 
-    /// The same in the present format.
-    fn from_first(first: Self::First) -> Self;
+    /// The row of an earlier version; `None` if it cannot be read.
+    fn from_earlier(version: u8, content: &[u8]) -> Option<Self>;
+
+    /// The row of any version.
+    fn read(version: u8, content: &[u8]) -> Option<Self> {
+        if version == Self::VERSION {
+            return postcard::from_bytes(content).ok();
+        }
+        Self::from_earlier(version, content)
+    }
+}
+
+/// The row of an earlier version, as it is now.
+fn earlier<Earlier: DeserializeOwned, T: From<Earlier>>(content: &[u8]) -> Option<T> {
+    postcard::from_bytes::<Earlier>(content).ok().map(T::from)
+}
+
+impl Versioned for Marks {
+    const VERSION: u8 = 2;
+
+    fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
+        (version == 1).then(|| earlier::<FirstMarks, _>(content))?
+    }
+}
+
+impl Versioned for Account {
+    const VERSION: u8 = 2;
+
+    fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
+        (version == 1).then(|| earlier::<FirstAccount, _>(content))?
+    }
+}
+
+impl Versioned for Record {
+    const VERSION: u8 = 3;
+
+    fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
+        match version {
+            1 => earlier::<FirstRecord, _>(content),
+            2 => earlier::<SecondRecord, _>(content),
+            _ => None,
+        }
+    }
+}
+
+impl Versioned for Archived {
+    const VERSION: u8 = 1;
+
+    fn from_earlier(_: u8, _: &[u8]) -> Option<Self> {
+        None
+    }
+}
+
+impl Versioned for Entry {
+    const VERSION: u8 = 2;
+
+    fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
+        (version == 1).then(|| earlier::<FirstEntry, _>(content))?
+    }
 }
 
 #[derive(Deserialize)]
-pub(super) struct FirstMarks {
+struct FirstMarks {
     watch_start: Option<Moment>,
     horizon: Option<Moment>,
     activity_read: Option<Moment>,
@@ -33,7 +91,7 @@ pub(super) struct FirstMarks {
 }
 
 #[derive(Deserialize)]
-pub(super) struct FirstAccount {
+struct FirstAccount {
     id: WorkflowId,
     name: Name,
     last_event_at: Option<Moment>,
@@ -53,7 +111,7 @@ pub(super) struct FirstAccount {
 }
 
 #[derive(Deserialize)]
-pub(super) struct FirstRecord {
+struct FirstRecord {
     id: ConversationId,
     status: ConversationStatus,
     last_active_at: Option<Moment>,
@@ -66,7 +124,23 @@ pub(super) struct FirstRecord {
 }
 
 #[derive(Deserialize)]
-pub(super) struct FirstEntry {
+struct SecondRecord {
+    id: ConversationId,
+    status: ConversationStatus,
+    last_active_at: Option<Moment>,
+    discovered: Option<Steady>,
+    moved: Option<Steady>,
+    read_at: Option<Steady>,
+    listed: Option<Moment>,
+    read_whole: Option<(Steady, u32)>,
+    clean: bool,
+    gone: bool,
+    last_event_at: Option<Moment>,
+    settled: Option<Moment>,
+}
+
+#[derive(Deserialize)]
+struct FirstEntry {
     id: ExecutionId,
     started_at: Option<Moment>,
     last_event_at: Option<Moment>,
@@ -79,10 +153,8 @@ pub(super) struct FirstEntry {
     settled: Settled,
 }
 
-impl Migrate for Marks {
-    type First = FirstMarks;
-
-    fn from_first(first: FirstMarks) -> Self {
+impl From<FirstMarks> for Marks {
+    fn from(first: FirstMarks) -> Self {
         Self {
             watch_start: first.watch_start,
             horizon: first.horizon,
@@ -95,10 +167,8 @@ impl Migrate for Marks {
     }
 }
 
-impl Migrate for Account {
-    type First = FirstAccount;
-
-    fn from_first(first: FirstAccount) -> Self {
+impl From<FirstAccount> for Account {
+    fn from(first: FirstAccount) -> Self {
         let until = first.reach.map(|reach| Moment::from(reach.until));
         Self {
             id: first.id,
@@ -128,10 +198,8 @@ impl Migrate for Account {
     }
 }
 
-impl Migrate for Record {
-    type First = FirstRecord;
-
-    fn from_first(first: FirstRecord) -> Self {
+impl From<FirstRecord> for Record {
+    fn from(first: FirstRecord) -> Self {
         Self {
             status: first.status,
             last_active_at: first.last_active_at,
@@ -143,15 +211,34 @@ impl Migrate for Record {
             gone: first.gone,
             last_event_at: first.last_event_at,
             settled: first.settled,
+            newest_start: first.listed,
             ..Self::new(first.id)
         }
     }
 }
 
-impl Migrate for Entry {
-    type First = FirstEntry;
+impl From<SecondRecord> for Record {
+    fn from(second: SecondRecord) -> Self {
+        Self {
+            status: second.status,
+            last_active_at: second.last_active_at,
+            discovered: second.discovered,
+            moved: second.moved,
+            read_at: second.read_at,
+            listed: second.listed,
+            read_whole: second.read_whole,
+            clean: second.clean,
+            gone: second.gone,
+            last_event_at: second.last_event_at,
+            settled: second.settled,
+            newest_start: second.listed,
+            ..Self::new(second.id)
+        }
+    }
+}
 
-    fn from_first(first: FirstEntry) -> Self {
+impl From<FirstEntry> for Entry {
+    fn from(first: FirstEntry) -> Self {
         Self {
             started_at: first.started_at,
             last_event_at: first.last_event_at,
