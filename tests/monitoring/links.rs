@@ -106,19 +106,27 @@ fn a_link_that_leads_nowhere_is_told() {
 }
 
 #[test]
+fn the_readme_is_short_and_leads_to_every_page() {
+    let readme = files::text("README.md");
+    let lines = readme.lines().count();
+    assert!(lines <= 150, "{lines} lines: facts stand in docs");
+    let linked: BTreeSet<_> =
+        targets(&readme).iter().map(|target| target.split('#').next().unwrap().to_owned()).collect();
+    let pages = files::listed("docs", ".md").into_iter().chain(["docs/runbooks/README.md".to_owned()]);
+    let hidden: Vec<_> = pages.filter(|page| !linked.contains(page)).collect();
+    assert_eq!(hidden, [""; 0], "the README links to them");
+}
+
+#[test]
 fn pictures_are_shown_and_small() {
-    let shown: BTreeSet<_> = pages().iter().flat_map(|page| pictures(page)).collect();
+    let all = pages().into_iter().flat_map(|page| targets(&files::text(&page)));
+    // As a page of `docs` names it.
+    let shown: BTreeSet<_> = all.map(|target| target.trim_start_matches("docs/").to_owned()).collect();
     for picture in files::listed("docs", ".png") {
         let size = fs::metadata(files::path(&picture)).unwrap().len();
         assert!(size < 300_000, "{picture} is too large");
-        assert!(shown.contains(&picture), "no page shows {picture}");
+        assert!(shown.contains(picture.trim_start_matches("docs/")), "no page shows {picture}");
     }
-}
-
-/// The pictures in `docs` that a page of the root or of `docs` shows.
-fn pictures(page: &str) -> Vec<String> {
-    let targets = targets(&files::text(page)).into_iter().filter(|target| target.ends_with(".png"));
-    targets.map(|target| format!("docs/{}", target.trim_start_matches("docs/"))).collect()
 }
 
 #[test]
