@@ -3,11 +3,14 @@
 
 #![allow(missing_docs, clippy::doc_markdown, reason = "doc comments here are help texts")]
 
+mod reference;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use url::Url;
 
+pub use self::reference::reference;
 use crate::{
     config::{
         discreet::Discreet,
@@ -85,8 +88,8 @@ pub enum Output {
 /// What is watched, and how: the flags that serving, `once` and `check` share.
 #[derive(Debug, Args)]
 pub struct Watch {
-    /// Watch the embedded simulated Kapso: lifelike traffic, no key needed. Both APIs, every 5s unless told
-    /// otherwise
+    /// Watch the embedded simulated Kapso: lifelike traffic, no key needed. Both APIs, every 5s, with series of their
+    /// own for ten conversations, unless told otherwise. --demo=false is as if it were absent
     #[arg(long, env = "KAPSO_EXPORTER_DEMO", value_parser = BoolishValueParser::new(), action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
         value_name = "BOOL", hide_default_value = true)]
@@ -213,7 +216,7 @@ pub struct Log {
         global = true
     )]
     pub level: Level,
-    /// How a line is written
+    /// How a line of the log is written, to stderr
     #[arg(
         long = "log.format",
         env = "KAPSO_EXPORTER_LOG_FORMAT",

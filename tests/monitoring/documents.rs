@@ -2,11 +2,32 @@
 
 use std::{collections::BTreeSet, env, fs};
 
-use kapso_exporter::metrics::{Described, reference};
+use kapso_exporter::{
+    cli,
+    metrics::{Described, reference},
+};
 
-use crate::{files, registry};
+use crate::{files, links::pages, registry};
 
 const REFERENCE: &str = "docs/metrics.md";
+const FLAGS: &str = "docs/flags.md";
+
+/// A page as it is generated; it is written where that is asked for.
+fn assert_generated(page: &str, generated: &str) {
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(files::path(page), generated).unwrap();
+    }
+    let written = fs::read_to_string(files::path(page)).unwrap_or_default();
+    assert!(
+        written == generated,
+        "{page} is not what the program says: run UPDATE_DOCS=1 cargo test --test monitoring"
+    );
+}
+
+#[test]
+fn the_reference_of_flags_is_what_the_program_takes() {
+    assert_generated(FLAGS, &cli::reference());
+}
 
 #[test]
 fn the_reference_is_what_the_program_publishes() {
@@ -14,14 +35,7 @@ fn the_reference_is_what_the_program_publishes() {
     let generated = reference(&families).unwrap_or_else(|missing| {
         panic!("{missing}\nAdd or remove them in NOTES in src/metrics/notes.rs, then run UPDATE_DOCS=1 cargo test --test monitoring")
     });
-    if env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(files::path(REFERENCE), &generated).unwrap();
-    }
-    let written = fs::read_to_string(files::path(REFERENCE)).unwrap_or_default();
-    assert!(
-        written == generated,
-        "{REFERENCE} is not what the program publishes: run UPDATE_DOCS=1 cargo test --test monitoring"
-    );
+    assert_generated(REFERENCE, &generated);
 }
 
 #[test]
@@ -48,10 +62,8 @@ fn every_example_query_asks_for_what_there_is() {
 
 #[test]
 fn every_metric_that_a_document_names_exists() {
-    let mut pages = vec!["README.md".to_owned()];
-    pages.extend(files::listed("docs", ".md"));
-    pages.extend(files::listed("docs/runbooks", ".md"));
-    for page in pages {
+    // The changelog names what was renamed.
+    for page in pages().into_iter().filter(|page| page != "CHANGELOG.md") {
         let text = files::text(&page);
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
         let named = words.map(|word| word.trim_matches(':'));
@@ -69,27 +81,12 @@ fn exists(name: &str) -> bool {
 
 #[test]
 fn every_query_in_a_document_can_be_read_and_asks_for_what_there_is() {
-    let mut pages = vec!["README.md".to_owned()];
-    pages.extend(files::listed("docs/runbooks", ".md"));
-    for page in pages {
+    for page in pages() {
         for block in files::text(&page).split("```promql\n").skip(1) {
             let block = block.split("```").next().unwrap();
             for query in block.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
                 assert_eq!(registry::unknown_names(query), [""; 0], "{page}: {query}");
             }
         }
-    }
-}
-
-#[test]
-fn files_that_the_readme_shows_or_links_to_are_there_and_pictures_are_small() {
-    let readme = files::text("README.md");
-    for target in readme.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-        if target.starts_with("http") {
-            continue;
-        }
-        let path = files::path(target.split('#').next().unwrap());
-        let size = fs::metadata(&path).unwrap_or_else(|error| panic!("{target}: {error}")).len();
-        assert!(path.extension().is_none_or(|kind| kind != "png") || size < 300_000, "{target} is too large");
     }
 }

@@ -14,6 +14,7 @@ mod deployment;
 mod documents;
 mod end_to_end;
 mod files;
+mod links;
 mod promql;
 mod registry;
 mod rules;
