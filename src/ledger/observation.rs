@@ -107,10 +107,8 @@ impl Ledger {
         });
         let Some((was, is, joined, record, events)) = changed else { return };
         self.end_doubt(slot, in_list);
-        if let Some(joined) = joined {
-            if let Some(record) = self.records.untracked(joined) {
-                record.executions.push(slot);
-            }
+        if let Some(record) = joined.and_then(|joined| self.records.untracked(joined)) {
+            record.executions.push(slot);
         }
         self.recount(was, is);
         let Some(events) = events else {
