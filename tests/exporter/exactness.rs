@@ -2,12 +2,15 @@
 
 use std::{env, time::Duration};
 
+use jiff::SignedDuration;
 use kapso_exporter::{
     simulator::{Api, Fault, Faults, Scenario, Traffic},
     source::Source,
 };
 
-use crate::support::{Exposition, Kapso, Setup, Simulated, differences, wait_until_equal};
+use crate::support::{
+    Exposition, Kapso, Setup, Simulated, differences, judge::differences_within, wait_until_equal,
+};
 
 const BOTH: [Api; 2] = [Api::Platform, Api::Legacy];
 /// The sources that list executions by conversation.
@@ -177,4 +180,50 @@ async fn the_program_counts_both_apis_to_the_last_execution() {
 #[tokio::test]
 async fn the_program_counts_to_the_last_execution_while_one_request_in_seven_fails() {
     the_program_equals_the_tally(busy(2, 120.0, 12), every_fault(), "--scrape.timeout=500ms").await;
+}
+
+/// Conversations come to rest, are archived, and come back, also after the exporter was started again.
+#[tokio::test(start_paused = true)]
+async fn conversations_that_rest_for_days_and_come_back_are_counted_to_the_last_execution() {
+    let minutes = |from, to| Duration::from_mins(from)..Duration::from_mins(to);
+    let scenario = Scenario {
+        seed: 11,
+        conversations: 40,
+        history: 60,
+        open_history: 5,
+        workflows: ["Order Support", "Booking"].map(Into::into).into(),
+        traffic: Traffic {
+            starts_per_minute: 0.02,
+            dwell: minutes(40, 80),
+            handoff_dwell: minutes(40, 80),
+            failure_ratio: 0.2,
+            handoff_ratio: 0.4,
+            silent_starts: 0.2,
+            ..Traffic::default()
+        },
+        ..Scenario::default()
+    };
+    let setup = Setup {
+        sources: vec![Source::Conversations, Source::Workflows],
+        interval: Duration::from_mins(5),
+        lookback: Duration::from_hours(2),
+        max_age: SignedDuration::from_hours(3),
+        ..Setup::default()
+    };
+    let mut simulated = Simulated::start(scenario, &setup).await;
+    for day in 1..=6 {
+        tokio::time::sleep(Duration::from_hours(24)).await;
+        let kept = simulated.keep();
+        let platform = &kept[&kapso_exporter::execution::Api::Platform];
+        assert!(day < 3 || platform.archive.len() > 5, "{} are archived", platform.archive.len());
+        simulated.restart_with(&kept, &setup);
+    }
+    simulated.simulator.stop_traffic();
+    tokio::time::sleep(Duration::from_mins(20)).await;
+    let scrape = simulated.scrape();
+    assert_something_was_counted(&scrape, &[Api::Platform]);
+    let all = differences_within(setup.lookback, &simulated.simulator, &scrape, &[Api::Platform]);
+    // Those at rest are not watched: the tally knows them all.
+    let differences: Vec<_> = all.iter().filter(|line| !line.starts_with("kapso_conversations")).collect();
+    assert!(differences.is_empty(), "{differences:?}");
 }

@@ -34,9 +34,6 @@ use url::Url;
 
 use super::Exposition;
 
-/// Every simulated conversation is younger.
-const MAX_AGE: SignedDuration = SignedDuration::from_hours(24 * 3650);
-
 /// From the simulated Kapso's start to the exporter's.
 const HEAD_START: Duration = Duration::from_secs(5);
 
@@ -68,6 +65,8 @@ pub struct Setup {
     pub requests_per_minute: Option<u32>,
     /// How long finished executions stay in the gauges.
     pub lookback: Duration,
+    /// How long a conversation without activity is watched.
+    pub max_age: SignedDuration,
     /// How far the exporter's clock is ahead of Kapso's.
     pub skew: SignedDuration,
     pub buckets: Buckets,
@@ -81,6 +80,8 @@ impl Default for Setup {
             timeout: Duration::from_secs(1),
             requests_per_minute: Some(100_000),
             lookback: Duration::from_hours(24),
+            // Every simulated conversation is younger.
+            max_age: SignedDuration::from_hours(24 * 3650),
             skew: SignedDuration::ZERO,
             buckets: Buckets::default(),
         }
@@ -250,7 +251,7 @@ fn client(
 fn ledger(setup: &Setup, kept: Option<&Saved>) -> Ledger {
     let lookback = SignedDuration::try_from(setup.lookback).unwrap();
     let buckets = setup.buckets.clone();
-    let settings = Settings { lookback, conversation_max_age: MAX_AGE, buckets, ..Settings::default() };
+    let settings = Settings { lookback, conversation_max_age: setup.max_age, buckets, ..Settings::default() };
     match kept {
         Some(kept) => Ledger::restore(settings, kept).unwrap(),
         None => Ledger::new(settings),
@@ -283,7 +284,7 @@ fn sweeper(
 ) -> Sweeper {
     let scope = Scope {
         only: Vec::new(),
-        max_age: MAX_AGE,
+        max_age: setup.max_age,
         interval: setup.interval,
         max_staleness: Settings::default().max_staleness,
         listed_by: source::listed_by(setup.sources.iter().copied(), source.api()),
