@@ -86,6 +86,7 @@ impl Config {
             timeout: flags.scrape.timeout.std(),
             requests_per_minute: flags.scrape.requests_per_minute,
             ledger: ledger::Settings {
+                remembered: ledger::Settings::default().remembered,
                 lookback: flags.scrape.lookback.signed(),
                 conversation_max_age: flags.scrape.conversation_max_age.signed(),
                 max_staleness,

@@ -6,7 +6,8 @@
 //! **News and history.** An event counts if its own timestamp is not before the watch began. Older ones are
 //! history: they show in the current state and are never counted, whenever they are found.
 //!
-//! **Exactly once.** An execution is remembered by id while it is open or within the lookback after its end.
+//! **Exactly once.** An execution is remembered by id while it is open or within the lookback after its end, and for two
+//! hours at least: whatever lists hide for a shorter time is still counted.
 //! It is shown by two lists, its conversation's and its workflow's, whichever are read. It is forgotten only once
 //! one of them vouches for it: the conversation's if it was completely read since the end, the workflow's if it
 //! was read beyond the start. That list then keeps one time, `settled`: everything in it that started up to then,
@@ -79,6 +80,9 @@ const LATE: SignedDuration = SignedDuration::from_mins(2);
 pub struct Settings {
     /// How long a finished execution stays in the current state.
     pub lookback: SignedDuration,
+    /// How long it is remembered at least, so that one that lists hide for a while is not taken for forgotten: longer
+    /// than from one whole reading of a list to the next.
+    pub remembered: SignedDuration,
     /// How long a conversation without activity and without open executions is watched.
     pub conversation_max_age: SignedDuration,
     /// The current state is no longer shown if nothing was learned for so long.
@@ -92,6 +96,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             lookback: SignedDuration::from_hours(24),
+            remembered: SignedDuration::from_hours(2),
             conversation_max_age: SignedDuration::from_hours(24 * 7),
             max_staleness: SignedDuration::from_mins(10),
             buckets: Buckets::default(),
@@ -197,7 +202,10 @@ impl Ledger {
         if std::mem::replace(&mut self.marks.by_workflow, true) {
             return;
         }
-        let Some(horizon) = self.marks.horizon else { return };
+        // What was over before the watch began was not counted by any.
+        let Some(horizon) = self.marks.horizon.filter(|&at| Some(at) > self.marks.watch_start) else {
+            return;
+        };
         for account in
             (0..self.accounts.len()).filter(|&n| self.accounts[n].reach.is_none()).collect::<Vec<_>>()
         {

@@ -71,7 +71,7 @@ impl Ledger {
     }
 
     /// Whether nothing of an execution that is not remembered is to be counted or shown: it was counted and
-    /// forgotten, or it is history that is past the lookback.
+    /// forgotten, or it is history that is over for as long.
     fn is_settled(
         &self,
         seen: &Execution,
@@ -173,7 +173,7 @@ impl Ledger {
         }
     }
 
-    /// Forgets the executions whose lookback has passed and that can never be counted again: one of the lists
+    /// Forgets the executions that were over for long enough and that can never be counted again: one of the lists
     /// they are in was read since, and will be known to hold nothing new up to their place. One that vanished
     /// while it was open is kept: should it come back, its end is still to be counted. Conversations at rest are archived.
     pub fn prune(&mut self, now: Timestamp) {
@@ -229,8 +229,10 @@ impl Ledger {
         executions.remove(slot)
     }
 
-    /// What was over before then is past the lookback.
+    /// What was over before then may be forgotten.
     pub(super) fn horizon_at(&self, now: Timestamp) -> Moment {
-        now.saturating_sub(self.settings.lookback).unwrap_or(Timestamp::MIN).into()
+        now.saturating_sub(self.settings.lookback.max(self.settings.remembered))
+            .unwrap_or(Timestamp::MIN)
+            .into()
     }
 }

@@ -63,7 +63,7 @@ impl Ledger {
         open
     }
 
-    /// What started within the lookback is remembered, so that it can be counted.
+    /// What started after the horizon is remembered, so that it can be counted.
     fn count_since(&self, open: &mut [Vec<OpenExecution>], horizon: Moment) {
         let horizon = Timestamp::from(self.marks.horizon.max(Some(horizon)).unwrap_or(horizon));
         for execution in open.iter_mut().flatten() {

@@ -165,7 +165,7 @@ pub static TABLE: &[Family] = &[
     },
     Family {
         name: "kapso_exporter_state_executions",
-        help: "Executions that the exporter remembers: open ones, and finished ones until --scrape.lookback has passed.",
+        help: "Executions that the exporter remembers: open ones, and finished ones until --scrape.lookback has passed, for two hours at least.",
         labels: &[],
         kind: GAUGE,
         current: false,

@@ -206,7 +206,8 @@ async fn conversations_that_rest_for_days_and_come_back_are_counted_to_the_last_
     let setup = Setup {
         sources: vec![Source::Conversations, Source::Workflows],
         interval: Duration::from_mins(5),
-        lookback: Duration::from_hours(2),
+        lookback: Duration::from_mins(30),
+        remembered: Duration::from_mins(30),
         max_age: SignedDuration::from_hours(3),
         ..Setup::default()
     };

@@ -4,7 +4,7 @@ use kapso_exporter::simulator::{Fault::*, Ids, Subject, Untruth};
 
 use crate::{
     run::judge,
-    world::{End, Move, Phase, Walks, World},
+    world::{End, Move, Phase, Restart, Walks, World},
     wrong::Wrong,
 };
 
@@ -274,8 +274,34 @@ fn an_execution_that_is_resumed_in_a_busy_workflow_is_found() {
     judge(&world).unwrap();
 }
 
-/// An execution of before the watch ended while its list was empty; a list that was read whole while it hid what it
-/// had seemed to vouch for it.
+/// An execution of before the watch ended while every second page of its list was empty. When it was shown, it seemed to
+/// have been counted and forgotten, since a younger one had been.
+#[test]
+fn what_ended_deep_in_a_list_that_hid_its_end_is_counted() {
+    let lies = Wrong::Lie { about: vec![Subject::FlowExecutions], untruth: Untruth::Empty, one_in: 2 };
+    let hidden = Phase {
+        faults: vec![OddDate],
+        wrongs: vec![lies],
+        moves: vec![Move::End, Move::End],
+        ..undisturbed(3)
+    };
+    let world = World {
+        seed: 980_552,
+        history: 5,
+        open_history: 1,
+        silent_percent: 12,
+        starts: 3,
+        changes: 1,
+        page: 1,
+        interval: 30,
+        lookback: 5,
+        schedule: vec![hidden, Phase { end: End::OddStatus, ..undisturbed(1) }],
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
+/// A list was empty at first. What it held was older than the watch, and seemed to be known.
 #[test]
 fn history_that_ended_while_a_conversations_list_was_empty_is_counted() {
     let hidden = Phase {
@@ -295,6 +321,26 @@ fn history_that_ended_while_a_conversations_list_was_empty_is_counted() {
         interval: 30,
         lookback: 5,
         schedule: vec![hidden],
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
+/// An execution that had ended before the watch was resumed and handed off. The source that was added by a restart took
+/// it for one that had been counted and forgotten.
+#[test]
+fn a_source_that_is_added_knows_that_nothing_of_before_the_watch_was_counted() {
+    let moved = Phase {
+        moves: vec![Move::HandOff],
+        end: End::Restart(Restart::Switching(Walks::Both)),
+        ..undisturbed(1)
+    };
+    let world = World {
+        seed: 466_536,
+        conversations: 3,
+        history: 1,
+        interval: 30,
+        schedule: vec![Phase { end: End::Resume, ..undisturbed(1) }, moved],
         ..still()
     };
     judge(&world).unwrap();

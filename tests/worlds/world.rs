@@ -193,7 +193,7 @@ impl World {
 
     /// Whether what is over may be forgotten while the world is played.
     fn forgets_what_is_over(&self) -> bool {
-        self.lookback() < self.duration() + self.patience()
+        self.lookback().max(self.remembered()) < self.duration() + self.patience()
     }
 
     /// Whether executions may be handed off.
@@ -233,9 +233,18 @@ impl World {
             timeout: Duration::from_secs(4),
             requests_per_minute: self.rate_limit.is_none().then_some(100_000),
             lookback: self.lookback(),
+            remembered: self.remembered(),
+            max_age: Setup::default().max_age,
             skew: SignedDuration::from_millis(self.skew),
             buckets: few_buckets(),
         }
+    }
+
+    /// How long executions are remembered at least. What is hidden for longer than that is lost; where nothing is hidden,
+    /// they are forgotten early, so that forgetting is played, too.
+    fn remembered(&self) -> Duration {
+        let hides = self.schedule.iter().any(Phase::hides);
+        if hides { Duration::from_hours(2) } else { self.lookback() }
     }
 
     /// How long finished executions are shown.

@@ -65,6 +65,8 @@ pub struct Setup {
     pub requests_per_minute: Option<u32>,
     /// How long finished executions stay in the gauges.
     pub lookback: Duration,
+    /// How long they are remembered at least.
+    pub remembered: Duration,
     /// How long a conversation without activity is watched.
     pub max_age: SignedDuration,
     /// How far the exporter's clock is ahead of Kapso's.
@@ -80,6 +82,7 @@ impl Default for Setup {
             timeout: Duration::from_secs(1),
             requests_per_minute: Some(100_000),
             lookback: Duration::from_hours(24),
+            remembered: Duration::from_hours(2),
             // Every simulated conversation is younger.
             max_age: SignedDuration::from_hours(24 * 3650),
             skew: SignedDuration::ZERO,
@@ -251,7 +254,9 @@ fn client(
 fn ledger(setup: &Setup, kept: Option<&Saved>) -> Ledger {
     let lookback = SignedDuration::try_from(setup.lookback).unwrap();
     let buckets = setup.buckets.clone();
-    let settings = Settings { lookback, conversation_max_age: setup.max_age, buckets, ..Settings::default() };
+    let remembered = SignedDuration::try_from(setup.remembered).unwrap();
+    let conversation_max_age = setup.max_age;
+    let settings = Settings { lookback, remembered, conversation_max_age, buckets, ..Settings::default() };
     match kept {
         Some(kept) => Ledger::restore(settings, kept).unwrap(),
         None => Ledger::new(settings),
