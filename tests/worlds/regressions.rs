@@ -273,3 +273,22 @@ fn an_execution_that_is_resumed_in_a_busy_workflow_is_found() {
     };
     judge(&world).unwrap();
 }
+
+#[test]
+fn an_execution_that_is_resumed_in_a_workflow_whose_open_one_is_asked_for_by_itself_is_found() {
+    let world = World {
+        seed: 247_353,
+        walks: Walks::Workflows,
+        conversations: 2,
+        history: 6,
+        open_history: 1,
+        interval: 30,
+        lookback: 1440,
+        schedule: vec![
+            Phase { moves: vec![Move::HandOff], ..undisturbed(1) },
+            Phase { end: End::Resume, ..undisturbed(1) },
+        ],
+        ..still()
+    };
+    judge(&world).unwrap();
+}

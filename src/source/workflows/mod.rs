@@ -127,7 +127,7 @@ impl Lists {
     }
 
     async fn try_work(&self, workflow: &WorkflowId, work: Work) -> Result<bool, Error> {
-        let mut visit = self.means.ledger.lock().visit(workflow);
+        let mut visit = self.means.ledger.lock().visit_at(workflow, self.means.client.steady_now());
         match work {
             Work::History { since, until } => self.read_history(workflow, &mut visit, since, until).await,
             Work::Visit { open, cover, whole } => {
