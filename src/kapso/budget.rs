@@ -150,6 +150,17 @@ impl Budget {
         state.pause_until(now + pause);
     }
 
+    /// How many requests may go at once as far as their spread goes.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "at most a tenth of a u32, and one")]
+    pub fn requests_at_once(&self) -> usize {
+        let (now, state) = (Instant::now(), self.state.lock());
+        let budget = self.per_minute(&state, now);
+        let gap = MINUTE / budget;
+        let taken = state.even.saturating_duration_since(now).as_nanos().div_ceil(gap.as_nanos());
+        (u128::from(budget / BURST_SHARE) + 1).saturating_sub(taken) as usize
+    }
+
     /// How long the budget will stay paused.
     #[must_use]
     pub fn paused_for(&self) -> Duration {

@@ -18,6 +18,8 @@ use crate::{
 pub struct Visit {
     account: usize,
     begun: Option<Begun>,
+    /// When it began, where it reads no list.
+    asked_at: Option<Steady>,
     list_was_known: bool,
     /// The newest start that its pages have shown.
     newest_start: Option<Moment>,
@@ -91,7 +93,12 @@ impl Ledger {
     pub fn visit(&mut self, workflow: &WorkflowId) -> Visit {
         let account = self.account_by_id(workflow);
         let list_was_known = self.accounts[account].reach.is_some();
-        Visit { account, begun: None, list_was_known, newest_start: None }
+        Visit { account, begun: None, asked_at: None, list_was_known, newest_start: None }
+    }
+
+    /// Begins a visit now, which may read no list at all.
+    pub fn visit_at(&mut self, workflow: &WorkflowId, now: Steady) -> Visit {
+        Visit { asked_at: Some(now), ..self.visit(workflow) }
     }
 
     /// Takes in a page of any of the workflow's lists, at `now` in Kapso's clock.
@@ -164,7 +171,7 @@ impl Ledger {
     /// for, also those that none was known to be in.
     pub fn close_visit(&mut self, visit: &Visit, whole: bool) {
         let account = &mut self.accounts[visit.account];
-        account.visited = account.visited.max(visit.begun.map(|begun| begun.steady));
+        account.visited = account.visited.max(visit.begun.map(|begun| begun.steady).or(visit.asked_at));
         account.missing = None;
         account.attempts = Attempts::default();
         if whole {

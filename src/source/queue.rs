@@ -76,13 +76,24 @@ impl<T> Queue<T> {
 
     /// The next one to ask.
     pub fn pop(&mut self) -> Option<T> {
-        self.turn += 1;
+        self.turn = self.turn.wrapping_add(1);
         let (first, second) = if self.turn.is_multiple_of(INVENTORY_TURN) {
             (&mut self.inventory, &mut self.urgent)
         } else {
             (&mut self.urgent, &mut self.inventory)
         };
         first.pop_front().or_else(|| second.pop_front())
+    }
+
+    /// Counts turns on from those of the queue before: the inventory has its turn, however short a queue lives.
+    pub fn go_on_after(&mut self, turn: usize) {
+        self.turn = turn;
+    }
+
+    /// How many turns there were.
+    #[must_use]
+    pub fn turn(&self) -> usize {
+        self.turn
     }
 
     /// Keeps these alone.

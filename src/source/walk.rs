@@ -2,7 +2,8 @@
 //!
 //! A sweep begins with a look around and asks everyone who is due. What does not fit into an interval goes on in
 //! the next **beat**: another look around, and a new plan over all that is due by then, so that news does not
-//! wait for the end of a long sweep. The sweep is done when everyone who was due at its beginning was asked.
+//! wait for the end of a long sweep. The last few of a sweep are not worth another look around: their beat may be a
+//! quarter longer. The sweep is done when everyone who was due at its beginning was asked.
 //!
 //! Nobody holds up others. What is being asked goes on from one beat, and from one sweep, to the next: a long list
 //! is read beside the short ones. A request that has waited for its answer for long takes no place from others. A look
@@ -62,6 +63,10 @@ pub trait Territory: Sync {
     fn pulse(&self) -> &Pulse;
     /// The requests that hang.
     fn hanging(&self) -> &Hanging;
+    /// How many tasks of a beat may be under way at the same time.
+    fn places(&self) -> usize {
+        CONCURRENCY
+    }
     /// From one beat to the next.
     fn interval(&self) -> Duration;
     /// By how many seconds the most overdue list may be late before the numbers are not up to date.
@@ -102,9 +107,12 @@ pub enum Looked {
 pub struct Walker<T: Territory> {
     territory: T,
     under_way: JoinSet<Result<bool, Error>>,
-    keys: HashMap<task::Id, T::Key>,
+    /// What is under way, and when it was begun.
+    keys: HashMap<task::Id, (T::Key, Instant)>,
     /// The last beat asked everyone who was due.
     caught_up: bool,
+    /// Turns of the queues so far.
+    turn: usize,
 }
 
 /// What came of a task.
@@ -119,7 +127,7 @@ struct Outcomes<K> {
 impl<T: Territory> Walker<T> {
     /// A walk that has not begun.
     pub fn new(territory: T) -> Self {
-        Self { territory, under_way: JoinSet::new(), keys: HashMap::new(), caught_up: false }
+        Self { territory, under_way: JoinSet::new(), keys: HashMap::new(), caught_up: false, turn: 0 }
     }
 
     /// What tells that the walk is alive.
@@ -169,7 +177,8 @@ impl<T: Territory> Walker<T> {
         let beat = if pending.is_none() || self.caught_up { Beat::First } else { Beat::Next };
         let looked = self.territory.look_around(beat, progress).await?;
         let (mut queue, load) = self.territory.plan(beat);
-        let under_way: HashSet<_> = self.keys.values().cloned().collect();
+        let under_way: HashSet<_> = self.keys.values().map(|(key, _)| key.clone()).collect();
+        queue.go_on_after(self.turn);
         queue.retain(|task| !under_way.contains(&T::key(task)));
         tell(&load, self.is_well(progress, &load));
         let due: HashSet<_> = queue.iter().map(T::key).chain(under_way).collect();
@@ -181,7 +190,7 @@ impl<T: Territory> Walker<T> {
         pending.retain(|key| due.contains(key));
         let mut outcomes = Outcomes { successes: 0, failed: Vec::new() };
         let result = self.ask(&mut queue, pending, progress, looked, &mut outcomes).await;
-        self.caught_up = queue.is_empty();
+        (self.caught_up, self.turn) = (queue.is_empty(), queue.turn());
         let failed = if outcomes.successes > 0 { Failed::Alone } else { Failed::WithAll };
         for key in &outcomes.failed {
             self.territory.note_failure(key, failed);
@@ -198,10 +207,12 @@ impl<T: Territory> Walker<T> {
         looked: Looked,
         outcomes: &mut Outcomes<T::Key>,
     ) -> Result<(), Stop> {
-        let end = Instant::now() + self.territory.interval();
+        let begun = Instant::now();
+        let end = begun + self.territory.interval();
+        let late_end = end + self.territory.interval() / 4;
         let goes_on = !self.territory.is_discovered();
         loop {
-            while self.has_a_place()
+            while self.has_a_place(begun)
                 && let Some(task) = queue.pop()
             {
                 self.begin(task);
@@ -209,6 +220,7 @@ impl<T: Territory> Walker<T> {
             if self.under_way.is_empty() || (pending.is_empty() && !goes_on) {
                 return Ok(());
             }
+            let end = if !goes_on && self.is_nearly_done(pending) { late_end } else { end };
             let answer = tokio::select! {
                 biased;
                 answer = self.under_way.join_next_with_id() => answer,
@@ -227,20 +239,29 @@ impl<T: Territory> Walker<T> {
         }
     }
 
-    fn has_a_place(&self) -> bool {
-        self.under_way.len() < (CONCURRENCY + self.territory.hanging().count()).min(MOST)
+    /// Whether so few are left of the sweep that it is not worth another look around.
+    fn is_nearly_done(&self, pending: &HashSet<T::Key>) -> bool {
+        pending.len() <= CONCURRENCY && self.territory.hanging().count() < self.under_way.len()
+    }
+
+    /// Whether one more task may begin in a beat that began then.
+    fn has_a_place(&self, begun: Instant) -> bool {
+        let hanging = self.territory.hanging().count();
+        let of_this_beat = self.keys.values().filter(|(_, at)| *at >= begun).count();
+        of_this_beat < self.territory.places() + hanging
+            && self.under_way.len() < (CONCURRENCY + hanging).min(MOST)
     }
 
     fn begin(&mut self, task: T::Task) {
         let key = T::key(&task);
         let id = self.under_way.spawn(self.territory.ask(task)).id();
-        self.keys.insert(id, key);
+        self.keys.insert(id, (key, Instant::now()));
     }
 
     /// The key of a task that ended, and what came of it. A panic goes on in whoever sweeps.
     fn end(&mut self, answer: Result<(task::Id, Result<bool, Error>), JoinError>) -> Option<Answer<T::Key>> {
         match answer {
-            Ok((id, answer)) => self.keys.remove(&id).map(|key| (key, answer)),
+            Ok((id, answer)) => self.keys.remove(&id).map(|(key, _)| (key, answer)),
             Err(error) => {
                 self.keys.remove(&error.id());
                 error.try_into_panic().map(|panic| std::panic::resume_unwind(panic)).ok()

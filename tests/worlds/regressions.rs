@@ -345,3 +345,23 @@ fn a_source_that_is_added_knows_that_nothing_of_before_the_watch_was_counted() {
     };
     judge(&world).unwrap();
 }
+
+/// A workflow whose only open execution is asked for by itself was never looked at as a whole.
+#[test]
+fn an_execution_that_is_resumed_in_a_workflow_whose_open_one_is_asked_for_by_itself_is_found() {
+    let world = World {
+        seed: 247_353,
+        walks: Walks::Workflows,
+        conversations: 2,
+        history: 6,
+        open_history: 1,
+        interval: 30,
+        lookback: 1440,
+        schedule: vec![
+            Phase { moves: vec![Move::HandOff], ..undisturbed(1) },
+            Phase { end: End::Resume, ..undisturbed(1) },
+        ],
+        ..still()
+    };
+    judge(&world).unwrap();
+}

@@ -149,3 +149,14 @@ async fn leaves_the_rest_of_the_minute_to_others_when_hardly_anything_remains() 
     budget.learn(Some(100), Some(5));
     assert_eq!(budget.paused_for(), FLOOR_PAUSE, "and where that is not known, a while");
 }
+
+#[tokio::test(start_paused = true)]
+async fn as_many_requests_may_go_at_once_as_go() {
+    let budget = Budget::new(Some(50));
+    for left in (0..6).rev() {
+        budget.acquire().await;
+        assert_eq!(budget.requests_at_once(), left);
+    }
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert_eq!(budget.requests_at_once(), 2);
+}

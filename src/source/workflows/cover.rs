@@ -9,6 +9,9 @@ use jiff::Timestamp;
 
 use crate::{execution::Status, kapso::PAGE_SIZE, ledger::OpenExecution};
 
+/// The open statuses that can be asked for.
+const OPEN: [Status; 3] = [Status::Running, Status::Waiting, Status::Handoff];
+
 /// The lists to read. What they leave out is asked for one by one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cover {
@@ -26,7 +29,12 @@ impl Cover {
 
     /// The same lists, and those of all statuses that can be asked for.
     pub fn with_every_status(self) -> Self {
-        Self { statuses: vec![Status::Running, Status::Waiting, Status::Handoff], ..self }
+        Self { statuses: OPEN.into(), ..self }
+    }
+
+    /// Whether every status that can be asked for is.
+    pub fn has_every_status(&self) -> bool {
+        OPEN.iter().all(|status| self.statuses.contains(status))
     }
 }
 

@@ -29,6 +29,8 @@ use crate::{
     ledger::{Account, Failed, Ledger, Visit},
 };
 
+/// Visits at the same time, although they wait for the budget.
+const VISITS_AT_ONCE: usize = 2;
 /// A history in which there was nothing is read once more after this time: one answer is not believed.
 const EMPTY_RECHECK: Duration = Duration::from_mins(10);
 
@@ -127,7 +129,7 @@ impl Lists {
     }
 
     async fn try_work(&self, workflow: &WorkflowId, work: Work) -> Result<bool, Error> {
-        let mut visit = self.means.ledger.lock().visit(workflow);
+        let mut visit = self.means.ledger.lock().visit_at(workflow, self.means.client.steady_now());
         match work {
             Work::History { since, until } => self.read_history(workflow, &mut visit, since, until).await,
             Work::Visit { open, cover, whole } => {
@@ -233,6 +235,12 @@ impl Territory for Workflows {
 
     fn hanging(&self) -> &Hanging {
         self.means().client.hanging()
+    }
+
+    /// A visit takes several requests: where all wait for the budget, few visits at a time are done soon each, and
+    /// many all late.
+    fn places(&self) -> usize {
+        self.means().budget.requests_at_once().max(VISITS_AT_ONCE)
     }
 
     fn interval(&self) -> Duration {

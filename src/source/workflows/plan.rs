@@ -3,7 +3,13 @@
 //! A workflow costs requests when it has something to tell: it is new, its `execution_count` or
 //! `last_executed_at` moved, it is listed no more, or executions of it are open. Those are urgent, in the order
 //! in which news is to be expected of them. The rest is the inventory: the history of each, read once, and a
-//! slow round that looks at each as if it were new, since the two fields are not promised to tell everything.
+//! slow round that asks each for every open status, since the two fields are not promised to tell everything, and an
+//! execution may be resumed.
+//!
+//! The slow round takes one workflow a beat. One at rest is looked at as if it were new. One that is due anyhow is
+//! asked in the same visit for the statuses that it would leave out; where it leaves out none, that visit was its
+//! turn. While the budget does not suffice for what is urgent, it has its turn every four hours instead of about
+//! every hour.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,10 +23,14 @@ use crate::{
 
 /// A list that was read this soon after a start may have missed it.
 const SETTLING: SignedDuration = SignedDuration::from_mins(2);
-/// Every workflow is looked at as if it were new after this time, or later if there are many.
+/// Every workflow is asked for every open status after this time, or later if there are many; …
 const RECHECK: SignedDuration = SignedDuration::from_hours(1);
-/// Workflows that are looked at so in a beat.
-const AT_REST_PER_BEAT: usize = 1;
+/// … one that is due anyhow after this time, while what is urgent is late.
+const RECHECK_WHILE_LATE: SignedDuration = SignedDuration::from_hours(4);
+/// Workflows that have their turn in a beat.
+const TURNS_PER_BEAT: usize = 1;
+/// What is urgent is late from this part of an interval on.
+const LATE_SHARE: f64 = 0.1;
 
 /// What the plan goes by.
 #[derive(Debug, Clone, Copy)]
@@ -106,28 +116,26 @@ pub fn queue(
     singles: Vec<(Steady, ExecutionId)>,
     rules: &Rules,
 ) -> (Queue<Task>, Load) {
-    let (mut urgent, mut history, mut at_rest) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut urgent, mut history, mut at_rest) = (Vec::new(), Vec::new(), None);
     let mut load = load(accounts, rules);
-    // One that always has open executions has its turn in the slow round, too.
-    let is_busy = |account: &&Account| need(account, rules).is_some();
-    let turn =
-        accounts.iter().filter(is_busy).filter_map(|account| Some((rechecked(account, rules)?, &account.id)));
-    let turn = turn.min().map(|(_, id)| id);
+    let turn = turn(accounts, &load, rules);
     for (account, open) in accounts.iter().zip(open) {
         let task = |work| Task::Workflow { workflow: account.id.clone(), work };
         let visit = |open, cover, whole| task(Work::Visit { open, cover, whole });
         if let Some(need) = need(account, rules) {
             let urgency = need.weight * seconds(need.since, rules.now);
             let unread_since = unread_since(account, rules);
-            let has_its_turn = turn == Some(&account.id);
             let cover = match need.first {
                 true => Cover::whole(unread_since),
-                false if has_its_turn => cover(&open, unread_since, need.news).with_every_status(),
+                false if turn == Some(&account.id) => {
+                    cover(&open, unread_since, need.news).with_every_status()
+                }
                 false => cover(&open, unread_since, need.news),
             };
-            urgent.push((urgency, visit(open, cover, need.first || has_its_turn)));
-        } else if let Some(since) = rechecked(account, rules) {
-            at_rest.push((since, visit(open, Cover::whole(unread_since(account, rules)), true)));
+            let whole = cover.has_every_status();
+            urgent.push((urgency, visit(open, cover, whole)));
+        } else if turn == Some(&account.id) {
+            at_rest = Some(visit(open, Cover::whole(unread_since(account, rules)), true));
         }
         if let Some(until) = unread_history(account, rules) {
             history.push(task(Work::History { since: rules.history_since, until }));
@@ -138,9 +146,8 @@ pub fn queue(
         load.due += 1;
         urgent.push((seconds(since, rules.now), Task::Execution(id)));
     }
+    // Those that are not due yet keep the order of the accounts from sweep to sweep, and so an even distance.
     urgent.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    at_rest.sort_by_key(|&(since, _)| since);
-    let at_rest = at_rest.into_iter().take(AT_REST_PER_BEAT).map(|(_, task)| task);
     (Queue::new(urgent.into_iter().map(|(_, task)| task), history.into_iter().chain(at_rest)), load)
 }
 
@@ -160,7 +167,7 @@ pub fn load(accounts: &[Account], rules: &Rules) -> Load {
         load.failing += usize::from(account.attempts.is_failing());
         resting += usize::from(account.is_listed());
     }
-    load.round = queue::round(resting, AT_REST_PER_BEAT, rules.interval, RECHECK);
+    load.round = queue::round(resting, TURNS_PER_BEAT, rules.interval, RECHECK);
     load
 }
 
@@ -216,9 +223,29 @@ fn is_missing(account: &Account, visited: Steady, rules: &Rules) -> bool {
     missed && (first || rules.now.since(visited) >= RECHECK)
 }
 
-fn rechecked(account: &Account, rules: &Rules) -> Option<Steady> {
+/// The workflow that has its turn in the slow round: the one that has waited for longest.
+fn turn<'a>(accounts: &'a [Account], load: &Load, rules: &Rules) -> Option<&'a WorkflowId> {
+    let is_late = load.lateness > LATE_SHARE * rules.interval.as_secs_f64();
+    let due_since = |(place, account): (usize, &'a Account)| {
+        let pause = match (need(account, rules), is_late) {
+            (None, _) => RECHECK,
+            (Some(_), true) => RECHECK_WHILE_LATE,
+            (Some(_), false) => spread(RECHECK, place, accounts.len()),
+        };
+        Some((recheck_due(account, pause, rules)?, &account.id))
+    };
+    accounts.iter().enumerate().filter_map(due_since).min().map(|(_, id)| id)
+}
+
+/// Up to a quarter less, so that those that were new together do not have their turns together for good.
+#[allow(clippy::cast_precision_loss, reason = "a count of what is in memory")]
+fn spread(pause: SignedDuration, place: usize, of: usize) -> SignedDuration {
+    pause - pause.mul_f64(place as f64 / of as f64 / 4.0)
+}
+
+fn recheck_due(account: &Account, pause: SignedDuration, rules: &Rules) -> Option<Steady> {
     let surveyed = account.surveyed.filter(|_| account.is_listed())?;
-    let since = account.attempts.postpone(surveyed.plus(RECHECK.max(rules.interval)), rules.interval);
+    let since = account.attempts.postpone(surveyed.plus(pause.max(rules.interval)), rules.interval);
     (since <= rules.now).then_some(since)
 }
 
@@ -345,6 +372,35 @@ mod tests {
         assert_eq!(order(&ledger, HOUR, HOUR), []);
         listed(&mut ledger, &[("a", 5), ("b", 5)], 2 * HOUR);
         assert_eq!(ids(&order(&ledger, 2 * HOUR, 2 * HOUR)), ["a"], "one a beat");
+    }
+
+    #[test]
+    fn a_busy_workflow_is_asked_for_every_status_in_time_or_hours_later_while_it_is_late() {
+        let mut ledger = Ledger::new(Settings::default());
+        listed(&mut ledger, &[("w", 1)], 1);
+        visited(&mut ledger, "w", &[5], 10 * MINUTE);
+        let last = ledger.visit_at(&"w".into(), steady(70 * MINUTE));
+        ledger.close_visit(&last, false);
+        let is_whole = |minute| {
+            let tasks = order(&ledger, 2, minute * MINUTE);
+            let [Task::Workflow { work: Work::Visit { whole, .. }, .. }] = &tasks[..] else {
+                panic!("one visit: {tasks:?}");
+            };
+            *whole
+        };
+        assert_eq!([71, 80, 249, 250].map(is_whole), [true, false, false, true]);
+    }
+
+    #[test]
+    fn a_workflow_with_open_executions_in_every_status_needs_no_turn() {
+        let statuses = [Status::Running, Status::Waiting, Status::Handoff];
+        let all: Vec<_> = statuses
+            .repeat(2)
+            .into_iter()
+            .map(|status| OpenExecution { id: "e".into(), status, started_at: Some(at(0)), since: None })
+            .collect();
+        assert!(cover(&all, at(0), false).has_every_status());
+        assert!(!cover(&all[..1], at(0), false).has_every_status());
     }
 
     #[test]
