@@ -8,10 +8,10 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use kapso_exporter::{
     clock::{Clock, Steady},
-    execution::{Api, Execution, Flaws, Page, Status, Workflow},
     kapso::{self, Answer, Budget, Client, Transport},
     ledger::{Ledger, Settings},
-    metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
+    metrics::{InstanceMetrics, Limits, Renderer, RequestObserver, Stream},
+    model::{Api, Execution, Flaws, Page, Status, Workflow},
 };
 use parking_lot::Mutex;
 use prometheus::Registry;
@@ -54,8 +54,8 @@ fn filled(executions: usize, workflows: usize) -> Ledger {
         let page = Page {
             items,
             flaws: Flaws::default(),
-            asked: 1,
-            asked_at: Steady::at(at(executions)),
+            request_seq: 1,
+            requested_at: Steady::at(at(executions)),
             as_of: at(executions),
             last: true,
         };
@@ -74,9 +74,9 @@ impl Transport for Nowhere {
     }
 }
 
-fn exposition(ledger: Ledger) -> Exposition {
+fn exposition(ledger: Ledger) -> Renderer {
     let registry = Registry::new();
-    let exporter = Arc::new(Exporter::register(&registry).unwrap());
+    let exporter = Arc::new(InstanceMetrics::register(&registry).unwrap());
     let budget = Arc::new(Budget::new(None));
     let settings = kapso::Settings {
         api: Api::Platform,
@@ -91,14 +91,14 @@ fn exposition(ledger: Ledger) -> Exposition {
         }),
         shutdown: CancellationToken::new(),
     };
-    let book = Book {
+    let stream = Stream {
         project: "default".into(),
         ledger: Arc::new(Mutex::new(ledger)),
         client: Arc::new(Client::new(settings, Nowhere)),
         budget,
         limits: Limits::within(10_000_000, 0),
     };
-    Exposition::new(registry, exporter, vec![book]).unwrap()
+    Renderer::new(registry, exporter, vec![stream]).unwrap()
 }
 
 fn fold(c: &mut Criterion) {
@@ -108,8 +108,8 @@ fn fold(c: &mut Criterion) {
     let page = Page {
         items,
         flaws: Flaws::default(),
-        asked: 1,
-        asked_at: Steady::at(at(200)),
+        request_seq: 1,
+        requested_at: Steady::at(at(200)),
         as_of: at(200),
         last: true,
     };

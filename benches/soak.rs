@@ -19,12 +19,12 @@ use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
     clock::Clock,
-    execution::Api,
     kapso::{self, Answer, Budget, Client, Transport},
     ledger::Settings,
-    metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
-    source::{self, Means, Pulse, Scope, Source, Walk},
-    state::{Kept, Opener},
+    metrics::{InstanceMetrics, Limits, Renderer, RequestObserver, Stream},
+    model::Api,
+    source::{self, CrawlContext, CrawlScope, Heartbeat, Source, SourceCrawler},
+    state::{Opener, StateFile},
     sweep::Sweeper,
 };
 use prometheus::Registry;
@@ -114,14 +114,14 @@ async fn soak(executions: u64) {
     let beginning: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
     let clock = Clock::following_tokio(beginning);
     let folder = tempfile::tempdir_in("target").unwrap();
-    let mut kept = Kept::open(&folder.path().join("state.redb")).unwrap();
+    let mut kept = StateFile::open(&folder.path().join("state.redb")).unwrap();
     let settings = Settings { lookback: SignedDuration::from_hours(1), ..Settings::default() };
     let url = Url::parse("http://kapso.invalid").unwrap();
     let opener =
         Opener { base_url: (&url).into(), key: "key".into(), sources: [Source::Conversations].into() };
     let (ledger, _) = kept.ledger("default/platform".into(), settings, opener).unwrap();
     let registry = Registry::new();
-    let exporter = Arc::new(Exporter::register(&registry).unwrap());
+    let exporter = Arc::new(InstanceMetrics::register(&registry).unwrap());
     let (budget, shutdown) = (Arc::new(Budget::new(Some(100_000))), CancellationToken::new());
     let observer =
         RequestObserver { exporter: exporter.clone(), project: "default".into(), changed: Arc::default() };
@@ -137,28 +137,33 @@ async fn soak(executions: u64) {
         },
         Arithmetic { beginning, clock: clock.clone() },
     ));
-    let book = Book {
+    let stream = Stream {
         project: "default".into(),
         ledger: ledger.clone(),
         client: client.clone(),
         budget: budget.clone(),
         limits: Limits::within(50_000, 0),
     };
-    let exposition = Exposition::new(registry, exporter, vec![book]).unwrap();
+    let exposition = Renderer::new(registry, exporter, vec![stream]).unwrap();
     let interval = Duration::from_mins(1);
-    let means =
-        Means { client, ledger: ledger.clone(), budget, started: clock.steady(), pulse: Pulse::default() };
-    let scope = Scope {
+    let context = CrawlContext {
+        client,
+        ledger: ledger.clone(),
+        budget,
+        started: clock.steady(),
+        heartbeat: Heartbeat::default(),
+    };
+    let scope = CrawlScope {
         only: Vec::new(),
         max_age: SignedDuration::from_hours(24),
         interval,
         max_staleness: SignedDuration::from_mins(10),
         listed_by: source::listed_by([Source::Conversations], Api::Platform),
     };
-    let walk = Walk::new(Source::Conversations, means, scope);
+    let crawler = SourceCrawler::new(Source::Conversations, context, scope);
     let sweeper = Sweeper {
         source: Source::Conversations,
-        walk,
+        crawler,
         interval,
         patience: HOUR,
         clock: clock.clone(),
@@ -179,7 +184,7 @@ async fn soak(executions: u64) {
         }
         if hour % report == 0 || hour == 1 {
             let ledger = ledger.lock();
-            let counted: u64 = ledger.accounts().iter().map(|account| account.totals.started).sum();
+            let counted: u64 = ledger.workflows().iter().map(|account| account.totals.started).sum();
             let remembered = ledger.remembered();
             let size = size.unwrap_or_default() / 1024;
             println!("| {hour} | {counted} | {remembered} | {} MB | {size} kB |", memory());

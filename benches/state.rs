@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use kapso_exporter::{
     clock::Steady,
-    execution::{Execution, Flaws, Page, Status, Workflow},
     ledger::{Ledger, Settings},
+    model::{Execution, Flaws, Page, Status, Workflow},
     state::Store,
 };
 
@@ -44,8 +44,8 @@ fn list(ledger: &mut Ledger, conversation: usize, now: usize) {
     let page = Page {
         items,
         flaws: Flaws::default(),
-        asked: now as u64,
-        asked_at: Steady::at(at(now)),
+        request_seq: now as u64,
+        requested_at: Steady::at(at(now)),
         as_of: at(now),
         last: true,
     };

@@ -13,10 +13,10 @@ use url::Url;
 pub use self::reference::reference;
 use crate::{
     config::{
-        discreet::Discreet,
+        discreet::RedactedValueParser,
         parse::{self, HumanDuration},
     },
-    execution::ConversationId,
+    model::ConversationId,
     source::Source,
 };
 
@@ -123,11 +123,11 @@ pub struct Kapso {
     pub api_key_file: Option<PathBuf>,
     /// Base URL of the Platform API
     #[arg(long = "kapso.platform-url", env = "KAPSO_EXPORTER_KAPSO_PLATFORM_URL", value_name = "URL",
-        default_value = "https://api.kapso.ai/platform/v1", value_parser = Discreet(parse::url))]
+        default_value = "https://api.kapso.ai/platform/v1", value_parser = RedactedValueParser(parse::url))]
     pub platform_url: Url,
     /// Base URL of the legacy API
     #[arg(long = "kapso.legacy-url", env = "KAPSO_EXPORTER_KAPSO_LEGACY_URL", value_name = "URL",
-        default_value = "https://app.kapso.ai/api/v1", value_parser = Discreet(parse::url))]
+        default_value = "https://app.kapso.ai/api/v1", value_parser = RedactedValueParser(parse::url))]
     pub legacy_url: Url,
 }
 

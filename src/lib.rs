@@ -4,15 +4,15 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod execution;
 pub mod kapso;
 pub mod label;
 pub mod ledger;
 pub mod logging;
 pub mod metrics;
+pub mod model;
 pub mod once;
 pub mod process;
-pub mod publication;
+pub mod publisher;
 pub mod serve;
 pub mod simulate;
 pub mod simulator;
@@ -41,14 +41,14 @@ pub const RELEASED: Date = jiff::civil::date(2026, 11, 22);
 
 /// Why the program failed; its text says what, where and what is allowed.
 #[derive(Debug)]
-pub enum Failure {
+pub enum CliError {
     /// The command line or the configuration.
     Usage(anyhow::Error),
     /// Something at run time.
     Run(anyhow::Error),
 }
 
-impl Failure {
+impl CliError {
     /// 2 for usage, 1 at run time.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
@@ -59,7 +59,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(error) | Self::Run(error) => write!(f, "{error:#}"),
@@ -68,36 +68,36 @@ impl fmt::Display for Failure {
 }
 
 /// Does what the command line says, until it is done or `shutdown` is cancelled.
-async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), Failure> {
+async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliError> {
     let clock = Clock::system();
     match cli.command {
         None => {
             let project = project(cli.serve.watch, clock, shutdown).await?;
-            serve::serve(project, cli.serve.web).await.map_err(Failure::Run)
+            serve::serve(project, cli.serve.web).await.map_err(CliError::Run)
         }
         Some(Command::Once(flags)) => {
-            once::once(project(flags, clock, shutdown).await?).await.map_err(Failure::Run)
+            once::once(project(flags, clock, shutdown).await?).await.map_err(CliError::Run)
         }
         Some(Command::Check(flags)) if flags.offline => {
-            let config = Config::load(flags.watch).map_err(Failure::Usage)?;
-            check::offline(&config, flags.output).map_err(Failure::Run)
+            let config = Config::load(flags.watch).map_err(CliError::Usage)?;
+            check::offline(&config, flags.output).map_err(CliError::Run)
         }
         Some(Command::Check(flags)) => {
             let project = project(flags.watch, clock, shutdown).await?;
-            check::check(&project, flags.output).await.map_err(Failure::Run)
+            check::check(&project, flags.output).await.map_err(CliError::Run)
         }
         Some(Command::Simulate(flags)) => {
-            simulate::simulate(flags, clock, shutdown).await.map_err(Failure::Run)
+            simulate::simulate(flags, clock, shutdown).await.map_err(CliError::Run)
         }
     }
 }
 
 /// The project that the flags name; for the demo that of the embedded simulated Kapso.
-async fn project(flags: Watch, clock: Clock, shutdown: CancellationToken) -> Result<Project, Failure> {
+async fn project(flags: Watch, clock: Clock, shutdown: CancellationToken) -> Result<Project, CliError> {
     let demo = flags.demo;
-    let mut config = Config::load(flags).map_err(Failure::Usage)?;
+    let mut config = Config::load(flags).map_err(CliError::Usage)?;
     if demo {
-        wiring::embed_simulator(&mut config, &clock, &shutdown).await.map_err(Failure::Run)?;
+        wiring::embed_simulator(&mut config, &clock, &shutdown).await.map_err(CliError::Run)?;
     }
     Ok(Project::new(config, clock, shutdown))
 }

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Failure, cli::Cli, perform};
+use crate::{CliError, cli::Cli, perform};
 
 /// From a signal to the end of the work. With the end of the log that stays below the 5 s that are promised.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
@@ -27,21 +27,21 @@ const STACK: usize = 8 << 20;
 enum News {
     /// A signal has come.
     Stopping,
-    Ended(Result<(), Failure>),
+    Ended(Result<(), CliError>),
 }
 
 /// Does what the command line says, until it is done or SIGTERM or SIGINT arrives.
 ///
 /// # Errors
 /// Why it could not.
-pub fn run(cli: Cli) -> Result<(), Failure> {
-    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|e| Failure::Run(e.into()))?;
+pub fn run(cli: Cli) -> Result<(), CliError> {
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|e| CliError::Run(e.into()))?;
     let (tell, news) = channel();
     let work = move || {
         let (shutdown, stopping) = (CancellationToken::new(), tell.clone());
         let done = runtime.block_on(async {
             let told = move || stopping.send(News::Stopping).is_ok();
-            stop_on_signal(shutdown.clone(), told).map_err(|error| Failure::Run(error.into()))?;
+            stop_on_signal(shutdown.clone(), told).map_err(|error| CliError::Run(error.into()))?;
             perform(cli, shutdown).await
         });
         // A thread that waits for a disk that hangs is not waited for.
@@ -49,13 +49,13 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         tell.send(News::Ended(done))
     };
     let spawned = thread::Builder::new().name("work".into()).stack_size(STACK).spawn(work);
-    spawned.map_err(|error| Failure::Run(error.into()))?;
+    spawned.map_err(|error| CliError::Run(error.into()))?;
     wait(&news, STOP_WITHIN)
 }
 
 /// Waits for the end of the work, after a signal for so long at most.
-fn wait(news: &Receiver<News>, stop_within: Duration) -> Result<(), Failure> {
-    let gave_up = || Err(Failure::Run(anyhow!("a part of the program panicked")));
+fn wait(news: &Receiver<News>, stop_within: Duration) -> Result<(), CliError> {
+    let gave_up = || Err(CliError::Run(anyhow!("a part of the program panicked")));
     match news.recv() {
         Ok(News::Ended(done)) => return done,
         Ok(News::Stopping) => {}
@@ -65,7 +65,7 @@ fn wait(news: &Receiver<News>, stop_within: Duration) -> Result<(), Failure> {
         Ok(News::Ended(done)) => done,
         Err(RecvTimeoutError::Timeout) => {
             let limit = humantime::format_duration(stop_within);
-            Err(Failure::Run(anyhow!("it did not stop within {limit}: what was not saved yet is lost")))
+            Err(CliError::Run(anyhow!("it did not stop within {limit}: what was not saved yet is lost")))
         }
         Ok(News::Stopping) | Err(RecvTimeoutError::Disconnected) => gave_up(),
     }

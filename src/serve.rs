@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::Web,
-    publication::Publication,
+    publisher::Publisher,
     source::Source,
     state,
-    sweep::News,
+    sweep::SweepEvent,
     verification::Verification,
     web::{self, App, Status},
     wiring::{Project, Wiring},
@@ -59,7 +59,7 @@ pub async fn serve(project: Project, web: Web) -> anyhow::Result<()> {
     pages.set(web::router(exporter.app(web.telemetry_path))).ok();
     exporter.spawn(&mut tasks);
     let (stopped, unexpected) = ended(&mut tasks, &shutdown).await;
-    let saved = exporter.wiring.publication.close(stopped + SAVED_WITHIN).await;
+    let saved = exporter.wiring.publisher.close(stopped + SAVED_WITHIN).await;
     saved.context("state is not written")?;
     if let Some(refusal) = exporter.refusal.lock().take() {
         return Err(refusal.into());
@@ -94,11 +94,11 @@ impl Serving {
     async fn open(project: Project) -> anyhow::Result<Self> {
         let wiring = Wiring::open(project).await?;
         let status = Arc::new(Status::default());
-        for (source, book) in &wiring.books {
-            status.announce(&book.project, *source);
+        for (source, stream) in &wiring.streams {
+            status.announce(&stream.project, *source);
         }
-        wiring.publication.publish().await?;
-        if wiring.publication.is_restored() {
+        wiring.publisher.publish().await?;
+        if wiring.publisher.is_restored() {
             status.set_ready();
         }
         let changes = Changes { swept: Arc::default(), requested: wiring.requested.clone() };
@@ -107,7 +107,7 @@ impl Serving {
 
     fn app(&self, telemetry_path: String) -> App {
         App {
-            exposition: self.wiring.publication.exposition(),
+            renderer: self.wiring.publisher.renderer(),
             status: self.status.clone(),
             clock: self.wiring.project.clock.clone(),
             telemetry_path,
@@ -116,14 +116,14 @@ impl Serving {
 
     fn spawn(&self, tasks: &mut JoinSet<()>) {
         let verifications = self.wiring.verifications();
-        for (source, book) in &self.wiring.books {
-            let sweep = self.wiring.sweeper(*source, book).run(self.tell());
+        for (source, stream) in &self.wiring.streams {
+            let sweep = self.wiring.sweeper(*source, stream).run(self.on_event());
             let verification = verifications.get(&source.api()).cloned();
             tasks.spawn(self.once_verified(verification, sweep));
         }
         let Project { config, shutdown, .. } = &self.wiring.project;
-        let (publication, status) = (self.wiring.publication.clone(), self.status.clone());
-        tasks.spawn(render_loop(publication, status, self.changes.clone(), shutdown.clone()));
+        let (publisher, status) = (self.wiring.publisher.clone(), self.status.clone());
+        tasks.spawn(render_loop(publisher, status, self.changes.clone(), shutdown.clone()));
         tasks.spawn(grace_period(self.status.clone(), config.interval, shutdown.clone()));
     }
 
@@ -147,13 +147,13 @@ impl Serving {
     }
 
     /// What is done with a loop's news.
-    fn tell(&self) -> impl FnMut(Source, News<'_>) + Send + 'static {
+    fn on_event(&self) -> impl FnMut(Source, SweepEvent<'_>) + Send + 'static {
         let exporter = self.wiring.exporter.clone();
         let (status, swept) = (self.status.clone(), self.changes.swept.clone());
         let project = self.wiring.project.config.project.clone();
-        move |source, news| {
-            exporter.hear(&project, source, &news);
-            if let News::Swept(report) = news {
+        move |source, event| {
+            exporter.record(&project, source, &event);
+            if let SweepEvent::Swept(report) = event {
                 status.swept(&project, report);
                 swept.notify_one();
             }
@@ -164,7 +164,7 @@ impl Serving {
 /// Publishes after each sweep, while one is under way as news come in, and at least every [`RENDER_INTERVAL`].
 /// Once all sources were swept and that is published, the exporter is ready.
 async fn render_loop(
-    publication: Arc<Publication>,
+    publisher: Arc<Publisher>,
     status: Arc<Status>,
     changes: Changes,
     shutdown: CancellationToken,
@@ -172,7 +172,7 @@ async fn render_loop(
     let mut pace = RENDER_PACE;
     while shutdown.run_until_cancelled(changes.wait(pace)).await.is_some() {
         let all_swept = status.all_swept();
-        match shutdown.run_until_cancelled(publication.publish()).await {
+        match shutdown.run_until_cancelled(publisher.publish()).await {
             Some(Ok(rendered)) => pace = RENDER_PACE.max(rendered * RENDER_SHARE),
             Some(Err(error)) => {
                 tracing::error!(%error, "cannot render the metrics");

@@ -11,9 +11,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    execution::{ConversationId, ListedWorkflow, Page, WorkflowId},
     kapso::{Client, Error, Reason},
     ledger::{Ledger, NO_WORKFLOW},
+    model::{ConversationId, ListedWorkflow, Page, WorkflowId},
     state::{self, Claim, Judgement, Standing, judge},
 };
 
@@ -159,14 +159,14 @@ impl Verification {
 
     fn known_workflows(&self) -> Vec<WorkflowId> {
         let ledger = self.ledger.lock();
-        let ids = ledger.accounts().iter().map(|account| account.id.clone());
+        let ids = ledger.workflows().iter().map(|account| account.id.clone());
         ids.filter(|id| id.as_str() != NO_WORKFLOW).collect()
     }
 
     /// Those with the newest activity first.
     fn known_conversations(&self) -> Vec<ConversationId> {
         let ledger = self.ledger.lock();
-        let mut known: Vec<_> = ledger.records().filter(|record| !record.gone).collect();
+        let mut known: Vec<_> = ledger.conversations().filter(|record| !record.deleted).collect();
         known.sort_by_key(|record| Reverse(record.active_at()));
         known.into_iter().map(|record| record.id.clone()).collect()
     }

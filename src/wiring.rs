@@ -16,14 +16,14 @@ use url::Url;
 use crate::{
     clock::{Clock, Steady},
     config::Config,
-    execution::Api,
     kapso::{self, Budget, Client, Http, Observer, Transport},
     ledger::Ledger,
-    metrics::{Book, Exporter, Exposition, Limits, RequestObserver},
-    publication::Publication,
+    metrics::{InstanceMetrics, Limits, Renderer, RequestObserver, Stream},
+    model::Api,
+    publisher::Publisher,
     simulator::{Scenario, Simulator},
-    source::{self, Means, Pulse, Scope, Source, Walk},
-    state::{BaseUrl, Claim, Kept, Opener},
+    source::{self, CrawlContext, CrawlScope, Heartbeat, Source, SourceCrawler},
+    state::{BaseUrl, Claim, Opener, StateFile},
     sweep::Sweeper,
     verification::Verification,
 };
@@ -121,11 +121,11 @@ pub struct Wiring {
     /// What is watched.
     pub project: Project,
     /// The exporter's own metrics.
-    pub exporter: Arc<Exporter>,
+    pub exporter: Arc<InstanceMetrics>,
     /// What is published; nothing yet.
-    pub publication: Arc<Publication>,
+    pub publisher: Arc<Publisher>,
     /// Each source with its ledger, which the sources of an API share.
-    pub books: Vec<(Source, Book)>,
+    pub streams: Vec<(Source, Stream)>,
     /// The claims to the ledgers that are kept.
     pub claims: BTreeMap<Api, Arc<Claim>>,
     /// Told of every request.
@@ -156,9 +156,9 @@ impl Wiring {
     /// # Errors
     /// If two metrics share a name, the TLS backend cannot be set up, or the state file cannot be used.
     pub fn new(mut project: Project) -> anyhow::Result<Self> {
-        let mut kept = project.config.state_path.as_deref().map(Kept::open).transpose()?;
+        let mut kept = project.config.state_path.as_deref().map(StateFile::open).transpose()?;
         let registry = Registry::new();
-        let exporter = Arc::new(Exporter::register(&registry)?);
+        let exporter = Arc::new(InstanceMetrics::register(&registry)?);
         let requested = Arc::new(Notify::new());
         let (mut of_api, mut claims) = (BTreeMap::new(), BTreeMap::new());
         let apis: BTreeSet<_> = project.config.sources.iter().map(|source| source.api()).collect();
@@ -186,55 +186,55 @@ impl Wiring {
                 changed: requested.clone(),
             };
             let client = project.client(api, Arc::new(observer), project.http(api)?);
-            of_api.insert(api, book(&project, client, ledger, apis.len()));
+            of_api.insert(api, stream(&project, client, ledger, apis.len()));
         }
-        let mut books = Vec::new();
+        let mut streams = Vec::new();
         for &source in &project.config.sources {
             exporter.announce(&project.config.project, source, project.config.interval);
-            books.extend(of_api.get(&source.api()).map(|book| (source, book.clone())));
+            streams.extend(of_api.get(&source.api()).map(|stream| (source, stream.clone())));
         }
         let published = of_api.into_values().collect();
-        let exposition = Arc::new(Exposition::new(registry, exporter.clone(), published)?);
+        let renderer = Arc::new(Renderer::new(registry, exporter.clone(), published)?);
         let started = project.clock.steady();
-        let publication = Publication::new(exposition, exporter.clone(), kept, project.clock.clone());
-        let publication = Arc::new(publication);
-        Ok(Self { project, exporter, publication, books, claims, requested, started })
+        let publisher = Publisher::new(renderer, exporter.clone(), kept, project.clock.clone());
+        let publisher = Arc::new(publisher);
+        Ok(Self { project, exporter, publisher, streams, claims, requested, started })
     }
 
     /// What verifies each claim, before its API is swept.
     #[must_use]
     pub fn verifications(&self) -> BTreeMap<Api, Arc<Verification>> {
-        let verification = |(source, book): &(Source, Book)| {
+        let verification = |(source, stream): &(Source, Stream)| {
             let claim = self.claims.get(&source.api())?.clone();
             let Project { config, shutdown, .. } = &self.project;
-            let (client, ledger) = (book.client.clone(), book.ledger.clone());
+            let (client, ledger) = (stream.client.clone(), stream.ledger.clone());
             let verification = Verification::new(client, ledger, claim, config.interval, shutdown.clone());
             Some((source.api(), Arc::new(verification)))
         };
-        self.books.iter().filter_map(verification).collect()
+        self.streams.iter().filter_map(verification).collect()
     }
 
     /// The loop of one source.
     #[must_use]
-    pub fn sweeper(&self, source: Source, book: &Book) -> Sweeper {
+    pub fn sweeper(&self, source: Source, stream: &Stream) -> Sweeper {
         let Project { config, budget, clock, shutdown } = &self.project;
-        let scope = Scope {
+        let scope = CrawlScope {
             only: config.conversations.clone(),
             max_age: config.ledger.conversation_max_age,
             interval: config.interval,
             max_staleness: config.ledger.max_staleness,
             listed_by: source::listed_by(config.sources.iter().copied(), source.api()),
         };
-        let means = Means {
-            client: book.client.clone(),
-            ledger: book.ledger.clone(),
+        let context = CrawlContext {
+            client: stream.client.clone(),
+            ledger: stream.ledger.clone(),
             budget: budget.clone(),
             started: self.started,
-            pulse: Pulse::default(),
+            heartbeat: Heartbeat::default(),
         };
         Sweeper {
             source,
-            walk: Walk::new(source, means, scope),
+            crawler: SourceCrawler::new(source, context, scope),
             interval: config.interval,
             patience: PATIENCE + kapso::longest_call(config.timeout),
             clock: clock.clone(),
@@ -249,12 +249,12 @@ fn say_what_changed(claim: &Claim, api: Api, sources: &BTreeSet<Source>) {
     if claim.previous_sources().is_some_and(|previous| *previous != present) {
         tracing::info!(%api, "other sources than before: open executions that none of them lists are asked for one by one");
     }
-    claim.settle_sources();
+    claim.confirm_sources();
 }
 
-fn book(project: &Project, client: Arc<Client>, ledger: Arc<Mutex<Ledger>>, apis: usize) -> Book {
+fn stream(project: &Project, client: Arc<Client>, ledger: Arc<Mutex<Ledger>>, apis: usize) -> Stream {
     let config = &project.config;
-    Book {
+    Stream {
         project: config.project.clone(),
         ledger,
         client,

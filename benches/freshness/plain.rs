@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 
 use axum::Router;
 use jiff::Timestamp;
-use kapso_exporter::{clock::Clock, execution::seconds_between};
+use kapso_exporter::{clock::Clock, model::seconds_between};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 

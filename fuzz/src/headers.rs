@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use kapso_exporter::{
-    execution::Api,
     kapso::{ASSUMED_LIMIT, Answer},
+    model::Api,
 };
 use tokio::time::Instant;
 

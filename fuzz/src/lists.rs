@@ -2,8 +2,8 @@
 
 use http::StatusCode;
 use kapso_exporter::{
-    execution::{Api, Conversation, Execution, Flaws, ListedWorkflow, Page},
     kapso::{Error, Pager},
+    model::{Api, Conversation, Execution, Flaws, ListedWorkflow, Page},
 };
 use serde_json::Value;
 

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use http::StatusCode;
 use kapso_exporter::{
-    execution::{Api, Page},
-    kapso::{PAGE_SIZE, Pager, Place},
+    kapso::{PAGE_SIZE, PageToken, Pager},
+    model::{Api, Page},
 };
 
 use super::scripted::{BASE, Scene, answer, run as simulate};
@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
 }
 
 async fn walk<T: Send>(mut pager: Pager<'_, T>, bodies: usize) {
-    let mut visited = HashSet::from([Place::Start]);
+    let mut visited = HashSet::from([PageToken::Start]);
     let mut read = 0;
     while let Ok(Some(Page { last, .. })) = pager.next().await {
         read += 1;

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::BodyExt;
 use kapso_exporter::{
     clock::Clock,
-    metrics::{Exporter, Exposition},
+    metrics::{InstanceMetrics, Renderer},
     web::{App, Status, router},
 };
 use prometheus::Registry;
@@ -19,9 +19,9 @@ use tower::ServiceExt;
 
 use super::scripted::run as simulate;
 
-static APP: LazyLock<(Router, Arc<Exposition>)> = LazyLock::new(app);
+static APP: LazyLock<(Router, Arc<Renderer>)> = LazyLock::new(app);
 
-/// Every request is answered, and an exposition is the same whether it is compressed or not, which it is only
+/// Every request is answered, and an renderer is the same whether it is compressed or not, which it is only
 /// where the request speaks of it.
 pub fn run(data: &[u8]) {
     let Some(request) = read(data) else { return };
@@ -30,7 +30,7 @@ pub fn run(data: &[u8]) {
         let value = value.as_bytes().to_ascii_lowercase();
         value.contains(&b'*') || value.windows(4).any(|window| window == b"gzip")
     });
-    let (router, exposition) = &*APP;
+    let (router, renderer) = &*APP;
     let (head, body) = simulate(async move {
         let (head, body) = router.clone().oneshot(request).await.expect("infallible").into_parts();
         (head, body.collect().await.expect("a whole body").to_bytes())
@@ -46,7 +46,7 @@ pub fn run(data: &[u8]) {
     let gzip = head.headers.get(header::CONTENT_ENCODING).is_some();
     assert!(spoken || !gzip);
     if method == Method::GET && path == "/metrics" {
-        assert_eq!(plain(&body, gzip), exposition.newest().plain);
+        assert_eq!(plain(&body, gzip), renderer.newest().plain);
     }
 }
 
@@ -64,18 +64,18 @@ fn read(data: &[u8]) -> Option<Request<Body>> {
     Some(request)
 }
 
-fn app() -> (Router, Arc<Exposition>) {
+fn app() -> (Router, Arc<Renderer>) {
     let registry = Registry::new();
-    let exporter = Arc::new(Exporter::register(&registry).expect("names that differ"));
-    let exposition = Arc::new(Exposition::new(registry, exporter, Vec::new()).expect("no other names"));
-    exposition.publish(exposition.render().expect("an exposition"));
+    let exporter = Arc::new(InstanceMetrics::register(&registry).expect("names that differ"));
+    let renderer = Arc::new(Renderer::new(registry, exporter, Vec::new()).expect("no other names"));
+    renderer.publish(renderer.render().expect("an renderer"));
     let app = App {
-        exposition: exposition.clone(),
+        renderer: renderer.clone(),
         status: Arc::new(Status::default()),
         clock: Clock::system(),
         telemetry_path: "/metrics".into(),
     };
-    (router(app), exposition)
+    (router(app), renderer)
 }
 
 fn plain(body: &[u8], gzip: bool) -> Vec<u8> {

@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use kapso_exporter::{
     clock::Clock,
-    execution::Api,
     kapso::{Answer, Budget, Client, Endpoint, Observer, Reason, Settings, Transport},
+    model::Api,
 };
 use parking_lot::Mutex;
 use tokio::{runtime::Builder, time::Instant};

@@ -11,8 +11,8 @@ pub fn run(data: &[u8]) {
     let rows = Saved::from(ledger.take_changes());
     let mut again = Ledger::restore(Settings::default(), &rows).expect("its own rows are read");
     assert_eq!(
-        (again.accounts().len(), again.remembered_conversations()),
-        (ledger.accounts().len(), ledger.remembered_conversations())
+        (again.workflows().len(), again.remembered_conversations()),
+        (ledger.workflows().len(), ledger.remembered_conversations())
     );
     assert_eq!(
         (again.remembered(), again.open_executions()),
@@ -28,9 +28,9 @@ fn read(mut data: &[u8]) -> Saved {
         let (content, rest) = rest.split_at(rest.len().min(usize::from(u16::from_le_bytes([*low, *high]))));
         let row = (u32::from(*number), content.to_vec());
         match table % 5 {
-            0 => saved.marks = row.1,
-            1 => saved.accounts.push(row),
-            2 => saved.records.push(row),
+            0 => saved.watermarks = row.1,
+            1 => saved.workflows.push(row),
+            2 => saved.conversations.push(row),
             3 => saved.executions.push(row),
             _ => saved.archive.push(row),
         }

@@ -2,8 +2,8 @@
 
 use super::{Configuration, Forecast, Limit, Report, SourceReport, State, text::span};
 use crate::{
-    execution::Api,
     kapso::{ASSUMED_LIMIT, Reason},
+    model::Api,
     source::Source,
 };
 

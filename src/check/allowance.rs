@@ -13,8 +13,8 @@ use http::StatusCode;
 use url::Url;
 
 use crate::{
-    execution::Api,
     kapso::{Answer, Endpoint, Observer, Reason, Transport},
+    model::Api,
 };
 
 /// How many requests may be sent. Clones share it.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Forecast, Requests, Sample, SourceReport, Workflows, survey::Survey};
 use crate::{
-    execution::Api,
     kapso::PAGE_SIZE,
+    model::Api,
     source::{Source, conversations::plan::LOOK_AROUND},
 };
 

@@ -21,7 +21,7 @@ pub use self::configuration::Configuration;
 pub use self::report::{
     Conversations, Forecast, Limit, Problem, Report, Requests, Sample, SourceReport, State, Workflows,
 };
-pub use self::state_file::StateFile;
+pub use self::state_file::StateFileReport;
 use crate::{cli::Output, config::Config, wiring::Project};
 
 /// The most requests that a check sends, those that are repeated because they failed included.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Configuration, StateFile, advice, forecast, survey::Survey};
+use super::{Configuration, StateFileReport, advice, forecast, survey::Survey};
 use crate::{
     config::Config,
-    execution::Api,
     kapso::{Error, Reason},
+    model::Api,
     wiring::Project,
 };
 
@@ -24,7 +24,7 @@ pub struct Report {
     /// What the flags say.
     pub configuration: Configuration,
     /// `null` with `offline`, or where none is named.
-    pub state_file: Option<StateFile>,
+    pub state_file: Option<StateFileReport>,
     /// In the order of their names; empty with `offline`.
     pub sources: Vec<SourceReport>,
     /// `null` with `offline`.

@@ -9,15 +9,15 @@ use super::{
     allowance::{Allowance, Metered, Unobserved},
 };
 use crate::{
-    execution::Api,
-    state::{Error, Kept, Standing},
+    model::Api,
+    state::{Error, Standing, StateFile},
     verification::Verification,
     wiring::Project,
 };
 
 /// The state file.
 #[derive(Debug, Serialize)]
-pub struct StateFile {
+pub struct StateFileReport {
     /// Whether it can be used.
     pub state: State,
     /// What was found, in words.
@@ -25,23 +25,23 @@ pub struct StateFile {
 }
 
 /// Looks at the file, if one is named, with so many requests at most. Returns with it how many it took.
-pub(super) async fn look(project: &Project, allowed: u32) -> anyhow::Result<(Option<StateFile>, u32)> {
+pub(super) async fn look(project: &Project, allowed: u32) -> anyhow::Result<(Option<StateFileReport>, u32)> {
     let Some(path) = &project.config.state_path else { return Ok((None, 0)) };
     if fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0) || !path.exists() {
-        return Ok((Some(StateFile::ok("a new file")), 0));
+        return Ok((Some(StateFileReport::ok("a new file")), 0));
     }
     let apis: BTreeSet<_> = project.config.sources.iter().map(|source| source.api()).collect();
     let allowance = Allowance::new(allowed);
-    let mut found = StateFile::ok("kept with this API key");
+    let mut found = StateFileReport::ok("kept with this API key");
     for api in apis {
         found = match open(project, path, api, &allowance)? {
             Ok(None) => found,
             Ok(Some(verification)) => match verification.verify().await {
-                Ok(()) => StateFile::ok("of this project, kept with another API key"),
-                Err(reason) => return Ok((Some(StateFile::failed(&reason)), allowance.sent())),
+                Ok(()) => StateFileReport::ok("of this project, kept with another API key"),
+                Err(reason) => return Ok((Some(StateFileReport::failed(&reason)), allowance.sent())),
             },
-            Err(Error::Locked(_)) => StateFile::ok("in use by another process"),
-            Err(error) => return Ok((Some(StateFile::failed(&error)), allowance.sent())),
+            Err(Error::Locked(_)) => StateFileReport::ok("in use by another process"),
+            Err(error) => return Ok((Some(StateFileReport::failed(&error)), allowance.sent())),
         };
     }
     Ok((Some(found), allowance.sent()))
@@ -54,7 +54,7 @@ fn open(
     api: Api,
     allowance: &Allowance,
 ) -> anyhow::Result<Result<Option<Verification>, Error>> {
-    let kept = Kept::open(path).and_then(|mut kept| {
+    let kept = StateFile::open(path).and_then(|mut kept| {
         kept.ledger(project.ledger_name(api), project.config.ledger.clone(), project.opener(api))
     });
     let (ledger, claim) = match kept {
@@ -68,7 +68,7 @@ fn open(
     Ok(Ok(Some(Verification::new(client, ledger, claim, interval, shutdown))))
 }
 
-impl StateFile {
+impl StateFileReport {
     fn ok(message: &str) -> Self {
         Self { state: State::Ok, message: message.into() }
     }

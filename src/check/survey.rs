@@ -10,8 +10,8 @@ use super::{
     allowance::{Allowance, Metered, Unobserved},
 };
 use crate::{
-    execution::{ConversationId, Execution, Status, WorkflowId},
-    kapso::{Client, Error, Pager, Reason, Which},
+    kapso::{Client, Error, ExecutionFilter, Pager, Reason},
+    model::{ConversationId, Execution, Status, WorkflowId},
     source::Source,
     wiring::Project,
 };
@@ -78,7 +78,8 @@ impl<'a> Surveyor<'a> {
             Err(problem) => return Err(problem),
         };
         if by_workflow {
-            let (client, which) = (self.client, Which::Started { since: self.max_age_ago(), until: None });
+            let (client, which) =
+                (self.client, ExecutionFilter::Started { since: self.max_age_ago(), until: None });
             return self.sample(&ran_last, |id: &WorkflowId| client.workflow_executions(id, which)).await;
         }
         let newest = self.conversations().await?;

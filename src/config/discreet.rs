@@ -6,9 +6,9 @@ use clap::{Arg, Command, Error, builder::TypedValueParser, error::ErrorKind};
 
 /// Parses with a function of [`parse`](super::parse), whose error says what is allowed.
 #[derive(Debug, Clone, Copy)]
-pub struct Discreet<T>(pub fn(&str) -> Result<T, String>);
+pub struct RedactedValueParser<T>(pub fn(&str) -> Result<T, String>);
 
-impl<T: Clone + Send + Sync + 'static> TypedValueParser for Discreet<T> {
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for RedactedValueParser<T> {
     type Value = T;
 
     fn parse_ref(&self, command: &Command, flag: Option<&Arg>, value: &OsStr) -> Result<T, Error> {

@@ -18,8 +18,8 @@ use url::Url;
 
 use crate::{
     cli::{Scrape, Watch},
-    execution::{Api, ConversationId},
     ledger,
+    model::{Api, ConversationId},
     simulator::DEFAULT_KEY,
     source::Source,
 };

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     RELEASED,
     clock::{Clock, Steady},
-    execution::Api,
+    model::Api,
 };
 
 /// By how much a time in an answer may be ahead of Kapso's clock.
@@ -73,8 +73,8 @@ pub struct Settings {
 #[derive(Debug)]
 pub(super) struct Body {
     pub bytes: Bytes,
-    pub asked: u64,
-    pub asked_at: Steady,
+    pub request_seq: u64,
+    pub requested_at: Steady,
     pub as_of: Timestamp,
     /// Which times it may tell of.
     pub dates: Dates,
@@ -282,7 +282,7 @@ impl Client {
         budget.acquire().await;
         let (sent, started) = (self.steady_now(), Instant::now());
         begun.get_or_insert(started);
-        let asked = self.requests.fetch_add(1, Ordering::Relaxed);
+        let request_seq = self.requests.fetch_add(1, Ordering::Relaxed);
         let answer =
             self.hanging.watch(timeout(self.settings.timeout, self.transport.get(&request.url))).await;
         let status = answer.as_ref().ok().and_then(|a| a.as_ref().ok()).map(|a| a.status);
@@ -291,14 +291,20 @@ impl Client {
             .map_err(|_| Error::Timeout { endpoint, after: self.settings.timeout })?
             .map_err(|message| Error::Connection { endpoint, message })?;
         self.learn(&answer.headers, sent);
-        self.accept(request, answer, asked, sent)
+        self.accept(request, answer, request_seq, sent)
     }
 
-    fn accept(&self, request: &Request, answer: Answer, asked: u64, sent: Steady) -> Result<Body, Error> {
+    fn accept(
+        &self,
+        request: &Request,
+        answer: Answer,
+        request_seq: u64,
+        sent: Steady,
+    ) -> Result<Body, Error> {
         let (status, endpoint) = (answer.status, request.endpoint);
         if status.is_success() {
             let (as_of, dates) = (self.as_of(sent), self.dates());
-            return Ok(Body { bytes: answer.body, asked, asked_at: sent, as_of, dates });
+            return Ok(Body { bytes: answer.body, request_seq, requested_at: sent, as_of, dates });
         }
         if status == StatusCode::BAD_REQUEST && request.behind == Behind::Cursor {
             return Err(Error::CursorExpired { endpoint });

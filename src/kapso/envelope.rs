@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    page_token::{Cursor, PageToken},
     paging::PAGE_SIZE,
-    place::{Cursor, Place},
     wire::Number,
 };
 
@@ -40,16 +40,16 @@ fn whole(number: Option<&Number>) -> Option<u64> {
 impl Envelope<'_> {
     /// Where the next page is: `paging` tells where it is there, else `meta`; with neither, the list is complete.
     /// `reached` is the time of the last item here.
-    pub fn next(&self, place: &Place, reached: Option<Timestamp>) -> Option<Place> {
+    pub fn next(&self, token: &PageToken, reached: Option<Timestamp>) -> Option<PageToken> {
         if let Some(paging) = &self.paging {
             let text = paging.next.clone().filter(|next| !next.is_empty())?;
-            let reached = if self.data.is_empty() { place.reached() } else { reached };
-            return Some(Place::After(Cursor { text, bound: place.bound(), reached }));
+            let reached = if self.data.is_empty() { token.reached() } else { reached };
+            return Some(PageToken::After(Cursor { text, bound: token.bound(), reached }));
         }
         let meta = self.meta.as_ref().filter(|_| !self.data.is_empty())?;
-        let asked = if let Place::Page(page) = place { *page } else { 1 };
+        let asked = if let PageToken::Page(page) = token { *page } else { 1 };
         let page = whole(meta.page.as_ref()).unwrap_or(asked);
-        meta.goes_on_after(page, self.data.len() as u64).then_some(Place::Page(page + 1))
+        meta.goes_on_after(page, self.data.len() as u64).then_some(PageToken::Page(page + 1))
     }
 
     /// How many items the list has, where it says so.

@@ -8,7 +8,7 @@ use super::{
     times::Dates,
     wire::status_name,
 };
-use crate::execution::{Execution, Flaws, Page, Status};
+use crate::model::{Execution, Flaws, Page, Status};
 
 /// What is listed before it is there may take so long to come.
 const PENDING_FOR: SignedDuration = SignedDuration::from_mins(10);
@@ -89,8 +89,8 @@ impl<T> Batch<T> {
 
     /// The page that these items are, and what is to be counted of it.
     pub fn into_page(self, body: &Body, last: bool) -> (Page<T>, Findings) {
-        let (asked, asked_at, as_of) = (body.asked, body.asked_at, body.as_of);
-        let page = Page { items: self.items, flaws: self.flaws, asked, asked_at, as_of, last };
+        let (request_seq, requested_at, as_of) = (body.request_seq, body.requested_at, body.as_of);
+        let page = Page { items: self.items, flaws: self.flaws, request_seq, requested_at, as_of, last };
         (page, self.findings)
     }
 }

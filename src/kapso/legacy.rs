@@ -9,13 +9,13 @@ use serde::Deserialize;
 use super::{
     Endpoint,
     items::Item,
-    paging::{List, Style},
-    place::Resume,
+    page_token::Resume,
+    paging::{List, Pagination},
     platform::conversation_status,
     times::Dated,
     wire::{self, Number},
 };
-use crate::execution::{
+use crate::model::{
     Conversation, ConversationId, Execution, Handoff, HandoffReason, HandoffSource, Status, Workflow,
 };
 
@@ -25,7 +25,7 @@ pub(super) fn conversations(active_since: Option<Timestamp>) -> List<Conversatio
         endpoint: Endpoint::Conversations,
         path: vec!["whatsapp_conversations".into()],
         query: active_since.map(|at| ("q[last_active_at_gteq]", at.to_string())).into_iter().collect(),
-        style: Style::Number,
+        pagination: Pagination::Number,
         item: |raw| serde_json::from_str::<WireConversation>(raw.get()).map(|wire| Item::Known(wire.into())),
         mend: Dated::mend,
         resume: Resume::FromStart,
@@ -38,7 +38,7 @@ pub(super) fn executions(conversation: &ConversationId) -> List<Execution> {
         endpoint: Endpoint::AgentExecutions,
         path: ["whatsapp_conversations", conversation.as_str(), "agent_executions"].map(Into::into).into(),
         query: Vec::new(),
-        style: Style::Number,
+        pagination: Pagination::Number,
         item: |raw| serde_json::from_str::<WireAssociation>(raw.get()).map(Into::into),
         mend: Dated::mend,
         resume: Resume::FromStart,

@@ -13,8 +13,8 @@ mod error;
 mod hanging;
 mod items;
 mod legacy;
+mod page_token;
 mod paging;
-mod place;
 mod platform;
 mod retry;
 mod skew;
@@ -33,12 +33,12 @@ pub use self::{
     client::{Client, Observer, Settings},
     error::{Error, Reason},
     hanging::Hanging,
+    page_token::{Cursor, PageToken},
     paging::{PAGE_SIZE, Pager, Reading},
-    place::{Cursor, Place},
     retry::longest_call,
     transport::{Answer, Http, Transport},
 };
-use crate::execution::{
+use crate::model::{
     Api, Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow, Page, Status, WorkflowId,
 };
 
@@ -82,7 +82,7 @@ impl fmt::Display for Endpoint {
 
 /// Which executions of a workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum ExecutionFilter {
     /// Those that started in this span, both ends included.
     Started {
         /// Its beginning.
@@ -136,7 +136,7 @@ impl Client {
 
     /// Executions of a workflow, newest start first (platform).
     #[must_use]
-    pub fn workflow_executions(&self, workflow: &WorkflowId, which: Which) -> Pager<'_, Execution> {
+    pub fn workflow_executions(&self, workflow: &WorkflowId, which: ExecutionFilter) -> Pager<'_, Execution> {
         Pager::new(self, platform::workflow_executions(workflow, which))
     }
 

@@ -11,11 +11,11 @@ use super::{
     client::{Behind, Body, Request},
     envelope::Envelope,
     items::{Batch, Findings, Item, Mend},
-    place::{Place, Resume},
+    page_token::{PageToken, Resume},
 };
 use crate::{
     clock::Steady,
-    execution::{Extent, Page},
+    model::{Extent, Page},
 };
 
 /// A list of more pages than these is long: its reading gives way to others.
@@ -35,20 +35,20 @@ pub(super) struct List<T> {
     pub endpoint: Endpoint,
     pub path: Vec<String>,
     pub query: Vec<(&'static str, String)>,
-    pub style: Style,
+    pub pagination: Pagination,
     pub item: fn(&RawValue) -> Result<Item<T>, serde_json::Error>,
     pub mend: Mend<T>,
     pub resume: Resume<T>,
 }
 
 impl<T> List<T> {
-    fn read(&self, body: &Body, place: &Place) -> Result<Read<T>, serde_json::Error> {
+    fn read(&self, body: &Body, token: &PageToken) -> Result<Read<T>, serde_json::Error> {
         let envelope: Envelope = serde_json::from_slice(&body.bytes)?;
         let mut batch = Batch::new();
         for raw in &envelope.data {
             batch.take(self.endpoint, (self.item)(raw), self.mend, &body.dates);
         }
-        let next = envelope.next(place, self.resume.reached(&batch.items));
+        let next = envelope.next(token, self.resume.reached(&batch.items));
         if next.is_none() && envelope.may_be_cut() {
             batch.flaws.extent = Extent::Truncated;
         }
@@ -57,23 +57,23 @@ impl<T> List<T> {
         Ok(Read { page, findings, next, total, listed, fingerprint: envelope.fingerprint() })
     }
 
-    fn query(&self, place: &Place) -> Vec<(&'static str, String)> {
+    fn query(&self, token: &PageToken) -> Vec<(&'static str, String)> {
         let mut query = self.query.clone();
-        if let (Resume::ByTime { parameter, .. }, Some(bound)) = (&self.resume, place.bound()) {
+        if let (Resume::ByTime { parameter, .. }, Some(bound)) = (&self.resume, token.bound()) {
             let bound = bound.saturating_add(SHOWN_TO).unwrap_or(bound);
             query.retain(|(name, _)| name != parameter);
             query.push((parameter, bound.to_string()));
         }
-        match (place, self.style) {
-            (Place::Page(page), _) => {
+        match (token, self.pagination) {
+            (PageToken::Page(page), _) => {
                 query.extend([("page", page.to_string()), ("per_page", PAGE_SIZE.to_string())]);
             }
-            (Place::Start | Place::Before(_), Style::Number) => {
+            (PageToken::Start | PageToken::Before(_), Pagination::Number) => {
                 query.extend([("page", "1".into()), ("per_page", PAGE_SIZE.to_string())]);
             }
             (_, _) => query.push(("limit", PAGE_SIZE.to_string())),
         }
-        if let Place::After(cursor) = place {
+        if let PageToken::After(cursor) = token {
             query.push(("after", cursor.text.clone()));
         }
         query
@@ -82,7 +82,7 @@ impl<T> List<T> {
 
 /// How a list is cut into pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(super) enum Pagination {
     /// `limit` and `after`.
     Cursor,
     /// `page` and `per_page`.
@@ -93,7 +93,7 @@ pub(super) enum Style {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
     /// When its first page was asked for.
-    pub asked_at: Steady,
+    pub requested_at: Steady,
     /// The same moment in Kapso's clock.
     pub as_of: Timestamp,
     /// Whether everything in it could be read.
@@ -105,7 +105,7 @@ struct Read<T> {
     page: Page<T>,
     findings: Findings,
     /// Where the next one is.
-    next: Option<Place>,
+    next: Option<PageToken>,
     /// How many items the API says there are.
     total: Option<u64>,
     /// How many it listed here.
@@ -137,8 +137,8 @@ impl Tally {
 pub struct Pager<'a, T> {
     client: &'a Client,
     list: List<T>,
-    next: Option<Place>,
-    visited: HashSet<Place>,
+    next: Option<PageToken>,
+    visited: HashSet<PageToken>,
     pages: usize,
     restarts: usize,
     /// What tells the last page from others.
@@ -153,7 +153,7 @@ impl<'a, T: Send> Pager<'a, T> {
         Self {
             client,
             list,
-            next: Some(Place::Start),
+            next: Some(PageToken::Start),
             visited: HashSet::new(),
             pages: 0,
             restarts: 0,
@@ -165,15 +165,15 @@ impl<'a, T: Send> Pager<'a, T> {
 
     /// Walks on from a place that [`Pager::place`] told.
     #[must_use]
-    pub fn from(mut self, place: Place) -> Self {
-        self.tally = self.tally.filter(|_| place == Place::Start);
-        self.next = Some(place);
+    pub fn from(mut self, token: PageToken) -> Self {
+        self.tally = self.tally.filter(|_| token == PageToken::Start);
+        self.next = Some(token);
         self
     }
 
     /// Where the next page is; `None` after the last one.
     #[must_use]
-    pub fn place(&self) -> Option<Place> {
+    pub fn place(&self) -> Option<PageToken> {
         self.next.clone()
     }
 
@@ -184,28 +184,28 @@ impl<'a, T: Send> Pager<'a, T> {
     /// What the request ran into; [`Error::Cursor`] where the list leads back to a page that was read, or does
     /// not end; [`Error::CursorExpired`] where that happens and the list cannot be read on.
     pub async fn next(&mut self) -> Result<Option<Page<T>>, Error> {
-        while let Some(place) = self.next.take() {
+        while let Some(token) = self.next.take() {
             if self.pages >= LONG {
                 self.client.give_way().await;
             }
-            match self.ask(&place).await {
-                Ok(read) => return self.accept(place, read).map(Some),
-                Err(Error::CursorExpired { .. }) => self.next = Some(self.resumed(&place)?),
+            match self.ask(&token).await {
+                Ok(read) => return self.accept(token, read).map(Some),
+                Err(Error::CursorExpired { .. }) => self.next = Some(self.resumed(&token)?),
                 Err(error) => return Err(error),
             }
         }
         Ok(None)
     }
 
-    async fn ask(&self, place: &Place) -> Result<Read<T>, Error> {
+    async fn ask(&self, token: &PageToken) -> Result<Read<T>, Error> {
         let (list, endpoint) = (&self.list, self.list.endpoint);
         let path: Vec<&str> = list.path.iter().map(String::as_str).collect();
-        let url = self.client.url(endpoint, &path, &list.query(place))?;
-        let behind = if matches!(place, Place::After(_)) { Behind::Cursor } else { Behind::Nothing };
-        self.client.get(&Request { endpoint, url, behind }, &|body| list.read(body, place)).await
+        let url = self.client.url(endpoint, &path, &list.query(token))?;
+        let behind = if matches!(token, PageToken::After(_)) { Behind::Cursor } else { Behind::Nothing };
+        self.client.get(&Request { endpoint, url, behind }, &|body| list.read(body, token)).await
     }
 
-    fn accept(&mut self, place: Place, mut read: Read<T>) -> Result<Page<T>, Error> {
+    fn accept(&mut self, token: PageToken, mut read: Read<T>) -> Result<Page<T>, Error> {
         self.total = read.total;
         self.tally = self.tally.map(|tally| tally.and(&read));
         if read.next.is_none() && self.tally.is_some_and(Tally::falls_short) {
@@ -216,9 +216,9 @@ impl<'a, T: Send> Pager<'a, T> {
             self.client.observer().failed(self.client.api(), Reason::Truncated, 1);
         }
         if let Some(next) = &read.next {
-            self.check_advance(&place, next, read.fingerprint)?;
+            self.check_advance(&token, next, read.fingerprint)?;
         }
-        self.visited.insert(place);
+        self.visited.insert(token);
         self.pages += 1;
         self.last = Some(read.fingerprint);
         self.next = read.next;
@@ -226,11 +226,11 @@ impl<'a, T: Send> Pager<'a, T> {
     }
 
     /// Whether `next` is further on than the page at `place`, which was just read.
-    fn check_advance(&self, place: &Place, next: &Place, fingerprint: u64) -> Result<(), Error> {
+    fn check_advance(&self, token: &PageToken, next: &PageToken, fingerprint: u64) -> Result<(), Error> {
         let endless = self.pages + 1 >= MOST_PAGES;
-        let leads_back = next == place || self.visited.contains(next);
-        let is_the_last_again = matches!(place, Place::Page(_)) && self.last == Some(fingerprint);
-        let stands = matches!(place, Place::Before(_)) && next.reached() >= place.reached();
+        let leads_back = next == token || self.visited.contains(next);
+        let is_the_last_again = matches!(token, PageToken::Page(_)) && self.last == Some(fingerprint);
+        let stands = matches!(token, PageToken::Before(_)) && next.reached() >= token.reached();
         if endless || leads_back || is_the_last_again || stands { Err(self.stuck()) } else { Ok(()) }
     }
 
@@ -240,10 +240,10 @@ impl<'a, T: Send> Pager<'a, T> {
     }
 
     /// Where to read on instead of at `place`, whose cursor has expired.
-    fn resumed(&mut self, place: &Place) -> Result<Place, Error> {
-        if let (Resume::ByTime { .. }, Some(reached)) = (&self.list.resume, place.reached()) {
-            let place = Place::Before(reached);
-            return if self.visited.contains(&place) { Err(self.stuck()) } else { Ok(place) };
+    fn resumed(&mut self, token: &PageToken) -> Result<PageToken, Error> {
+        if let (Resume::ByTime { .. }, Some(reached)) = (&self.list.resume, token.reached()) {
+            let token = PageToken::Before(reached);
+            return if self.visited.contains(&token) { Err(self.stuck()) } else { Ok(token) };
         }
         if self.restarts > 0 {
             return Err(Error::CursorExpired { endpoint: self.list.endpoint });
@@ -251,7 +251,7 @@ impl<'a, T: Send> Pager<'a, T> {
         self.restarts += 1;
         self.visited.clear();
         self.tally = Some(Tally::default());
-        Ok(Place::Start)
+        Ok(PageToken::Start)
     }
 
     /// Reads to the end, and hands over each page. Returns when the first one was asked for, and whether all of the
@@ -262,8 +262,8 @@ impl<'a, T: Send> Pager<'a, T> {
     pub async fn read(mut self, mut take: impl FnMut(&Page<T>)) -> Result<Option<Reading>, Error> {
         let mut reading: Option<Reading> = None;
         while let Some(page) = self.next().await? {
-            let (asked_at, as_of, is_clean) = (page.asked_at, page.as_of, page.is_clean());
-            reading.get_or_insert(Reading { asked_at, as_of, is_clean }).is_clean &= is_clean;
+            let (requested_at, as_of, is_clean) = (page.requested_at, page.as_of, page.is_clean());
+            reading.get_or_insert(Reading { requested_at, as_of, is_clean }).is_clean &= is_clean;
             take(&page);
         }
         Ok(reading)

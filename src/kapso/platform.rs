@@ -5,14 +5,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Endpoint, Which,
+    Endpoint, ExecutionFilter,
     items::Item,
-    paging::{List, Style},
-    place::Resume,
+    page_token::Resume,
+    paging::{List, Pagination},
     times::Dated,
     wire::{self, Number},
 };
-use crate::execution::{
+use crate::model::{
     Conversation, ConversationId, ConversationStatus, Execution, ExecutionId, Handoff, HandoffReason,
     HandoffSource, ListedWorkflow, Status, Step, Workflow, WorkflowId,
 };
@@ -32,7 +32,7 @@ fn conversations_where(filter: Option<(&'static str, String)>) -> List<Conversat
         endpoint: Endpoint::Conversations,
         path: vec!["whatsapp".into(), "conversations".into()],
         query: filter.into_iter().collect(),
-        style: Style::Cursor,
+        pagination: Pagination::Cursor,
         item: |raw| serde_json::from_str::<WireConversation>(raw.get()).map(|wire| Item::Known(wire.into())),
         mend: Dated::mend,
         resume: Resume::ByTime {
@@ -48,7 +48,7 @@ pub(super) fn executions(conversation: &ConversationId) -> List<Execution> {
         endpoint: Endpoint::FlowExecutions,
         path: ["whatsapp", "conversations", conversation.as_str(), "flow_executions"].map(Into::into).into(),
         query: Vec::new(),
-        style: Style::Cursor,
+        pagination: Pagination::Cursor,
         item: execution,
         mend: Dated::mend,
         resume: Resume::FromStart,
@@ -56,20 +56,20 @@ pub(super) fn executions(conversation: &ConversationId) -> List<Execution> {
 }
 
 /// `GET /workflows/{id}/executions`, newest start first.
-pub(super) fn workflow_executions(workflow: &WorkflowId, which: Which) -> List<Execution> {
+pub(super) fn workflow_executions(workflow: &WorkflowId, which: ExecutionFilter) -> List<Execution> {
     let query = match which {
-        Which::Started { since, until } => {
+        ExecutionFilter::Started { since, until } => {
             let since = ("created_after", since.to_string());
             let until = until.map(|until| ("created_before", until.to_string()));
             [since].into_iter().chain(until).collect()
         }
-        Which::In(status) => vec![("status", status.as_str().into())],
+        ExecutionFilter::In(status) => vec![("status", status.as_str().into())],
     };
     List {
         endpoint: Endpoint::WorkflowExecutions,
         path: ["workflows", workflow.as_str(), "executions"].map(Into::into).into(),
         query,
-        style: Style::Cursor,
+        pagination: Pagination::Cursor,
         item: execution,
         mend: Dated::mend,
         resume: Resume::ByTime {
@@ -85,7 +85,7 @@ pub(super) fn workflows() -> List<ListedWorkflow> {
         endpoint: Endpoint::Workflows,
         path: vec!["workflows".into()],
         query: Vec::new(),
-        style: Style::Cursor,
+        pagination: Pagination::Cursor,
         item: |raw| {
             serde_json::from_str::<WireListedWorkflow>(raw.get()).map(|wire| Item::Known(wire.into()))
         },

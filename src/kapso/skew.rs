@@ -39,7 +39,7 @@ pub struct Skew {
 enum Phase {
     #[default]
     Start,
-    Settled,
+    Known,
 }
 
 /// What answers tell that contradict what is believed.
@@ -106,7 +106,7 @@ impl Skew {
             Some(narrowed) => {
                 self.believed = Some(narrowed);
                 if agreeing.len() >= MAJORITY {
-                    self.phase = Phase::Settled;
+                    self.phase = Phase::Known;
                 }
                 if contradicting.len() < QUORUM {
                     self.doubt = None;
@@ -123,7 +123,7 @@ impl Skew {
         self.doubt = Some(doubt);
         let is_believed = match self.phase {
             Phase::Start => 2 * count > self.window.len(),
-            Phase::Settled => count >= QUORUM && now.since(doubt.since) >= LASTING,
+            Phase::Known => count >= QUORUM && now.since(doubt.since) >= LASTING,
         };
         if is_believed {
             let (low, high) = self.range(now).unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::execution::{Conversation, Execution, ListedWorkflow};
+use crate::model::{Conversation, Execution, ListedWorkflow};
 
 /// The beginning of 2015: nothing of Kapso's is older.
 const EARLIEST: Timestamp = Timestamp::constant(1_420_070_400, 0);
@@ -69,7 +69,7 @@ impl Dated for ListedWorkflow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execution::{Handoff, HandoffReason, HandoffSource, Status};
+    use crate::model::{Handoff, HandoffReason, HandoffSource, Status};
 
     fn at(time: &str) -> Timestamp {
         time.parse().unwrap()

@@ -1,6 +1,6 @@
 //! Conversations that are no longer watched, in a few bytes each.
 //!
-//! A conversation is watched while it is young or has open executions (`Record::is_watched`). Once it is not, and
+//! A conversation is watched while it is young or has open executions (`ConversationState::is_watched`). Once it is not, and
 //! nobody has listed it for [`ARCHIVED_AFTER`], all that must still be known of it is what was counted: a hash of its
 //! id, its status and three times. It leaves the archive when it is active again or an execution of it is shown. One of which there is
 //! nothing to keep is forgotten: its next activity makes it known again.
@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Ledger, Record,
-    moment::Moment,
+    ConversationState, Ledger,
+    micros::Micros,
     table::{Identified, Slot, Table},
 };
-use crate::execution::{Conversation, ConversationId, ConversationStatus, Page};
+use crate::model::{Conversation, ConversationId, ConversationStatus, Page};
 
 /// Whoever asks for a conversation that is not watched, asks for it more often.
 const ARCHIVED_AFTER: SignedDuration = SignedDuration::from_hours(24);
@@ -26,10 +26,10 @@ const ARCHIVED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 pub(super) struct Archived {
     id: Hash,
     status: ConversationStatus,
-    /// As in its [`Record`]; `None` where its list has to be read anew.
-    listed: Option<Moment>,
-    settled: Option<Moment>,
-    newest_start: Option<Moment>,
+    /// As in its [`ConversationState`]; `None` where its list has to be read anew.
+    listed: Option<Micros>,
+    forgotten_up_to: Option<Micros>,
+    newest_start: Option<Micros>,
 }
 
 /// The first half of the SHA-256 of an id.
@@ -50,29 +50,29 @@ fn hash(id: &ConversationId) -> Hash {
 
 impl Archived {
     /// What is worth keeping of a conversation; `None` if nothing is.
-    fn of(record: &Record) -> Option<Self> {
-        let listed = record.listed.filter(|_| !record.gone && record.clean);
+    fn of(record: &ConversationState) -> Option<Self> {
+        let listed = record.listed.filter(|_| !record.deleted && record.clean);
         let kept = Self {
             id: hash(&record.id),
             status: record.status,
             listed,
-            settled: record.settled,
+            forgotten_up_to: record.forgotten_up_to,
             newest_start: record.newest_start.filter(|_| listed.is_some()),
         };
         let is_known = kept.status != ConversationStatus::Unknown;
-        (is_known || kept.listed.is_some() || kept.settled.is_some()).then_some(kept)
+        (is_known || kept.listed.is_some() || kept.forgotten_up_to.is_some()).then_some(kept)
     }
 
-    fn restored(self, id: ConversationId) -> Record {
-        Record {
+    fn restored(self, id: ConversationId) -> ConversationState {
+        ConversationState {
             status: self.status,
             // It was at rest: it was active no later than that.
             last_active_at: self.listed,
             listed: self.listed,
             clean: self.listed.is_some(),
-            settled: self.settled,
+            forgotten_up_to: self.forgotten_up_to,
             newest_start: self.newest_start,
-            ..Record::new(id)
+            ..ConversationState::new(id)
         }
     }
 }
@@ -82,24 +82,24 @@ pub(super) type Archive = Table<Archived>;
 
 impl Archive {
     /// What a conversation in the archive has counted and forgotten.
-    pub fn settled(&self, id: &ConversationId) -> Option<Moment> {
+    pub fn forgotten_up_to(&self, id: &ConversationId) -> Option<Micros> {
         if self.len() == 0 {
             return None;
         }
-        self[self.find(&hash(id))?].settled
+        self[self.find(&hash(id))?].forgotten_up_to
     }
 
     /// A conversation as it was archived, or a new one.
-    fn restore(&self, id: &ConversationId) -> Record {
+    fn restore(&self, id: &ConversationId) -> ConversationState {
         let archived = self.find(&hash(id)).map(|slot| self[slot].clone());
-        archived.map_or_else(|| Record::new(id.clone()), |archived| archived.restored(id.clone()))
+        archived.map_or_else(|| ConversationState::new(id.clone()), |archived| archived.restored(id.clone()))
     }
 }
 
 impl Ledger {
     /// The record of a conversation: one that is there, one from the archive, or a new one.
     pub(super) fn record(&mut self, id: &ConversationId) -> Slot {
-        if let Some(slot) = self.records.find(id) {
+        if let Some(slot) = self.conversations.find(id) {
             return slot;
         }
         let record = self.archive.restore(id);
@@ -114,8 +114,8 @@ impl Ledger {
         page: &Page<Conversation>,
         interval: SignedDuration,
     ) {
-        if let Some(slot) = self.records.find(&seen.id) {
-            self.records[slot].learn(seen, page, interval);
+        if let Some(slot) = self.conversations.find(&seen.id) {
+            self.conversations[slot].learn(seen, page, interval);
             return;
         }
         let mut record = self.archive.restore(&seen.id);
@@ -127,7 +127,7 @@ impl Ledger {
         }
     }
 
-    fn put_aside(&mut self, record: &Record) {
+    fn put_aside(&mut self, record: &ConversationState) {
         let Some(archived) = Archived::of(record) else { return };
         let known = self.archive.find(&archived.id).map(|slot| &self.archive[slot]);
         if known != Some(&archived) {
@@ -135,26 +135,26 @@ impl Ledger {
         }
     }
 
-    fn unarchive(&mut self, record: Record) -> Slot {
+    fn unarchive(&mut self, record: ConversationState) -> Slot {
         if let Some(archived) = self.archive.find(&hash(&record.id)) {
             self.archive.remove(archived);
         }
-        self.records.insert(record)
+        self.conversations.insert(record)
     }
 
     /// Archives the conversations that are at rest at `now`, in Kapso's clock.
     pub(super) fn archive_what_rests(&mut self, now: Timestamp) {
-        let resting = self.records.iter().filter(|(_, record)| self.is_at_rest(record, now));
+        let resting = self.conversations.iter().filter(|(_, record)| self.is_at_rest(record, now));
         for slot in resting.map(|(slot, _)| slot).collect::<Vec<_>>() {
-            if let Some(record) = self.records.remove(slot) {
+            if let Some(record) = self.conversations.remove(slot) {
                 self.put_aside(&record);
             }
         }
     }
 
-    fn is_at_rest(&self, record: &Record, now: Timestamp) -> bool {
+    fn is_at_rest(&self, record: &ConversationState, now: Timestamp) -> bool {
         let listed = record.listed.map(|listed| now.duration_since(listed.into()));
-        let asked = record.attempts.last.and_then(|last| Some(self.marks.learned?.since(last)));
+        let asked = record.attempts.last.and_then(|last| Some(self.watermarks.learned?.since(last)));
         !record.is_watched(now, self.settings.conversation_max_age, self.watch_start())
             && record.executions.is_empty()
             && record.missing.is_none()
@@ -167,8 +167,8 @@ mod tests {
     use super::*;
     use crate::{
         clock::Steady,
-        execution::{Execution, Flaws, Status, Workflow},
         ledger::{Failed, Row, Settings},
+        model::{Execution, Flaws, Status, Workflow},
     };
 
     const DAY: i64 = 24 * 3600;
@@ -178,8 +178,8 @@ mod tests {
     }
 
     fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
-        let (asked, asked_at) = (1_000_000_u64.saturating_add_signed(now), Steady::at(at(now)));
-        Page { items, flaws: Flaws::default(), asked, asked_at, as_of: at(now), last: true }
+        let (request_seq, requested_at) = (1_000_000_u64.saturating_add_signed(now), Steady::at(at(now)));
+        Page { items, flaws: Flaws::default(), request_seq, requested_at, as_of: at(now), last: true }
     }
 
     fn conversation(active: i64) -> Conversation {
@@ -218,12 +218,12 @@ mod tests {
         list(&mut ledger, vec![ended(10, 20)], 60);
         list(&mut ledger, vec![ended(10, 20)], 6 * DAY);
         ledger.prune(at(8 * DAY));
-        assert_eq!((ledger.records().count(), ledger.archive.len()), (0, 1));
+        assert_eq!((ledger.conversations().count(), ledger.archive.len()), (0, 1));
         ledger
     }
 
     fn counted(ledger: &Ledger) -> (u64, u64) {
-        let totals = &ledger.accounts()[0].totals;
+        let totals = &ledger.workflows()[0].totals;
         (totals.started, totals.ended + totals.failed)
     }
 
@@ -268,7 +268,7 @@ mod tests {
         learn(&mut ledger, 10, 8 * DAY);
         assert_eq!(ledger.archive.len(), 1, "a round over all conversations shows nothing new");
         learn(&mut ledger, 8 * DAY, 8 * DAY + 60);
-        assert_eq!((ledger.records().count(), ledger.archive.len()), (1, 0));
+        assert_eq!((ledger.conversations().count(), ledger.archive.len()), (1, 0));
         list(&mut ledger, vec![ended(8 * DAY, 8 * DAY + 20), ended(10, 20)], 8 * DAY + 60);
         assert_eq!(counted(&ledger), (2, 2));
     }
@@ -296,6 +296,6 @@ mod tests {
         learn(&mut again, 8 * DAY, 8 * DAY + 60);
         let changes = again.take_changes();
         let is_there = |rows: &[Row]| rows.iter().map(|(_, content)| content.is_some()).collect::<Vec<_>>();
-        assert_eq!((is_there(&changes.records), is_there(&changes.archive)), (vec![true], vec![false]));
+        assert_eq!((is_there(&changes.conversations), is_there(&changes.archive)), (vec![true], vec![false]));
     }
 }

@@ -4,25 +4,25 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    account::before_late_ones,
     doubt::Missing,
-    moment::Moment,
+    micros::Micros,
     table::{Identified, Slot, Table},
+    workflow::before_late_ones,
 };
 use crate::{
     clock::Steady,
-    execution::{Conversation, ConversationId, ConversationStatus, Page},
+    model::{Conversation, ConversationId, ConversationStatus, Page},
 };
 
 /// What is known of one conversation, until it is archived.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Record {
+pub struct ConversationState {
     /// Identity.
     pub id: ConversationId,
     /// Its own state.
     pub status: ConversationStatus,
     /// Its last activity, as the list of conversations tells it.
-    pub last_active_at: Option<Moment>,
+    pub last_active_at: Option<Micros>,
     /// When the newest list of conversations that showed it was asked for.
     pub discovered: Option<Steady>,
     /// When its activity moved, or was first known.
@@ -30,19 +30,19 @@ pub struct Record {
     /// When the newest complete list of its executions was asked for.
     pub read_at: Option<Steady>,
     /// The same moment in Kapso's clock: what started until then is known, but what a list may show late.
-    pub listed: Option<Moment>,
+    pub listed: Option<Micros>,
     /// When its list was last read to the end, and in how many pages.
     pub(super) read_whole: Option<(Steady, u32)>,
     /// Whether that list could be read to the last item.
     pub clean: bool,
     /// The API no longer has it.
-    pub gone: bool,
+    pub deleted: bool,
     /// The newest `last_event_at` of its executions.
-    pub last_event_at: Option<Moment>,
+    pub last_event_at: Option<Micros>,
     /// Its executions that started up to then are counted and forgotten, unless they are remembered.
-    pub(super) settled: Option<Moment>,
+    pub(super) forgotten_up_to: Option<Micros>,
     /// The newest start that its complete lists have shown.
-    pub(super) newest_start: Option<Moment>,
+    pub(super) newest_start: Option<Micros>,
     /// The last attempts to read its list.
     #[serde(skip)]
     pub attempts: Attempts,
@@ -105,9 +105,9 @@ impl Attempts {
 }
 
 /// The conversations that are not archived.
-pub(super) type Records = Table<Record>;
+pub(super) type Conversations = Table<ConversationState>;
 
-impl Identified for Record {
+impl Identified for ConversationState {
     type Id = ConversationId;
 
     fn id(&self) -> &ConversationId {
@@ -115,7 +115,7 @@ impl Identified for Record {
     }
 }
 
-impl Record {
+impl ConversationState {
     pub(super) fn new(id: ConversationId) -> Self {
         Self {
             id,
@@ -126,9 +126,9 @@ impl Record {
             read_at: None,
             listed: None,
             clean: false,
-            gone: false,
+            deleted: false,
             last_event_at: None,
-            settled: None,
+            forgotten_up_to: None,
             newest_start: None,
             attempts: Attempts::default(),
             read_whole: None,
@@ -142,14 +142,14 @@ impl Record {
     /// Takes in what a page of the list of conversations says. `interval` is that between two looks at recent
     /// activity: what was not active at the last one was active after it, whatever the clocks say.
     pub(super) fn learn(&mut self, seen: &Conversation, page: &Page<Conversation>, interval: SignedDuration) {
-        let active = seen.last_active_at.map(Moment::from);
+        let active = seen.last_active_at.map(Micros::from);
         if self.discovered.is_none() || active.is_none() || active != self.last_active_at {
             self.moved = Some(self.moved_at(seen.last_active_at, page, interval));
         }
         self.status = seen.status;
         self.last_active_at = active.or(self.last_active_at);
-        self.discovered = self.discovered.max(Some(page.asked_at));
-        if std::mem::take(&mut self.gone) {
+        self.discovered = self.discovered.max(Some(page.requested_at));
+        if std::mem::take(&mut self.deleted) {
             // Whether its executions are there again is not known.
             self.clean = false;
         }
@@ -161,10 +161,10 @@ impl Record {
         page: &Page<Conversation>,
         interval: SignedDuration,
     ) -> Steady {
-        let Some(active) = active else { return page.asked_at };
-        let at = page.asked_at.plus(active.duration_since(page.as_of)).min(page.asked_at);
+        let Some(active) = active else { return page.requested_at };
+        let at = page.requested_at.plus(active.duration_since(page.as_of)).min(page.requested_at);
         match self.discovered {
-            Some(_) => at.max(page.asked_at.plus(-interval.saturating_add(super::LATE))),
+            Some(_) => at.max(page.requested_at.plus(-interval.saturating_add(super::LATE))),
             None => at,
         }
     }
@@ -218,7 +218,7 @@ impl Record {
         let since = listed.or(watch_start.filter(|_| self.discovered.is_some()));
         let is_unread = |at| since.is_some_and(|since| at > since);
         let is_active = |at| now.duration_since(at) <= max_age || is_unread(at);
-        !self.gone
+        !self.deleted
             && (self.has_open_executions() || self.doubtful > 0 || self.active_at().is_none_or(is_active))
     }
 }

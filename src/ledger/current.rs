@@ -4,8 +4,8 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use jiff::Timestamp;
 
-use super::{Histogram, Ledger, Record, entry::Entry, moment::Moment};
-use crate::execution::{ConversationId, Status, Step, seconds_between};
+use super::{ConversationState, Histogram, Ledger, entry::Entry, micros::Micros};
+use crate::model::{ConversationId, Status, Step, seconds_between};
 
 /// The executions of one workflow that are in one status.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ pub struct Current {
     pub workflows: Vec<[ByStatus; 6]>,
     /// Open executions by step.
     pub steps: BTreeMap<AtStep, u64>,
-    /// Watched conversations, in the order of [`ConversationStatus::ALL`](crate::execution::ConversationStatus::ALL).
+    /// Watched conversations, in the order of [`ConversationStatus::ALL`](crate::model::ConversationStatus::ALL).
     pub conversations: [u64; 3],
 }
 
@@ -74,7 +74,7 @@ impl Ledger {
             idle: Histogram::new(&self.settings.buckets.idle),
         };
         let mut current = Current {
-            workflows: vec![std::array::from_fn(|_| none.clone()); self.accounts.len()],
+            workflows: vec![std::array::from_fn(|_| none.clone()); self.workflows.len()],
             steps: BTreeMap::new(),
             conversations: self.conversations_by_status(now),
         };
@@ -87,14 +87,14 @@ impl Ledger {
     /// The conversations that have remembered executions, newest event first.
     #[must_use]
     pub fn conversations_by_event(&self) -> Vec<OpenInConversation<'_>> {
-        let shown = self.records().filter(|record| !record.gone);
+        let shown = self.conversations().filter(|record| !record.deleted);
         let mut all: Vec<_> =
             shown.map(|record| self.open_in(record)).filter(|sum| sum.last_event_at.is_some()).collect();
         all.sort_by_key(|sum| (Reverse(sum.last_event_at), sum.id));
         all
     }
 
-    fn open_in<'a>(&'a self, record: &'a Record) -> OpenInConversation<'a> {
+    fn open_in<'a>(&'a self, record: &'a ConversationState) -> OpenInConversation<'a> {
         let mut sum = OpenInConversation { id: &record.id, open: [0; 4], last_event_at: None };
         for entry in record.executions.iter().filter_map(|&slot| self.executions.get(slot)) {
             sum.last_event_at = sum.last_event_at.max(entry.last_event_at.map(Into::into));
@@ -108,14 +108,14 @@ impl Ledger {
 
     pub(super) fn is_current(&self, entry: &Entry, now: Timestamp) -> bool {
         let lookback = self.settings.lookback;
-        let within = |over: Moment| now.duration_since(Timestamp::from(over)) < lookback;
-        entry.is_open() || (!entry.vanished && entry.over.is_some_and(within))
+        let within = |over: Micros| now.duration_since(Timestamp::from(over)) < lookback;
+        entry.is_open() || (!entry.deleted && entry.over.is_some_and(within))
     }
 
     fn conversations_by_status(&self, now: Timestamp) -> [u64; 3] {
         let mut counts = [0; 3];
         let (max_age, watch_start) = (self.settings.conversation_max_age, self.watch_start());
-        for record in self.records().filter(|record| record.is_watched(now, max_age, watch_start)) {
+        for record in self.conversations().filter(|record| record.is_watched(now, max_age, watch_start)) {
             counts[record.status as usize] += 1;
         }
         counts

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use jiff::SignedDuration;
 
-use super::{Ledger, Record, table::Slot};
+use super::{ConversationState, Ledger, table::Slot};
 use crate::clock::Steady;
 
 /// The fewest looks in vain after which something is deleted, …
@@ -114,7 +114,7 @@ impl Ledger {
         let many = self.many_are_missing();
         let is_confirmed = |slot: &Slot| self.doubts.get(*slot).is_some_and(|m| m.is_confirmed(at, many));
         let confirmed: Vec<_> = slots.iter().copied().filter(is_confirmed).collect();
-        self.vanish(&confirmed, deleted_at);
+        self.delete(&confirmed, deleted_at);
     }
 
     /// Takes note that an execution was shown; `where_it_belongs` if it was in the list of its conversation.
@@ -134,7 +134,7 @@ impl Ledger {
     /// Counts the doubtful executions of a conversation: its list is asked again soon.
     fn count_doubt(&mut self, slot: Slot, more: bool) {
         let Some(record) = self.executions.get(slot).and_then(|entry| entry.conversation) else { return };
-        let Some(Record { doubtful, .. }) = self.records.untracked(record) else { return };
+        let Some(ConversationState { doubtful, .. }) = self.conversations.untracked(record) else { return };
         *doubtful = if more { *doubtful + 1 } else { doubtful.saturating_sub(1) };
     }
 }

@@ -18,8 +18,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{moment::Moment, totals::Event};
-use crate::execution::{Execution, ExecutionId, Status, Step, seconds_between};
+use super::{micros::Micros, totals::Event};
+use crate::model::{Execution, ExecutionId, Status, Step, seconds_between};
 
 /// So many stale answers in a row are believed.
 pub(super) const BELIEVED_AFTER: u8 = 4;
@@ -29,15 +29,15 @@ pub(super) const BELIEVED_AFTER: u8 = 4;
 pub(super) struct Entry {
     pub id: ExecutionId,
     /// When it started, `last_event_at`.
-    pub started_at: Option<Moment>,
-    pub last_event_at: Option<Moment>,
+    pub started_at: Option<Micros>,
+    pub last_event_at: Option<Micros>,
     /// When it finished, or was first seen finished if the API does not say; when it was found to be deleted.
-    pub over: Option<Moment>,
+    pub over: Option<Micros>,
     /// When the last handoff was.
-    pub handed_off_at: Option<Moment>,
+    pub handed_off_at: Option<Micros>,
     /// The number of the newest request that showed it.
     #[serde(skip)]
-    pub asked: u64,
+    pub request_seq: u64,
     /// Where it stands, while it is open.
     pub step: Option<Box<Step>>,
     /// Index of its conversation's record, where it is known to belong to one.
@@ -46,19 +46,19 @@ pub(super) struct Entry {
     pub workflow: u32,
     pub status: Status,
     /// It was deleted, or was not observed yet.
-    pub vanished: bool,
+    pub deleted: bool,
     /// The list of its conversation shows it: the last time that it was read whole, or by itself before that.
     pub in_conversation_list: bool,
     /// Stale answers since the last one that was believed.
     #[serde(skip)]
     pub stale: u8,
-    pub settled: Settled,
+    pub decided: Decided,
 }
 
 /// Events that were decided on: counted, or found to be history. Each is decided once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "four independent facts")]
-pub(super) struct Settled {
+pub(super) struct Decided {
     pub start: bool,
     /// The first end since the watch began.
     pub finish: bool,
@@ -68,24 +68,24 @@ pub(super) struct Settled {
     pub first_handoff: bool,
 }
 
-impl Settled {
+impl Decided {
     /// Those of an execution that finished, was counted and forgotten, and then went on.
     pub const RESUMED: Self = Self { start: true, finish: true, handoff: false, first_handoff: true };
 }
 
 /// How to tell news from history.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Judge {
+pub(super) struct CountingRule {
     /// When watching began, in Kapso's clock.
     pub watch_start: Timestamp,
     /// Whether an execution that was not known must be new: its list was known to the end.
     pub list_was_known: bool,
 }
 
-impl Judge {
+impl CountingRule {
     /// An event counts if it is not older than the watch. Without a timestamp, it counts if it was witnessed:
     /// seen to happen between two observations.
-    fn is_news(self, at: Option<Timestamp>, witnessed: bool) -> bool {
+    fn is_countable(self, at: Option<Timestamp>, witnessed: bool) -> bool {
         at.map_or(witnessed, |at| at >= self.watch_start)
     }
 }
@@ -103,32 +103,32 @@ impl Entry {
             over: None,
             handed_off_at: None,
             step: None,
-            asked: 0,
-            vanished: true,
+            request_seq: 0,
+            deleted: true,
             in_conversation_list: false,
             stale: 0,
-            settled: Settled::default(),
+            decided: Decided::default(),
         }
     }
 
     /// Whether it is open now, as far as is known. An unknown status with an end is over.
     pub fn is_open(&self) -> bool {
-        self.status.is_open() && !self.vanished && self.over.is_none()
+        self.status.is_open() && !self.deleted && self.over.is_none()
     }
 
     /// Whether it was deleted before it was over. It is kept: should it come back, its end is still to be counted.
     pub fn is_deleted_while_open(&self) -> bool {
-        self.vanished && self.status.is_open()
+        self.deleted && self.status.is_open()
     }
 
     /// Its place in lists, which are ordered by start, newest first.
-    pub fn position(&self) -> Option<Moment> {
+    pub fn position(&self) -> Option<Micros> {
         self.started_at.or(self.last_event_at)
     }
 
     /// Takes note that it was deleted.
-    pub fn vanish(&mut self, at: Timestamp) {
-        self.vanished = true;
+    pub fn delete(&mut self, at: Timestamp) {
+        self.deleted = true;
         self.over.get_or_insert(at.into());
     }
 
@@ -136,7 +136,7 @@ impl Entry {
     pub fn facts(&self) -> impl PartialEq + use<> {
         let times = (self.started_at, self.last_event_at, self.over, self.handed_off_at);
         let place = (self.workflow, self.conversation, self.in_conversation_list, self.step.clone());
-        (self.status, self.vanished, self.settled, times, place)
+        (self.status, self.deleted, self.decided, times, place)
     }
 
     /// Takes an answer in and returns the events that it tells for the first time and that count; `None` if the
@@ -144,23 +144,23 @@ impl Entry {
     pub fn observe(
         &mut self,
         seen: &Execution,
-        asked: u64,
+        request_seq: u64,
         as_of: Timestamp,
-        judge: Judge,
+        rule: CountingRule,
     ) -> Option<Vec<Event>> {
-        let was_gone = std::mem::replace(&mut self.vanished, false);
-        self.asked = asked;
+        let was_deleted = std::mem::replace(&mut self.deleted, false);
+        self.request_seq = request_seq;
         if self.is_stale(seen) && self.stale < BELIEVED_AFTER {
             self.stale += 1;
-            if was_gone && self.status.is_open() {
+            if was_deleted && self.status.is_open() {
                 self.over = None;
             }
             return None;
         }
         self.stale = 0;
-        let was_known = self.settled.start;
-        let witnessed = was_known || judge.list_was_known;
-        let was_over = self.over.filter(|_| self.status.is_finished() && !was_gone);
+        let was_known = self.decided.start;
+        let witnessed = was_known || rule.list_was_known;
+        let was_over = self.over.filter(|_| self.status.is_finished() && !was_deleted);
         self.status = seen.status;
         self.started_at = seen.started_at.map(Into::into).or(self.started_at);
         self.last_event_at = seen.last_event_at.map(Into::into).or(self.last_event_at);
@@ -173,7 +173,7 @@ impl Entry {
         };
         self.step = seen.step.clone().filter(|_| self.over.is_none()).map(Box::new);
         let events =
-            [self.start(judge), self.handoff(seen, judge, witnessed), self.finish(seen, judge, witnessed)];
+            [self.start(rule), self.handoff(seen, rule, witnessed), self.finish(seen, rule, witnessed)];
         Some(events.into_iter().flatten().collect())
     }
 
@@ -194,23 +194,23 @@ impl Entry {
         }
     }
 
-    fn start(&mut self, judge: Judge) -> Option<Event> {
-        let first = !std::mem::replace(&mut self.settled.start, true);
+    fn start(&mut self, rule: CountingRule) -> Option<Event> {
+        let first = !std::mem::replace(&mut self.decided.start, true);
         let at = self.started_at.map(Into::into);
-        (first && judge.is_news(at, judge.list_was_known)).then_some(Event::Started)
+        (first && rule.is_countable(at, rule.list_was_known)).then_some(Event::Started)
     }
 
-    fn handoff(&mut self, seen: &Execution, judge: Judge, witnessed: bool) -> Option<Event> {
-        let was_in_handoff = std::mem::replace(&mut self.settled.handoff, seen.handoff.is_some());
+    fn handoff(&mut self, seen: &Execution, rule: CountingRule, witnessed: bool) -> Option<Event> {
+        let was_in_handoff = std::mem::replace(&mut self.decided.handoff, seen.handoff.is_some());
         let handoff = seen.handoff?;
-        let at = handoff.at.map(Moment::from);
+        let at = handoff.at.map(Micros::from);
         let is_the_last_one = at.is_some() && at <= self.handed_off_at;
         self.handed_off_at = self.handed_off_at.max(at);
         if was_in_handoff || is_the_last_one {
             return None;
         }
-        let first = !std::mem::replace(&mut self.settled.first_handoff, true);
-        judge.is_news(handoff.at, witnessed).then(|| Event::HandedOff {
+        let first = !std::mem::replace(&mut self.decided.first_handoff, true);
+        rule.is_countable(handoff.at, witnessed).then(|| Event::HandedOff {
             source: handoff.source,
             reason: handoff.reason,
             at: handoff.at,
@@ -218,13 +218,13 @@ impl Entry {
         })
     }
 
-    fn finish(&mut self, seen: &Execution, judge: Judge, witnessed: bool) -> Option<Event> {
+    fn finish(&mut self, seen: &Execution, rule: CountingRule, witnessed: bool) -> Option<Event> {
         // An end of before the watch leaves the finish undecided: if it goes on, its next end is the first that counts.
-        let is_history = seen.ended_at.is_some_and(|at| at < judge.watch_start);
-        if seen.status.is_open() || is_history || std::mem::replace(&mut self.settled.finish, true) {
+        let is_history = seen.ended_at.is_some_and(|at| at < rule.watch_start);
+        if seen.status.is_open() || is_history || std::mem::replace(&mut self.decided.finish, true) {
             return None;
         }
-        judge.is_news(seen.ended_at, witnessed).then(|| Event::Finished {
+        rule.is_countable(seen.ended_at, witnessed).then(|| Event::Finished {
             status: seen.status,
             at: seen.ended_at,
             duration: self.seconds_since_start(seen.ended_at),

@@ -4,7 +4,7 @@ use super::{
     entry::Entry,
     table::{Identified, Slot, Table},
 };
-use crate::execution::ExecutionId;
+use crate::model::ExecutionId;
 
 /// All executions that are remembered.
 pub(super) type Executions = Table<Entry>;
@@ -24,7 +24,7 @@ impl Executions {
         let before = entry.facts();
         let result = act(entry);
         if entry.facts() != before {
-            self.changed.note(slot);
+            self.dirty.note(slot);
         }
         Some(result)
     }

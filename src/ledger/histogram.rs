@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A histogram with fixed upper bounds, in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Kept", into = "Kept")]
+#[serde(from = "HistogramRow", into = "HistogramRow")]
 pub struct Histogram {
     bounds: Arc<[f64]>,
     counts: Box<[u64]>,
@@ -79,20 +79,20 @@ impl Histogram {
 
 /// A histogram as it is kept: with its bounds, since those of a later version may be others.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct HistogramRow {
     bounds: Vec<f64>,
     counts: Vec<u64>,
     sum: f64,
 }
 
-impl From<Histogram> for Kept {
+impl From<Histogram> for HistogramRow {
     fn from(Histogram { bounds, counts, sum }: Histogram) -> Self {
         Self { bounds: bounds.to_vec(), counts: counts.into(), sum }
     }
 }
 
-impl From<Kept> for Histogram {
-    fn from(Kept { bounds, mut counts, sum }: Kept) -> Self {
+impl From<HistogramRow> for Histogram {
+    fn from(HistogramRow { bounds, mut counts, sum }: HistogramRow) -> Self {
         counts.resize(bounds.len() + 1, 0);
         Self { bounds: bounds.into(), counts: counts.into(), sum }
     }

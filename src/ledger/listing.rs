@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use super::{
     Attempts, Failed, Ledger,
     doubt::Missing,
-    entry::{Entry, Judge},
-    moment::Moment,
+    entry::{CountingRule, Entry},
+    micros::Micros,
     observation::Observed,
     table::Slot,
 };
 use crate::{
     clock::Steady,
-    execution::{ConversationId, Execution, Page},
+    model::{ConversationId, Execution, Page},
 };
 
 /// One reading of a conversation's list, in progress. If it is dropped before [`Ledger::close`], what it brought
@@ -35,14 +35,14 @@ pub struct Listing {
     reached_end: bool,
     pages: u32,
     /// The newest start that its pages have shown.
-    newest_start: Option<Moment>,
+    newest_start: Option<Micros>,
 }
 
 /// When the first page of a reading was asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Begun {
     /// The number of the request.
-    pub asked: u64,
+    pub request_seq: u64,
     /// The time.
     pub steady: Steady,
     /// The time, in Kapso's clock.
@@ -51,7 +51,7 @@ pub(super) struct Begun {
 
 impl Begun {
     pub fn with<T>(page: &Page<T>) -> Self {
-        Self { asked: page.asked, steady: page.asked_at, at: page.as_of }
+        Self { request_seq: page.request_seq, steady: page.requested_at, at: page.as_of }
     }
 }
 
@@ -59,7 +59,7 @@ impl Ledger {
     /// Begins to read a conversation's list. `ordered` says whether the API promises newest start first.
     pub fn open(&mut self, conversation: &ConversationId, ordered: bool) -> Listing {
         let record = self.record(conversation);
-        let record = &self.records[record];
+        let record = &self.conversations[record];
         Listing {
             conversation: conversation.clone(),
             begun: None,
@@ -78,16 +78,16 @@ impl Ledger {
         let begun = *listing.begun.get_or_insert(Begun::with(page));
         let record = self.record(&listing.conversation);
         listing.pages += 1;
-        let positions = page.items.iter().filter_map(|execution| execution.position().map(Moment::from));
+        let positions = page.items.iter().filter_map(|execution| execution.position().map(Micros::from));
         listing.newest_start = positions.chain(listing.newest_start).max();
-        self.note_learned(page.asked_at);
+        self.note_learned(page.requested_at);
         let watch_start = self.watch_start().unwrap_or(begun.at);
         let observed = Observed {
             record: Some(record),
-            asked: page.asked,
+            request_seq: page.request_seq,
             as_of: page.as_of,
             now,
-            judge: Judge { watch_start, list_was_known: listing.list_was_known },
+            rule: CountingRule { watch_start, list_was_known: listing.list_was_known },
         };
         let mut oldest_was_known = false;
         for execution in &page.items {
@@ -97,9 +97,8 @@ impl Ledger {
         listing.clean &= page.is_clean();
         listing.reached_end = page.last;
         let oldest = page.items.last().and_then(Execution::position).filter(|_| oldest_was_known);
-        let rest_is_settled =
-            oldest.is_some_and(|oldest| self.rest_is_settled(record, listing, oldest, begun));
-        !(page.last || rest_is_settled)
+        let rest_is_known = oldest.is_some_and(|oldest| self.rest_is_known(record, listing, oldest, begun));
+        !(page.last || rest_is_known)
     }
 
     /// Takes note that nothing older in the list can hold news: its last page was read, or the last that
@@ -113,7 +112,7 @@ impl Ledger {
             clean = omitted.is_empty();
             self.miss(&omitted, begun);
         }
-        let record = &mut self.records[slot];
+        let record = &mut self.conversations[slot];
         if listing.reached_end {
             record.read_whole = Some((begun.steady, listing.pages));
         }
@@ -121,7 +120,7 @@ impl Ledger {
         record.listed = record.listed.max(Some(begun.at.into()));
         record.newest_start = record.newest_start.max(listing.newest_start);
         record.clean = clean;
-        record.gone = false;
+        record.deleted = false;
         record.missing = None;
         record.attempts = Attempts::default();
     }
@@ -130,43 +129,43 @@ impl Ledger {
     /// that are still in doubt, once that is confirmed. Returns whether this is the first such answer.
     pub fn conversation_not_found(&mut self, id: &ConversationId, at: Steady, deleted_at: Timestamp) -> bool {
         let record = self.record(id);
-        let first = self.records[record].missing.is_none() && !self.records[record].gone;
+        let first = self.conversations[record].missing.is_none() && !self.conversations[record].deleted;
         let members: Vec<_> = self.current_members(record, deleted_at).collect();
-        let missing = Missing::again(self.records[record].missing, at);
+        let missing = Missing::again(self.conversations[record].missing, at);
         let in_list = |slot: &&Slot| self.executions.get(**slot).is_some_and(is_expected);
         let omitted: Vec<_> =
             members.iter().filter(|slot| in_list(slot) || self.doubts.is_doubtful(**slot)).copied().collect();
-        self.miss(&omitted, Begun { asked: 0, steady: at, at: deleted_at });
+        self.miss(&omitted, Begun { request_seq: 0, steady: at, at: deleted_at });
         let confirmed = missing.is_confirmed(at, self.many_are_missing());
         if confirmed {
             // Open ones may live on outside the conversation, and are asked for one by one.
             let is_over = |slot: &Slot| self.executions.get(*slot).is_some_and(|entry| !entry.is_open());
             let over: Vec<_> = members.iter().copied().filter(is_over).collect();
-            self.vanish(&over, deleted_at);
+            self.delete(&over, deleted_at);
         }
-        let record = &mut self.records[record];
+        let record = &mut self.conversations[record];
         record.missing = Some(missing).filter(|_| !confirmed);
         record.attempts = Attempts { last: Some(at), ..Attempts::default() };
-        record.gone |= confirmed;
+        record.deleted |= confirmed;
         first
     }
 
     /// Takes note that a conversation's list could not be read.
     pub fn conversation_failed(&mut self, id: &ConversationId, at: Steady, how: Failed) {
         let record = self.record(id);
-        if let Some(record) = self.records.untracked(record) {
+        if let Some(record) = self.conversations.untracked(record) {
             record.attempts.failed(at, how);
         }
     }
 
     /// Whether everything older than `oldest` is known and finished: the list was known before, and this reading
     /// has met all of its open executions.
-    fn rest_is_settled(&self, record: Slot, listing: &Listing, oldest: Timestamp, begun: Begun) -> bool {
-        let record = &self.records[record];
+    fn rest_is_known(&self, record: Slot, listing: &Listing, oldest: Timestamp, begun: Begun) -> bool {
+        let record = &self.conversations[record];
         let all_met = || {
             let members = record.executions.iter().filter_map(|&slot| self.executions.get(slot));
             let mut open = members.filter(|entry| entry.is_open() && entry.in_conversation_list);
-            open.all(|entry| entry.asked >= begun.asked)
+            open.all(|entry| entry.request_seq >= begun.request_seq)
         };
         let may_stop = !record.is_to_be_read_whole(begun.steady);
         may_stop && Some(oldest) <= listing.known_up_to && listing.ordered && listing.clean && all_met()
@@ -176,7 +175,8 @@ impl Ledger {
     fn omitted(&self, record: Slot, begun: Begun) -> Vec<Slot> {
         let is_missed = |slot: &Slot| {
             self.executions.get(*slot).is_some_and(|entry| {
-                entry.asked < begun.asked && (is_expected(entry) || self.doubts.is_doubtful(*slot))
+                entry.request_seq < begun.request_seq
+                    && (is_expected(entry) || self.doubts.is_doubtful(*slot))
             })
         };
         self.current_members(record, begun.at).filter(is_missed).collect()
@@ -185,7 +185,7 @@ impl Ledger {
     fn current_members(&self, record: Slot, now: Timestamp) -> impl Iterator<Item = Slot> + '_ {
         let is_current =
             move |slot: &Slot| self.executions.get(*slot).is_some_and(|entry| self.is_current(entry, now));
-        self.records[record].executions.iter().copied().filter(is_current)
+        self.conversations[record].executions.iter().copied().filter(is_current)
     }
 
     /// Takes note that the list of their conversation omits these.
@@ -200,5 +200,5 @@ impl Ledger {
 /// Whether an execution should be in the list of its conversation: it was the last time, or nothing has shown it since
 /// the program started, so that doubt may have been forgotten.
 fn is_expected(entry: &Entry) -> bool {
-    entry.in_conversation_list || entry.asked == 0
+    entry.in_conversation_list || entry.request_seq == 0
 }

@@ -23,16 +23,16 @@
 //! **Clocks.** What happened is told in Kapso's clock: [`Timestamp`]s. When something was read is told in steady time,
 //! which no clock can set back: [`Steady`].
 
-mod account;
 mod archive;
 mod conversation;
 mod current;
+mod dirty;
 mod doubt;
 mod entry;
 mod executions;
 mod histogram;
 mod listing;
-mod moment;
+mod micros;
 mod name;
 mod observation;
 mod saved;
@@ -40,33 +40,33 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod totals;
-mod tracked;
 mod versions;
 mod visit;
+mod workflow;
 
 use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use self::{
+    archive::Archive, conversation::Conversations, dirty::DirtyVec, doubt::Doubts, executions::Executions,
+    table::Slot,
+};
 pub use self::{
-    account::{Account, Reach},
-    conversation::{Attempts, Failed, Record},
+    conversation::{Attempts, ConversationState, Failed},
     current::{AtStep, ByStatus, Current, OpenInConversation},
     histogram::{Buckets, Histogram},
     listing::Listing,
-    moment::Moment,
+    micros::Micros,
     saved::{Changes, Damaged, Row, Saved, VERSION},
     totals::{Event, Totals},
     visit::{ListedBy, OpenExecution, Visit},
-};
-use self::{
-    archive::Archive, conversation::Records, doubt::Doubts, executions::Executions, table::Slot,
-    tracked::Tracked,
+    workflow::{CoveredRange, WorkflowState},
 };
 use crate::{
     clock::Steady,
-    execution::{Conversation, ConversationId, ListedWorkflow, Page, Workflow, WorkflowId},
+    model::{Conversation, ConversationId, ListedWorkflow, Page, Workflow, WorkflowId},
 };
 
 /// The workflow of executions whose API answer names none.
@@ -108,12 +108,12 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Ledger {
     settings: Settings,
-    marks: Marks,
-    accounts: Tracked<Account>,
-    account_of: HashMap<WorkflowId, usize>,
+    watermarks: Watermarks,
+    workflows: DirtyVec<WorkflowState>,
+    workflow_by_id: HashMap<WorkflowId, usize>,
     /// How many times the list of workflows was read to its end.
     workflow_readings: u64,
-    records: Records,
+    conversations: Conversations,
     archive: Archive,
     executions: Executions,
     doubts: Doubts,
@@ -122,15 +122,15 @@ pub struct Ledger {
 
 /// What is known beside accounts, records and executions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Marks {
+struct Watermarks {
     /// When watching began.
-    watch_start: Option<Moment>,
+    watch_start: Option<Micros>,
     /// Executions that were over before then may have been forgotten.
-    horizon: Option<Moment>,
+    horizon: Option<Micros>,
     /// The newest activity of conversations that was seen, or an earlier moment when recent activity was asked for.
-    activity_read: Option<Moment>,
-    /// When the last complete round over the conversations began.
-    round_read: Option<Steady>,
+    activity_read: Option<Micros>,
+    /// When the last complete full scan over the conversations began.
+    full_scan_read: Option<Steady>,
     /// When executions were last listed, or there was nothing to list.
     learned: Option<Steady>,
     /// The sources that list executions by workflow have been at work.
@@ -143,11 +143,11 @@ impl Ledger {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            marks: Marks::default(),
-            accounts: Tracked::default(),
-            account_of: HashMap::new(),
+            watermarks: Watermarks::default(),
+            workflows: DirtyVec::default(),
+            workflow_by_id: HashMap::new(),
             workflow_readings: 0,
-            records: Records::default(),
+            conversations: Conversations::default(),
             archive: Archive::default(),
             executions: Executions::default(),
             doubts: Doubts::default(),
@@ -157,71 +157,72 @@ impl Ledger {
 
     /// Says when watching began, in Kapso's clock. Only the first call counts; it comes before any page.
     pub fn watch_from(&mut self, at: Timestamp) {
-        self.marks.watch_start.get_or_insert(at.into());
+        self.watermarks.watch_start.get_or_insert(at.into());
     }
 
     /// When watching began, in Kapso's clock.
     #[must_use]
     pub fn watch_start(&self) -> Option<Timestamp> {
-        self.marks.watch_start.map(Into::into)
+        self.watermarks.watch_start.map(Into::into)
     }
 
     /// Takes note that at `at` there was nothing more to learn.
     pub fn note_learned(&mut self, at: Steady) {
-        self.marks.learned = self.marks.learned.max(Some(at));
+        self.watermarks.learned = self.watermarks.learned.max(Some(at));
     }
 
     /// When something was last learned, the latest moment that the ledger knows.
     #[must_use]
     pub fn learned(&self) -> Option<Steady> {
-        self.marks.learned
+        self.watermarks.learned
     }
 
     /// Whether nothing was learned for too long, so that the current state may be quite another.
     #[must_use]
     pub fn is_stale(&self, now: Steady) -> bool {
-        self.marks.learned.is_some_and(|learned| now.since(learned) > self.settings.max_staleness)
+        self.watermarks.learned.is_some_and(|learned| now.since(learned) > self.settings.max_staleness)
     }
 
     /// How far the list of conversations was read: from which activity on recent activity is unread, and when the last
-    /// complete round over the list was asked for.
+    /// complete full scan over the list was asked for.
     #[must_use]
     pub fn discovered(&self) -> (Option<Timestamp>, Option<Steady>) {
-        (self.marks.activity_read.map(Into::into), self.marks.round_read)
+        (self.watermarks.activity_read.map(Into::into), self.watermarks.full_scan_read)
     }
 
     /// Takes note of how far it was read.
-    pub fn note_discovered(&mut self, activity_read: Option<Timestamp>, round_read: Option<Steady>) {
-        self.marks.activity_read = activity_read.map(Into::into);
-        self.marks.round_read = round_read;
+    pub fn note_discovered(&mut self, activity_read: Option<Timestamp>, full_scan_read: Option<Steady>) {
+        self.watermarks.activity_read = activity_read.map(Into::into);
+        self.watermarks.full_scan_read = full_scan_read;
     }
 
     /// Takes note that executions are listed by workflow from now on. If they were not before, what was over before
     /// the lookback was counted by other lists, and may be forgotten: it is not counted again.
     pub fn begin_listing_by_workflow(&mut self) {
-        if std::mem::replace(&mut self.marks.by_workflow, true) {
+        if std::mem::replace(&mut self.watermarks.by_workflow, true) {
             return;
         }
         // What was over before the watch began was not counted by any.
-        let Some(horizon) = self.marks.horizon.filter(|&at| Some(at) > self.marks.watch_start) else {
+        let Some(horizon) = self.watermarks.horizon.filter(|&at| Some(at) > self.watermarks.watch_start)
+        else {
             return;
         };
         for account in
-            (0..self.accounts.len()).filter(|&n| self.accounts[n].reach.is_none()).collect::<Vec<_>>()
+            (0..self.workflows.len()).filter(|&n| self.workflows[n].covered.is_none()).collect::<Vec<_>>()
         {
-            self.accounts[account].counted_elsewhere = Some(horizon);
+            self.workflows[account].counted_elsewhere = Some(horizon);
         }
     }
 
     /// Takes executions out of the current state that belong to none of these conversations, until they are shown again.
     /// Returns how many of them were open.
     pub fn withdraw_all_but(&mut self, conversations: &[ConversationId]) -> usize {
-        let kept: HashSet<_> = conversations.iter().filter_map(|id| self.records.find(id)).collect();
+        let kept: HashSet<_> = conversations.iter().filter_map(|id| self.conversations.find(id)).collect();
         let is_kept = |record: Slot| kept.contains(&record);
         let others = self.executions.iter().filter(|(_, entry)| !entry.conversation.is_some_and(is_kept));
         let others: Vec<_> = others.filter(|(_, entry)| entry.is_open()).map(|(slot, _)| slot).collect();
-        let at = self.marks.learned.map_or(Timestamp::UNIX_EPOCH, Steady::timestamp);
-        self.vanish(&others, at);
+        let at = self.watermarks.learned.map_or(Timestamp::UNIX_EPOCH, Steady::timestamp);
+        self.delete(&others, at);
         others.len()
     }
 
@@ -233,25 +234,25 @@ impl Ledger {
 
     /// The accounts of all workflows ever seen, in the order of their first sight.
     #[must_use]
-    pub fn accounts(&self) -> &[Account] {
-        &self.accounts
+    pub fn workflows(&self) -> &[WorkflowState] {
+        &self.workflows
     }
 
     /// The conversations that are known and not archived, in no particular order.
-    pub fn records(&self) -> impl Iterator<Item = &Record> + Clone {
-        self.records.iter().map(|(_, record)| record)
+    pub fn conversations(&self) -> impl Iterator<Item = &ConversationState> + Clone {
+        self.conversations.iter().map(|(_, record)| record)
     }
 
     /// How many conversations are remembered, those in the archive included.
     #[must_use]
     pub fn remembered_conversations(&self) -> usize {
-        self.records.len() + self.archive.len()
+        self.conversations.len() + self.archive.len()
     }
 
     /// Whether nothing was ever learned.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.remembered_conversations() == 0
+        self.workflows.is_empty() && self.remembered_conversations() == 0
     }
 
     /// How many executions are remembered.
@@ -263,14 +264,14 @@ impl Ledger {
     /// How many executions are open.
     #[must_use]
     pub fn open_executions(&self) -> usize {
-        self.accounts.iter().map(|account| account.open).sum()
+        self.workflows.iter().map(|account| account.open).sum()
     }
 
     /// Takes in a page of the list of workflows.
     pub fn learn_workflows(&mut self, page: &Page<ListedWorkflow>) {
         for listed in &page.items {
             let account = self.account_by_id(&listed.workflow.id);
-            let account = &mut self.accounts[account];
+            let account = &mut self.workflows[account];
             account.learn(listed, page);
             if let Some(name) = &listed.workflow.name {
                 account.name.learn(name, self.workflow_readings);
@@ -289,18 +290,19 @@ impl Ledger {
     fn account(&mut self, workflow: Option<&Workflow>) -> usize {
         let Some(workflow) = workflow else { return self.account_by_id(&NO_WORKFLOW.into()) };
         let account = self.account_by_id(&workflow.id);
-        if let Some(name) = workflow.name.as_deref().filter(|_| self.accounts[account].name.get().is_none()) {
-            self.accounts[account].name.suggest(name);
+        if let Some(name) = workflow.name.as_deref().filter(|_| self.workflows[account].name.get().is_none())
+        {
+            self.workflows[account].name.suggest(name);
         }
         account
     }
 
     fn account_by_id(&mut self, id: &WorkflowId) -> usize {
-        if let Some(&index) = self.account_of.get(id) {
+        if let Some(&index) = self.workflow_by_id.get(id) {
             return index;
         }
-        let index = self.accounts.push(Account::new(id.clone(), &self.settings.buckets));
-        self.account_of.insert(id.clone(), index);
+        let index = self.workflows.push(WorkflowState::new(id.clone(), &self.settings.buckets));
+        self.workflow_by_id.insert(id.clone(), index);
         index
     }
 }

@@ -57,13 +57,13 @@ impl Name {
         let known = self.known.get_or_insert_with(|| name.as_ref().into());
         if **known == *name {
             (self.candidate, self.confirmed) = (None, Some(reading));
-        } else if self.confirmed != Some(reading) && self.is_settled(&name, reading) {
+        } else if self.confirmed != Some(reading) && self.is_over_and_done(&name, reading) {
             *self = Self { known: Some(name.into()), candidate: None, confirmed: Some(reading) };
         }
     }
 
     /// Whether enough readings have shown this name, together with this one.
-    fn is_settled(&mut self, name: &str, reading: u64) -> bool {
+    fn is_over_and_done(&mut self, name: &str, reading: u64) -> bool {
         match &mut self.candidate {
             Some(candidate) if *candidate.name == *name => {
                 candidate.readings += u8::from(candidate.last != reading);
@@ -89,8 +89,8 @@ mod tests {
 
     use crate::{
         clock::Steady,
-        execution::{Execution, ListedWorkflow, Page, Status, Workflow},
         ledger::{Ledger, Saved, Settings},
+        model::{Execution, ListedWorkflow, Page, Status, Workflow},
     };
 
     fn workflow(name: &str) -> Workflow {
@@ -101,9 +101,9 @@ mod tests {
         let at = Timestamp::UNIX_EPOCH;
         Page {
             items,
-            flaws: crate::execution::Flaws::default(),
-            asked: 1,
-            asked_at: Steady::at(at),
+            flaws: crate::model::Flaws::default(),
+            request_seq: 1,
+            requested_at: Steady::at(at),
             as_of: at,
             last,
         }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn name(ledger: &Ledger) -> &str {
-        ledger.accounts()[0].name()
+        ledger.workflows()[0].name()
     }
 
     fn ledger_with(name: &str) -> Ledger {
@@ -224,7 +224,7 @@ mod tests {
         let rows = ledger.take_changes();
         let row_is_short =
             |(_, row): &(u32, Option<Vec<u8>>)| row.as_ref().is_some_and(|row| row.len() < 2000);
-        assert!(rows.accounts.iter().chain(&rows.executions).all(row_is_short));
+        assert!(rows.workflows.iter().chain(&rows.executions).all(row_is_short));
     }
     #[test]
     fn a_name_is_kept_as_the_text_alone() {

@@ -3,15 +3,15 @@
 use jiff::Timestamp;
 
 use super::{
-    Ledger, Record,
-    account::before_late_ones,
-    entry::{Entry, Judge, Settled},
+    ConversationState, Ledger,
+    entry::{CountingRule, Decided, Entry},
     index,
-    moment::Moment,
+    micros::Micros,
     table::Slot,
     totals::Event,
+    workflow::before_late_ones,
 };
-use crate::execution::Execution;
+use crate::model::Execution;
 
 /// The circumstances of an observation.
 #[derive(Debug, Clone, Copy)]
@@ -19,12 +19,12 @@ pub(super) struct Observed {
     /// Index of the record of the conversation whose list shows it.
     pub record: Option<u32>,
     /// The number of the request.
-    pub asked: u64,
+    pub request_seq: u64,
     /// When the page was asked for, in Kapso's clock.
     pub as_of: Timestamp,
     /// When it was taken in, in Kapso's clock.
     pub now: Timestamp,
-    pub judge: Judge,
+    pub rule: CountingRule,
 }
 
 /// Where an open execution is counted.
@@ -45,25 +45,25 @@ impl Ledger {
     pub(super) fn observe(&mut self, seen: &Execution, at: Observed) -> bool {
         let known = self.executions.find(&seen.id);
         let conversation = seen.conversation.as_ref().filter(|_| at.record.is_none());
-        let record = at.record.or_else(|| self.records.find(conversation?));
+        let record = at.record.or_else(|| self.conversations.find(conversation?));
         let counted = match record {
-            Some(record) => self.records[record].settled,
-            None => conversation.and_then(|id| self.archive.settled(id)),
+            Some(record) => self.conversations[record].forgotten_up_to,
+            None => conversation.and_then(|id| self.archive.forgotten_up_to(id)),
         };
         let account = match (&seen.workflow, known.and_then(|slot| self.executions.get(slot))) {
             (None, Some(entry)) => entry.workflow,
             (workflow, _) => index(self.account(workflow.as_ref())),
         };
-        let newest = self.accounts[account as usize].last_event_at;
+        let newest = self.workflows[account as usize].last_event_at;
         if newest < seen.last_event_at {
-            self.accounts[account as usize].last_event_at = seen.last_event_at;
+            self.workflows[account as usize].last_event_at = seen.last_event_at;
         }
-        if known.is_none() && self.is_settled(seen, account, counted, at) {
+        if known.is_none() && self.is_over_and_done(seen, account, counted, at) {
             return true;
         }
         let slot = known.unwrap_or_else(|| {
-            let settled = self.decided_before(seen, account, counted);
-            self.executions.insert(Entry { settled, ..Entry::unseen(seen.id.clone(), account) })
+            let decided = self.decided_before(seen, account, counted);
+            self.executions.insert(Entry { decided, ..Entry::unseen(seen.id.clone(), account) })
         });
         let record = record.or_else(|| conversation.map(|id| self.record(id)));
         self.note(slot, seen, account, record, at);
@@ -72,27 +72,27 @@ impl Ledger {
 
     /// Whether nothing of an execution that is not remembered is to be counted or shown: it was counted and
     /// forgotten, or it is history that is over for as long.
-    fn is_settled(
+    fn is_over_and_done(
         &self,
         seen: &Execution,
         account: u32,
-        by_conversation: Option<Moment>,
+        by_conversation: Option<Micros>,
         at: Observed,
     ) -> bool {
         let Some(position) = seen.position().filter(|_| seen.status.is_finished()) else {
             return false;
         };
-        let over = seen.ended_at.map(Moment::from);
-        let was_forgotten = self.is_settled_at(position.into(), account, by_conversation)
-            && self.marks.horizon.is_some_and(|horizon| over.is_none_or(|over| over < horizon));
+        let over = seen.ended_at.map(Micros::from);
+        let was_forgotten = self.is_forgotten_at(position.into(), account, by_conversation)
+            && self.watermarks.horizon.is_some_and(|horizon| over.is_none_or(|over| over < horizon));
         let newest = seen.ended_at.max(seen.handoff.and_then(|handoff| handoff.at)).max(Some(position));
-        let watch_start = at.judge.watch_start;
+        let watch_start = at.rule.watch_start;
         let is_old = over.is_some_and(|over| over < self.horizon_at(at.now));
         was_forgotten || (is_old && newest < Some(watch_start))
     }
 
     fn note(&mut self, slot: Slot, seen: &Execution, account: u32, record: Option<u32>, at: Observed) {
-        if self.executions.get(slot).is_none_or(|entry| at.asked < entry.asked) {
+        if self.executions.get(slot).is_none_or(|entry| at.request_seq < entry.request_seq) {
             return;
         }
         let in_list = at.record.is_some();
@@ -101,13 +101,13 @@ impl Ledger {
             entry.workflow = account;
             entry.conversation = had.or(record);
             entry.in_conversation_list |= in_list;
-            let events = entry.observe(seen, at.asked, at.as_of, at.judge);
+            let events = entry.observe(seen, at.request_seq, at.as_of, at.rule);
             let joined = entry.conversation.filter(|_| had.is_none());
             (was, Counted::of(entry), joined, entry.conversation, events)
         });
         let Some((was, is, joined, record, events)) = changed else { return };
         self.end_doubt(slot, in_list);
-        if let Some(record) = joined.and_then(|joined| self.records.untracked(joined)) {
+        if let Some(record) = joined.and_then(|joined| self.conversations.untracked(joined)) {
             record.executions.push(slot);
         }
         self.recount(was, is);
@@ -116,12 +116,12 @@ impl Ledger {
             return;
         };
         if let Some(record) = record
-            && self.records[record].last_event_at < seen.last_event_at.map(Moment::from)
+            && self.conversations[record].last_event_at < seen.last_event_at.map(Micros::from)
         {
-            self.records[record].last_event_at = seen.last_event_at.map(Moment::from);
+            self.conversations[record].last_event_at = seen.last_event_at.map(Micros::from);
         }
         for event in &events {
-            let account = &mut self.accounts[account as usize];
+            let account = &mut self.workflows[account as usize];
             account.totals.count(event, at.now);
             if matches!(event, Event::Started) {
                 account.note_start(seen.started_at);
@@ -131,27 +131,27 @@ impl Ledger {
 
     /// What of an execution that is not remembered is decided already. An open one that started before its list was
     /// known up to the present, and was forgotten, must have been over: it was resumed.
-    fn decided_before(&self, seen: &Execution, account: u32, by_conversation: Option<Moment>) -> Settled {
-        let Some(position) = seen.position().map(Moment::from) else { return Settled::default() };
-        let was_forgotten = self.is_settled_at(position, account, by_conversation);
-        if was_forgotten && seen.status.is_open() { Settled::RESUMED } else { Settled::default() }
+    fn decided_before(&self, seen: &Execution, account: u32, by_conversation: Option<Micros>) -> Decided {
+        let Some(position) = seen.position().map(Micros::from) else { return Decided::default() };
+        let was_forgotten = self.is_forgotten_at(position, account, by_conversation);
+        if was_forgotten && seen.status.is_open() { Decided::RESUMED } else { Decided::default() }
     }
 
     /// Whether an execution at this place of its lists is counted and forgotten, unless it is remembered or open.
     /// `by_conversation` is up to where its conversation's list says so.
-    fn is_settled_at(&self, position: Moment, account: u32, by_conversation: Option<Moment>) -> bool {
-        Some(position) <= by_conversation || self.accounts[account as usize].is_settled_at(position)
+    fn is_forgotten_at(&self, position: Micros, account: u32, by_conversation: Option<Micros>) -> bool {
+        Some(position) <= by_conversation || self.workflows[account as usize].is_forgotten_at(position)
     }
 
     /// Takes note that these are deleted.
-    pub(super) fn vanish(&mut self, slots: &[Slot], at: Timestamp) {
+    pub(super) fn delete(&mut self, slots: &[Slot], at: Timestamp) {
         for &slot in slots {
-            let vanish = |entry: &mut Entry| {
+            let delete = |entry: &mut Entry| {
                 let was = Counted::of(entry);
-                entry.vanish(at);
+                entry.delete(at);
                 was
             };
-            let was = self.executions.change(slot, vanish).flatten();
+            let was = self.executions.change(slot, delete).flatten();
             self.recount(was, None);
             self.end_doubt(slot, true);
         }
@@ -163,8 +163,9 @@ impl Ledger {
         }
         for (counted, more) in [(was, false), (is, true)] {
             let Some(Counted { account, record }) = counted else { continue };
-            let of_account = &mut self.accounts.untracked(account).open;
-            let of_record = record.and_then(|record| self.records.untracked(record)).map(|r| &mut r.open);
+            let of_account = &mut self.workflows.untracked(account).open;
+            let of_record =
+                record.and_then(|record| self.conversations.untracked(record)).map(|r| &mut r.open);
             let step = |open: usize| if more { open + 1 } else { open.saturating_sub(1) };
             *of_account = step(*of_account);
             if let Some(open) = of_record {
@@ -178,7 +179,7 @@ impl Ledger {
     /// while it was open is kept: should it come back, its end is still to be counted. Conversations at rest are archived.
     pub fn prune(&mut self, now: Timestamp) {
         let horizon = self.horizon_at(now);
-        self.marks.horizon = self.marks.horizon.max(Some(horizon));
+        self.watermarks.horizon = self.watermarks.horizon.max(Some(horizon));
         let past = |entry: &Entry| {
             !entry.is_open()
                 && entry.over.is_some_and(|over| over < horizon)
@@ -194,7 +195,7 @@ impl Ledger {
         emptied.dedup();
         for record in emptied {
             let executions = &self.executions;
-            if let Some(record) = self.records.untracked(record) {
+            if let Some(record) = self.conversations.untracked(record) {
                 record.executions.retain(|&slot| executions.get(slot).is_some());
             }
         }
@@ -203,34 +204,36 @@ impl Ledger {
 
     /// Forgets one, if a list vouches for it.
     fn forget(&mut self, slot: Slot) -> Option<Entry> {
-        let Self { executions, records, accounts, .. } = self;
+        let Self { executions, conversations, workflows, .. } = self;
         let entry = executions.get(slot)?;
-        if entry.status.is_finished() && !entry.settled.finish {
+        if entry.status.is_finished() && !entry.decided.finish {
             // It is history, and found to be so whenever it is listed again.
             return executions.remove(slot);
         }
         let position = entry.position()?;
         let account = entry.workflow as usize;
-        let by_workflow = accounts[account].is_known_at(position).then(|| &mut accounts[account].settled);
+        let by_workflow =
+            workflows[account].is_known_at(position).then(|| &mut workflows[account].forgotten_up_to);
         let is_read = |record: &Slot| {
-            let Record { clean, gone, listed, .. } = records[*record];
-            let is_settled = listed.is_some_and(|listed| position <= before_late_ones(listed.into()).into());
-            (clean || gone) && listed > entry.over && is_settled
+            let ConversationState { clean, deleted, listed, .. } = conversations[*record];
+            let is_over_and_done =
+                listed.is_some_and(|listed| position <= before_late_ones(listed.into()).into());
+            (clean || deleted) && listed > entry.over && is_over_and_done
         };
         let record = entry.conversation.filter(is_read);
-        let by_conversation = record.map(|record| &mut records[record].settled);
+        let by_conversation = record.map(|record| &mut conversations[record].forgotten_up_to);
         let vouching: Vec<_> = [by_conversation, by_workflow].into_iter().flatten().collect();
         if vouching.is_empty() {
             return None;
         }
-        for settled in vouching {
-            *settled = (*settled).max(Some(position));
+        for forgotten_up_to in vouching {
+            *forgotten_up_to = (*forgotten_up_to).max(Some(position));
         }
         executions.remove(slot)
     }
 
     /// What was over before then may be forgotten.
-    pub(super) fn horizon_at(&self, now: Timestamp) -> Moment {
+    pub(super) fn horizon_at(&self, now: Timestamp) -> Micros {
         now.saturating_sub(self.settings.lookback.max(self.settings.remembered))
             .unwrap_or(Timestamp::MIN)
             .into()

@@ -9,10 +9,10 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{
-    Account, Ledger, Settings,
+    Ledger, Settings, WorkflowState,
+    dirty::DirtySet,
     entry::Entry,
     table::{Identified, Slot, Table},
-    tracked::Changed,
     versions::Versioned,
 };
 
@@ -32,11 +32,11 @@ pub type Row = (u32, Option<Vec<u8>>);
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// The one row that is always there.
-    pub marks: Vec<u8>,
+    pub watermarks: Vec<u8>,
     /// Workflows.
-    pub accounts: Vec<Row>,
+    pub workflows: Vec<Row>,
     /// Conversations.
-    pub records: Vec<Row>,
+    pub conversations: Vec<Row>,
     /// Conversations in the archive.
     pub archive: Vec<Row>,
     /// Executions.
@@ -49,11 +49,11 @@ pub struct Saved {
     /// The format of the rows.
     pub format: u64,
     /// The one row that is always there.
-    pub marks: Vec<u8>,
+    pub watermarks: Vec<u8>,
     /// Workflows, from number 0 on without a gap.
-    pub accounts: Vec<(u32, Vec<u8>)>,
+    pub workflows: Vec<(u32, Vec<u8>)>,
     /// Conversations.
-    pub records: Vec<(u32, Vec<u8>)>,
+    pub conversations: Vec<(u32, Vec<u8>)>,
     /// Conversations in the archive.
     pub archive: Vec<(u32, Vec<u8>)>,
     /// Executions.
@@ -91,7 +91,7 @@ impl Changes {
     /// How many rows changed.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.accounts.len() + self.records.len() + self.archive.len() + self.executions.len()
+        self.workflows.len() + self.conversations.len() + self.archive.len() + self.executions.len()
     }
 }
 
@@ -103,9 +103,9 @@ impl From<Changes> for Saved {
         };
         Self {
             format: VERSION,
-            marks: changes.marks,
-            accounts: kept(changes.accounts),
-            records: kept(changes.records),
+            watermarks: changes.watermarks,
+            workflows: kept(changes.workflows),
+            conversations: kept(changes.conversations),
             archive: kept(changes.archive),
             executions: kept(changes.executions),
         }
@@ -115,19 +115,19 @@ impl From<Changes> for Saved {
 impl Ledger {
     /// Notes changes from now on. Everything that is known counts as changed.
     pub fn track(&mut self) {
-        self.accounts.changed.watch(0..super::index(self.accounts.len()));
-        self.records.track();
+        self.workflows.dirty.watch(0..super::index(self.workflows.len()));
+        self.conversations.track();
         self.archive.track();
         self.executions.track();
     }
 
     /// The rows that changed since this was last called.
     pub fn take_changes(&mut self) -> Changes {
-        let accounts = self.accounts.changed.take();
+        let workflows = self.workflows.dirty.take();
         Changes {
-            marks: content(&self.marks).unwrap_or_default(),
-            accounts: accounts.into_iter().map(|n| (n, content(&self.accounts[n as usize]))).collect(),
-            records: self.records.take_changes(),
+            watermarks: content(&self.watermarks).unwrap_or_default(),
+            workflows: workflows.into_iter().map(|n| (n, content(&self.workflows[n as usize]))).collect(),
+            conversations: self.conversations.take_changes(),
             archive: self.archive.take_changes(),
             executions: self.executions.take_changes(),
         }
@@ -135,11 +135,11 @@ impl Ledger {
 
     /// Counts rows as changed that could not be written.
     pub fn give_back(&mut self, changes: &Changes) {
-        let note = |changed: &mut Changed, rows: &[Row]| rows.iter().for_each(|&(n, _)| changed.note(n));
-        note(&mut self.accounts.changed, &changes.accounts);
-        note(&mut self.records.changed, &changes.records);
-        note(&mut self.archive.changed, &changes.archive);
-        note(&mut self.executions.changed, &changes.executions);
+        let note = |changed: &mut DirtySet, rows: &[Row]| rows.iter().for_each(|&(n, _)| changed.note(n));
+        note(&mut self.workflows.dirty, &changes.workflows);
+        note(&mut self.conversations.dirty, &changes.conversations);
+        note(&mut self.archive.dirty, &changes.archive);
+        note(&mut self.executions.dirty, &changes.executions);
     }
 
     /// The ledger of these rows, which notes changes from now on; all of it has changed if they are of an earlier format.
@@ -148,16 +148,17 @@ impl Ledger {
     /// If they are not the rows of one ledger.
     pub fn restore(settings: Settings, saved: &Saved) -> Result<Self, Damaged> {
         let version = saved.format;
-        let marks = read("marks", 0, &saved.marks, version)?;
-        let mut accounts: Vec<Account> = numbered("accounts", &saved.accounts, version)?;
-        for account in &mut accounts {
+        let watermarks = read("watermarks", 0, &saved.watermarks, version)?;
+        let mut workflows: Vec<WorkflowState> = numbered("workflows", &saved.workflows, version)?;
+        for account in &mut workflows {
             let none = super::Totals::new(&settings.buckets);
             account.totals = std::mem::replace(&mut account.totals, none).with_bounds(&settings.buckets);
         }
-        let mut ledger = Self { marks, ..Self::new(settings) };
-        ledger.account_of = accounts.iter().enumerate().map(|(n, account)| (account.id.clone(), n)).collect();
-        ledger.accounts = accounts.into();
-        ledger.records = table("records", &saved.records, version)?;
+        let mut ledger = Self { watermarks, ..Self::new(settings) };
+        ledger.workflow_by_id =
+            workflows.iter().enumerate().map(|(n, account)| (account.id.clone(), n)).collect();
+        ledger.workflows = workflows.into();
+        ledger.conversations = table("conversations", &saved.conversations, version)?;
         ledger.archive = table("archive", &saved.archive, version)?;
         let executions: Table<Entry> = table("executions", &saved.executions, version)?;
         for (slot, entry) in executions.iter() {
@@ -174,13 +175,13 @@ impl Ledger {
     /// Puts an execution under its workflow and its conversation.
     fn attach(&mut self, slot: u32, entry: &Entry) -> Result<(), Damaged> {
         let missing = |table, number| Damaged::Missing { table, number };
-        if entry.workflow as usize >= self.accounts.len() {
-            return Err(missing("accounts", entry.workflow));
+        if entry.workflow as usize >= self.workflows.len() {
+            return Err(missing("workflows", entry.workflow));
         }
         let open = usize::from(entry.is_open());
-        self.accounts.untracked(entry.workflow).open += open;
+        self.workflows.untracked(entry.workflow).open += open;
         let Some(record) = entry.conversation else { return Ok(()) };
-        let record = self.records.untracked(record).ok_or(missing("records", record))?;
+        let record = self.conversations.untracked(record).ok_or(missing("conversations", record))?;
         record.open += u32::from(entry.is_open());
         record.executions.push(slot);
         Ok(())
@@ -190,11 +191,11 @@ impl Ledger {
 impl<T: Identified + Versioned + Serialize> Table<T> {
     fn track(&mut self) {
         let slots: Vec<_> = self.iter().map(|(slot, _)| slot).collect();
-        self.changed.watch(slots.into_iter());
+        self.dirty.watch(slots.into_iter());
     }
 
     fn take_changes(&mut self) -> Vec<Row> {
-        let changed = self.changed.take();
+        let changed = self.dirty.take();
         changed.into_iter().map(|slot| (slot, self.get(slot).and_then(content))).collect()
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use hashbrown::{HashTable, hash_table::Entry as Place};
 use slab::Slab;
 
-use super::tracked::Changed;
+use super::dirty::DirtySet;
 
 /// Where an item is kept, as long as it is remembered.
 pub(super) type Slot = u32;
@@ -26,7 +26,7 @@ pub(super) struct Table<T> {
     items: Slab<T>,
     by_id: HashTable<Slot>,
     hasher: RandomState,
-    pub changed: Changed,
+    pub dirty: DirtySet,
 }
 
 impl<T> Default for Table<T> {
@@ -35,7 +35,7 @@ impl<T> Default for Table<T> {
             items: Slab::new(),
             by_id: HashTable::new(),
             hasher: RandomState::new(),
-            changed: Changed::default(),
+            dirty: DirtySet::default(),
         }
     }
 }
@@ -54,7 +54,7 @@ impl<T: Identified> Table<T> {
 
     /// Keeps an item, in the place of the one with its id if there is one.
     pub fn insert(&mut self, item: T) -> Slot {
-        let Self { items, by_id, hasher, changed } = self;
+        let Self { items, by_id, hasher, dirty } = self;
         let slot = match place(by_id, items, hasher, item.id()) {
             Place::Occupied(place) => {
                 let slot = *place.get();
@@ -68,7 +68,7 @@ impl<T: Identified> Table<T> {
                 slot
             }
         };
-        changed.note(slot);
+        dirty.note(slot);
         slot
     }
 
@@ -76,7 +76,7 @@ impl<T: Identified> Table<T> {
     pub fn remove(&mut self, slot: Slot) -> Option<T> {
         let item = self.items.try_remove(slot as usize)?;
         let hash = self.hasher.hash_one(item.id());
-        self.changed.note(slot);
+        self.dirty.note(slot);
         if let Ok(place) = self.by_id.find_entry(hash, |&other| other == slot) {
             place.remove();
         }
@@ -126,7 +126,7 @@ impl<T> Index<Slot> for Table<T> {
 
 impl<T> IndexMut<Slot> for Table<T> {
     fn index_mut(&mut self, slot: Slot) -> &mut T {
-        self.changed.note(slot);
+        self.dirty.note(slot);
         &mut self.items[slot as usize]
     }
 }
@@ -169,15 +169,15 @@ mod tests {
     fn what_is_added_removed_or_borrowed_to_be_changed_has_changed() {
         let mut table = Table::default();
         let a = table.insert("a");
-        assert_eq!(table.changed.take(), [].into(), "nobody wanted to know");
-        table.changed.watch([a].into_iter());
-        assert_eq!(table.changed.take(), [a].into());
+        assert_eq!(table.dirty.take(), [].into(), "nobody wanted to know");
+        table.dirty.watch([a].into_iter());
+        assert_eq!(table.dirty.take(), [a].into());
         let b = table.insert("b");
         table[a] = "a";
-        assert_eq!(table.changed.take(), [a, b].into());
+        assert_eq!(table.dirty.take(), [a, b].into());
         assert_eq!(table.untracked(b).copied(), Some("b"));
-        assert_eq!(table.changed.take(), [].into());
+        assert_eq!(table.dirty.take(), [].into());
         table.remove(b);
-        assert_eq!(table.changed.take(), [b].into());
+        assert_eq!(table.dirty.take(), [b].into());
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::clock::Steady;
-use crate::execution::{
+use crate::model::{
     ConversationStatus, Execution, Flaws, Handoff, HandoffReason, HandoffSource, Status, Step,
 };
 
@@ -51,8 +51,8 @@ fn read(ledger: &mut Ledger, pages: &[&[Execution]], now: i64) -> usize {
         let page = Page {
             items: items.to_vec(),
             flaws: Flaws::default(),
-            asked: number(now),
-            asked_at: steady(now),
+            request_seq: number(now),
+            requested_at: steady(now),
             as_of: at(now),
             last,
         };
@@ -65,7 +65,7 @@ fn read(ledger: &mut Ledger, pages: &[&[Execution]], now: i64) -> usize {
 }
 
 fn totals(ledger: &Ledger) -> &Totals {
-    &ledger.accounts()[0].totals
+    &ledger.workflows()[0].totals
 }
 
 /// Counts of (started, handoffs, ended, failed).
@@ -141,8 +141,8 @@ fn an_answer_that_was_overtaken_is_ignored() {
     let page = |status, event, as_of| Page {
         items: vec![execution("e", status, 10, event)],
         flaws: Flaws::default(),
-        asked: number(as_of),
-        asked_at: steady(as_of),
+        request_seq: number(as_of),
+        requested_at: steady(as_of),
         as_of: at(as_of),
         last: true,
     };
@@ -178,8 +178,8 @@ fn nothing_is_forgotten_before_its_list_was_read_to_the_end() {
         &Page {
             items,
             flaws: Flaws::default(),
-            asked: number(60),
-            asked_at: steady(60),
+            request_seq: number(60),
+            requested_at: steady(60),
             as_of: at(60),
             last: false,
         },
@@ -297,7 +297,7 @@ fn a_list_that_never_showed_an_execution_says_nothing_of_it() {
         read(&mut ledger, &[&[]], now);
     }
     assert_eq!((ledger.open_executions(), ledger.doubtful_executions()), (1, 0));
-    assert!(!ledger.records().next().unwrap().is_doubtful());
+    assert!(!ledger.conversations().next().unwrap().is_doubtful());
 }
 
 #[test]
@@ -312,8 +312,8 @@ fn what_its_list_omits_and_another_shows_is_not_in_doubt_but_asked_for_by_itself
     let page = Page {
         items: vec![open],
         flaws: Flaws::default(),
-        asked: number(31),
-        asked_at: steady(31),
+        request_seq: number(31),
+        requested_at: steady(31),
         as_of: at(31),
         last: true,
     };
@@ -438,8 +438,8 @@ fn what_is_behind_the_page_at_which_a_reading_broke_off_is_read_by_the_next_one(
         &Page {
             items,
             flaws: Flaws::default(),
-            asked: number(230),
-            asked_at: steady(230),
+            request_seq: number(230),
+            requested_at: steady(230),
             as_of: at(230),
             last: false
         },
@@ -467,11 +467,11 @@ fn an_execution_that_lists_show_late_is_read_although_younger_ones_were_known_be
 fn a_page_that_seems_to_be_older_than_its_reading_shows_what_is_there_all_the_same() {
     let mut ledger = ledger();
     let mut listing = ledger.open(&"c".into(), true);
-    let page = |item, asked, as_of, last| Page {
+    let page = |item, request_seq, as_of, last| Page {
         items: vec![item],
         flaws: Flaws::default(),
-        asked,
-        asked_at: steady(as_of),
+        request_seq,
+        requested_at: steady(as_of),
         as_of: at(as_of),
         last,
     };
@@ -503,15 +503,15 @@ fn an_item_that_cannot_be_read_keeps_its_list_in_doubt() {
     let page = Page {
         items: vec![execution("b", Status::Ended, 20, 30)],
         flaws: Flaws { unreadable: 1, ..Flaws::default() },
-        asked: number(60),
-        asked_at: steady(60),
+        request_seq: number(60),
+        requested_at: steady(60),
         as_of: at(60),
         last: true,
     };
     ledger.read(&mut listing, &page, at(60));
     ledger.close(&listing);
     ledger.prune(at(50 * HOUR));
-    assert_eq!((ledger.remembered(), ledger.records().next().unwrap().clean), (1, false));
+    assert_eq!((ledger.remembered(), ledger.conversations().next().unwrap().clean), (1, false));
     read(
         &mut ledger,
         &[&[execution("b", Status::Ended, 20, 30), execution("a", Status::Ended, 10, 15)]],
@@ -530,13 +530,13 @@ fn a_workflow_that_is_renamed_keeps_its_account() {
         ledger.learn_workflows(&Page {
             items,
             flaws: Flaws::default(),
-            asked: number(seconds),
-            asked_at: steady(seconds),
+            request_seq: number(seconds),
+            requested_at: steady(seconds),
             as_of: at(seconds),
             last: true,
         });
     }
-    let [account] = ledger.accounts() else { panic!("one account") };
+    let [account] = ledger.workflows() else { panic!("one account") };
     assert_eq!((account.name(), account.execution_count, account.totals.started), ("Order Desk", Some(7), 1));
 }
 
@@ -573,8 +573,8 @@ fn conversations_count_while_they_are_watched() {
         &Page {
             items,
             flaws: Flaws::default(),
-            asked: number(1),
-            asked_at: steady(1),
+            request_seq: number(1),
+            requested_at: steady(1),
             as_of: at(1),
             last: true,
         },
@@ -600,8 +600,8 @@ fn read_workflow(ledger: &mut Ledger, since: i64, items: &[Execution], now: i64)
     let page = Page {
         items: items.to_vec(),
         flaws: Flaws::default(),
-        asked: number(now),
-        asked_at: steady(now),
+        request_seq: number(now),
+        requested_at: steady(now),
         as_of: at(now),
         last: true,
     };
@@ -661,8 +661,8 @@ fn an_open_execution_that_a_visit_does_not_show_is_asked_for_and_may_be_gone() {
     let page = Page {
         items,
         flaws: Flaws::default(),
-        asked: number(301),
-        asked_at: steady(301),
+        request_seq: number(301),
+        requested_at: steady(301),
         as_of: at(301),
         last: true,
     };
@@ -701,7 +701,7 @@ fn history_past_the_lookback_takes_no_room() {
     let recent = execution("recent", Status::Ended, -30 * HOUR, -2 * HOUR);
     read(&mut ledger, &[&[old, recent]], 10);
     assert_eq!((ledger.remembered(), counted(&ledger)), (1, (0, 0, 0, 0)));
-    assert_eq!(ledger.accounts()[0].last_event_at, Some(at(-2 * HOUR)));
+    assert_eq!(ledger.workflows()[0].last_event_at, Some(at(-2 * HOUR)));
 }
 
 #[test]
@@ -714,7 +714,7 @@ fn a_deleted_workflow_takes_its_executions_out_of_the_gauges() {
     }
     assert_eq!((shown(&ledger, Status::Running, 30), shown(&ledger, Status::Ended, 30)), (0, 0));
     assert_eq!(
-        (ledger.open_executions(), ledger.records().next().unwrap().has_open_executions()),
+        (ledger.open_executions(), ledger.conversations().next().unwrap().has_open_executions()),
         (0, false)
     );
     assert_eq!(counted(&ledger), (2, 0, 1, 0));
@@ -729,8 +729,8 @@ fn a_clock_that_is_set_back_does_not_hide_what_is_asked_later() {
     let page = Page {
         items,
         flaws: Flaws::default(),
-        asked: number(1001),
-        asked_at: steady(40),
+        request_seq: number(1001),
+        requested_at: steady(40),
         as_of: at(40),
         last: true,
     };

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::histogram::{Buckets, Histogram};
-use crate::execution::{HandoffReason, HandoffSource, Status, seconds_between};
+use crate::model::{HandoffReason, HandoffSource, Status, seconds_between};
 
 /// Something that happened to an execution, found once.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    Account, Attempts, Marks, Moment, Reach, Record, Totals,
+    Attempts, ConversationState, CoveredRange, Micros, Totals, Watermarks, WorkflowState,
     archive::Archived,
-    entry::{Entry, Settled},
+    entry::{Decided, Entry},
     name::Name,
 };
 use crate::{
     clock::Steady,
-    execution::{ConversationId, ConversationStatus, ExecutionId, Status, Step, WorkflowId},
+    model::{ConversationId, ConversationStatus, ExecutionId, Status, Step, WorkflowId},
 };
 
 /// A row that may have been written in an earlier version.
@@ -37,29 +37,29 @@ fn earlier<Earlier: DeserializeOwned, T: From<Earlier>>(content: &[u8]) -> Optio
     postcard::from_bytes::<Earlier>(content).ok().map(T::from)
 }
 
-impl Versioned for Marks {
+impl Versioned for Watermarks {
     const VERSION: u8 = 2;
 
     fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
-        (version == 1).then(|| earlier::<FirstMarks, _>(content))?
+        (version == 1).then(|| earlier::<FirstWatermarks, _>(content))?
     }
 }
 
-impl Versioned for Account {
+impl Versioned for WorkflowState {
     const VERSION: u8 = 2;
 
     fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
-        (version == 1).then(|| earlier::<FirstAccount, _>(content))?
+        (version == 1).then(|| earlier::<FirstWorkflowState, _>(content))?
     }
 }
 
-impl Versioned for Record {
+impl Versioned for ConversationState {
     const VERSION: u8 = 3;
 
     fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
         match version {
-            1 => earlier::<FirstRecord, _>(content),
-            2 => earlier::<SecondRecord, _>(content),
+            1 => earlier::<FirstConversationState, _>(content),
+            2 => earlier::<SecondConversationState, _>(content),
             _ => None,
         }
     }
@@ -82,84 +82,84 @@ impl Versioned for Entry {
 }
 
 #[derive(Deserialize)]
-struct FirstMarks {
-    watch_start: Option<Moment>,
-    horizon: Option<Moment>,
-    activity_read: Option<Moment>,
-    round_read: Option<Moment>,
-    learned: Option<Moment>,
+struct FirstWatermarks {
+    watch_start: Option<Micros>,
+    horizon: Option<Micros>,
+    activity_read: Option<Micros>,
+    full_scan_read: Option<Micros>,
+    learned: Option<Micros>,
 }
 
 #[derive(Deserialize)]
-struct FirstAccount {
+struct FirstWorkflowState {
     id: WorkflowId,
     name: Name,
-    last_event_at: Option<Moment>,
+    last_event_at: Option<Micros>,
     execution_count: Option<u64>,
-    last_executed_at: Option<Moment>,
+    last_executed_at: Option<Micros>,
     totals: Totals,
-    first_count: Option<(u64, Moment)>,
+    first_count: Option<(u64, Micros)>,
     started_before: u64,
-    discovered: Option<Moment>,
-    moved: Option<Moment>,
-    reach: Option<Reach>,
+    discovered: Option<Micros>,
+    moved: Option<Micros>,
+    covered: Option<CoveredRange>,
     doubtful: bool,
-    visited: Option<Moment>,
-    surveyed: Option<Moment>,
-    gone: bool,
-    settled: Option<Moment>,
+    visited: Option<Micros>,
+    surveyed: Option<Micros>,
+    deleted: bool,
+    forgotten_up_to: Option<Micros>,
 }
 
 #[derive(Deserialize)]
-struct FirstRecord {
+struct FirstConversationState {
     id: ConversationId,
     status: ConversationStatus,
-    last_active_at: Option<Moment>,
-    discovered: Option<Moment>,
-    listed: Option<Moment>,
+    last_active_at: Option<Micros>,
+    discovered: Option<Micros>,
+    listed: Option<Micros>,
     clean: bool,
-    gone: bool,
-    last_event_at: Option<Moment>,
-    settled: Option<Moment>,
+    deleted: bool,
+    last_event_at: Option<Micros>,
+    forgotten_up_to: Option<Micros>,
 }
 
 #[derive(Deserialize)]
-struct SecondRecord {
+struct SecondConversationState {
     id: ConversationId,
     status: ConversationStatus,
-    last_active_at: Option<Moment>,
+    last_active_at: Option<Micros>,
     discovered: Option<Steady>,
     moved: Option<Steady>,
     read_at: Option<Steady>,
-    listed: Option<Moment>,
+    listed: Option<Micros>,
     read_whole: Option<(Steady, u32)>,
     clean: bool,
-    gone: bool,
-    last_event_at: Option<Moment>,
-    settled: Option<Moment>,
+    deleted: bool,
+    last_event_at: Option<Micros>,
+    forgotten_up_to: Option<Micros>,
 }
 
 #[derive(Deserialize)]
 struct FirstEntry {
     id: ExecutionId,
-    started_at: Option<Moment>,
-    last_event_at: Option<Moment>,
-    over: Option<Moment>,
+    started_at: Option<Micros>,
+    last_event_at: Option<Micros>,
+    over: Option<Micros>,
     step: Option<Box<Step>>,
     conversation: Option<u32>,
     workflow: u32,
     status: Status,
-    vanished: bool,
-    settled: Settled,
+    deleted: bool,
+    decided: Decided,
 }
 
-impl From<FirstMarks> for Marks {
-    fn from(first: FirstMarks) -> Self {
+impl From<FirstWatermarks> for Watermarks {
+    fn from(first: FirstWatermarks) -> Self {
         Self {
             watch_start: first.watch_start,
             horizon: first.horizon,
             activity_read: first.activity_read,
-            round_read: steady(first.round_read),
+            full_scan_read: steady(first.full_scan_read),
             learned: steady(first.learned),
             // Whether they were listed so shows in the accounts, which are read whole: none is begun anew.
             by_workflow: false,
@@ -167,9 +167,9 @@ impl From<FirstMarks> for Marks {
     }
 }
 
-impl From<FirstAccount> for Account {
-    fn from(first: FirstAccount) -> Self {
-        let until = first.reach.map(|reach| Moment::from(reach.until));
+impl From<FirstWorkflowState> for WorkflowState {
+    fn from(first: FirstWorkflowState) -> Self {
+        let until = first.covered.map(|covered| Micros::from(covered.until));
         Self {
             id: first.id,
             name: first.name,
@@ -182,13 +182,13 @@ impl From<FirstAccount> for Account {
             started_before: first.started_before,
             discovered: steady(first.discovered),
             moved: steady(first.moved),
-            reach: first.reach,
-            reached_at: steady(until),
+            covered: first.covered,
+            covered_at: steady(until),
             doubtful: first.doubtful,
             visited: steady(first.visited),
             surveyed: steady(first.surveyed),
-            gone: first.gone,
-            settled: first.settled,
+            deleted: first.deleted,
+            forgotten_up_to: first.forgotten_up_to,
             counted_elsewhere: None,
             attempts: Attempts::default(),
             missing: None,
@@ -198,8 +198,8 @@ impl From<FirstAccount> for Account {
     }
 }
 
-impl From<FirstRecord> for Record {
-    fn from(first: FirstRecord) -> Self {
+impl From<FirstConversationState> for ConversationState {
+    fn from(first: FirstConversationState) -> Self {
         Self {
             status: first.status,
             last_active_at: first.last_active_at,
@@ -208,17 +208,17 @@ impl From<FirstRecord> for Record {
             read_at: steady(first.listed),
             listed: first.listed,
             clean: first.clean,
-            gone: first.gone,
+            deleted: first.deleted,
             last_event_at: first.last_event_at,
-            settled: first.settled,
+            forgotten_up_to: first.forgotten_up_to,
             newest_start: first.listed,
             ..Self::new(first.id)
         }
     }
 }
 
-impl From<SecondRecord> for Record {
-    fn from(second: SecondRecord) -> Self {
+impl From<SecondConversationState> for ConversationState {
+    fn from(second: SecondConversationState) -> Self {
         Self {
             status: second.status,
             last_active_at: second.last_active_at,
@@ -228,9 +228,9 @@ impl From<SecondRecord> for Record {
             listed: second.listed,
             read_whole: second.read_whole,
             clean: second.clean,
-            gone: second.gone,
+            deleted: second.deleted,
             last_event_at: second.last_event_at,
-            settled: second.settled,
+            forgotten_up_to: second.forgotten_up_to,
             newest_start: second.listed,
             ..Self::new(second.id)
         }
@@ -243,18 +243,18 @@ impl From<FirstEntry> for Entry {
             started_at: first.started_at,
             last_event_at: first.last_event_at,
             over: first.over,
-            handed_off_at: first.last_event_at.filter(|_| first.settled.handoff),
+            handed_off_at: first.last_event_at.filter(|_| first.decided.handoff),
             step: first.step,
             conversation: first.conversation,
             status: first.status,
-            vanished: first.vanished,
+            deleted: first.deleted,
             in_conversation_list: first.conversation.is_some(),
-            settled: first.settled,
+            decided: first.decided,
             ..Self::unseen(first.id, first.workflow)
         }
     }
 }
 
-fn steady(at: Option<Moment>) -> Option<Steady> {
+fn steady(at: Option<Micros>) -> Option<Steady> {
     at.map(|at| Steady::at(Timestamp::from(at)))
 }

@@ -5,12 +5,12 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 
 use super::{
-    Account, Attempts, Failed, Ledger, Reach, account::before_late_ones, doubt::Missing, entry::Judge, index,
-    listing::Begun, moment::Moment, observation::Observed, table::Slot,
+    Attempts, CoveredRange, Failed, Ledger, WorkflowState, doubt::Missing, entry::CountingRule, index,
+    listing::Begun, micros::Micros, observation::Observed, table::Slot, workflow::before_late_ones,
 };
 use crate::{
     clock::Steady,
-    execution::{Execution, ExecutionId, Page, Status, WorkflowId},
+    model::{Execution, ExecutionId, Page, Status, WorkflowId},
 };
 
 /// One visit to a workflow, in progress. If it is dropped before it is closed, what it brought stays.
@@ -19,10 +19,10 @@ pub struct Visit {
     account: usize,
     begun: Option<Begun>,
     /// When it began, where it reads no list.
-    asked_at: Option<Steady>,
+    requested_at: Option<Steady>,
     list_was_known: bool,
     /// The newest start that its pages have shown.
-    newest_start: Option<Moment>,
+    newest_start: Option<Micros>,
 }
 
 /// An execution that is open, and what it would take to see it again.
@@ -42,14 +42,14 @@ pub struct OpenExecution {
 impl Ledger {
     /// The account of a workflow, if it is known.
     #[must_use]
-    pub fn account_of(&self, workflow: &WorkflowId) -> Option<&Account> {
-        self.account_of.get(workflow).map(|&account| &self.accounts[account])
+    pub fn workflow_by_id(&self, workflow: &WorkflowId) -> Option<&WorkflowState> {
+        self.workflow_by_id.get(workflow).map(|&account| &self.workflows[account])
     }
 
     /// The open executions of each account, newest start first.
     #[must_use]
     pub fn open_by_account(&self, now: Timestamp) -> Vec<Vec<OpenExecution>> {
-        let mut open: Vec<Vec<OpenExecution>> = vec![Vec::new(); self.accounts.len()];
+        let mut open: Vec<Vec<OpenExecution>> = vec![Vec::new(); self.workflows.len()];
         for (_, entry) in self.executions.iter().filter(|(_, entry)| entry.is_open()) {
             open[entry.workflow as usize].push(OpenExecution {
                 id: entry.id.clone(),
@@ -66,8 +66,8 @@ impl Ledger {
     }
 
     /// What started after the horizon is remembered, so that it can be counted.
-    fn count_since(&self, open: &mut [Vec<OpenExecution>], horizon: Moment) {
-        let horizon = Timestamp::from(self.marks.horizon.max(Some(horizon)).unwrap_or(horizon));
+    fn count_since(&self, open: &mut [Vec<OpenExecution>], horizon: Micros) {
+        let horizon = Timestamp::from(self.watermarks.horizon.max(Some(horizon)).unwrap_or(horizon));
         for execution in open.iter_mut().flatten() {
             execution.since = execution.started_at.filter(|&at| at >= horizon).map(|_| 0);
         }
@@ -92,35 +92,35 @@ impl Ledger {
     /// Begins a visit.
     pub fn visit(&mut self, workflow: &WorkflowId) -> Visit {
         let account = self.account_by_id(workflow);
-        let list_was_known = self.accounts[account].reach.is_some();
-        Visit { account, begun: None, asked_at: None, list_was_known, newest_start: None }
+        let list_was_known = self.workflows[account].covered.is_some();
+        Visit { account, begun: None, requested_at: None, list_was_known, newest_start: None }
     }
 
     /// Begins a visit now, which may read no list at all.
     pub fn visit_at(&mut self, workflow: &WorkflowId, now: Steady) -> Visit {
-        Visit { asked_at: Some(now), ..self.visit(workflow) }
+        Visit { requested_at: Some(now), ..self.visit(workflow) }
     }
 
     /// Takes in a page of any of the workflow's lists, at `now` in Kapso's clock.
     pub fn see(&mut self, visit: &mut Visit, page: &Page<Execution>, now: Timestamp) {
         let begun = *visit.begun.get_or_insert(Begun::with(page));
-        let started = page.items.iter().filter_map(|execution| execution.started_at.map(Moment::from));
+        let started = page.items.iter().filter_map(|execution| execution.started_at.map(Micros::from));
         visit.newest_start = started.chain(visit.newest_start).max();
         let watch_start = self.watch_start().unwrap_or(begun.at);
-        self.see_page(page, now, Judge { watch_start, list_was_known: visit.list_was_known });
+        self.see_page(page, now, CountingRule { watch_start, list_was_known: visit.list_was_known });
     }
 
     /// Takes in an execution that was asked for by itself, at `now` in Kapso's clock.
     pub fn see_one(&mut self, page: &Page<Execution>, now: Timestamp) {
         let watch_start = self.watch_start().unwrap_or(page.as_of);
-        self.see_page(page, now, Judge { watch_start, list_was_known: false });
+        self.see_page(page, now, CountingRule { watch_start, list_was_known: false });
     }
 
-    fn see_page(&mut self, page: &Page<Execution>, now: Timestamp, judge: Judge) {
-        self.note_learned(page.asked_at);
-        let Page { asked, as_of, .. } = *page;
+    fn see_page(&mut self, page: &Page<Execution>, now: Timestamp, rule: CountingRule) {
+        self.note_learned(page.requested_at);
+        let Page { request_seq, as_of, .. } = *page;
         for execution in &page.items {
-            self.observe(execution, Observed { record: None, asked, as_of, now, judge });
+            self.observe(execution, Observed { record: None, request_seq, as_of, now, rule });
         }
     }
 
@@ -128,22 +128,23 @@ impl Ledger {
     /// asked for at these times. A list that was not `clean`, with an item that could not be read, is not taken for
     /// read the first time: the item may have been spoilt on its way.
     pub fn reached(&mut self, visit: &Visit, since: Timestamp, until: (Steady, Timestamp), clean: bool) {
-        let (asked_at, until) = until;
-        let account = &mut self.accounts[visit.account];
+        let (requested_at, until) = until;
+        let account = &mut self.workflows[visit.account];
         account.doubtful = !clean && !account.doubtful;
         account.newest_start = account.newest_start.max(visit.newest_start);
         if !account.doubtful {
-            let reach = account.reach.map_or(Reach { since, until }, |reach| reach.joined(since, until));
-            account.reach = Some(reach);
-            account.reached_at = account.reached_at.max(Some(asked_at));
+            let covered =
+                account.covered.map_or(CoveredRange { since, until }, |covered| covered.joined(since, until));
+            account.covered = Some(covered);
+            account.covered_at = account.covered_at.max(Some(requested_at));
         }
     }
 
     /// Takes note that what started from `since` on was read up to where it was known before.
     pub fn history_read(&mut self, visit: &Visit, since: Timestamp) {
-        let account = &mut self.accounts[visit.account];
+        let account = &mut self.workflows[visit.account];
         account.newest_start = account.newest_start.max(visit.newest_start);
-        account.reach = account.reach.map(|reach| reach.joined(since, reach.until));
+        account.covered = account.covered.map(|covered| covered.joined(since, covered.until));
     }
 
     /// Those of `open` that are open still as far as is known, and that this visit has not shown.
@@ -151,8 +152,8 @@ impl Ledger {
     pub fn not_seen(&self, visit: &Visit, open: &[OpenExecution]) -> Vec<ExecutionId> {
         let is_missing = |id: &&ExecutionId| {
             let entry = self.executions.find(id).and_then(|slot| self.executions.get(slot));
-            let was_seen = |asked| visit.begun.is_some_and(|begun| asked >= begun.asked);
-            entry.is_some_and(|entry| entry.is_open() && !was_seen(entry.asked))
+            let was_seen = |request_seq| visit.begun.is_some_and(|begun| request_seq >= begun.request_seq);
+            entry.is_some_and(|entry| entry.is_open() && !was_seen(entry.request_seq))
         };
         open.iter().map(|execution| &execution.id).filter(is_missing).cloned().collect()
     }
@@ -170,8 +171,8 @@ impl Ledger {
     /// Takes note that all open executions of the workflow were asked about; `whole` if every status was asked
     /// for, also those that none was known to be in.
     pub fn close_visit(&mut self, visit: &Visit, whole: bool) {
-        let account = &mut self.accounts[visit.account];
-        account.visited = account.visited.max(visit.begun.map(|begun| begun.steady).or(visit.asked_at));
+        let account = &mut self.workflows[visit.account];
+        account.visited = account.visited.max(visit.begun.map(|begun| begun.steady).or(visit.requested_at));
         account.missing = None;
         account.attempts = Attempts::default();
         if whole {
@@ -189,19 +190,19 @@ impl Ledger {
         let shown = self.executions.iter().filter(|(_, entry)| is_shown(entry));
         let slots: Vec<Slot> = shown.map(|(slot, _)| slot).collect();
         self.look_in_vain(&slots, at, deleted_at);
-        let missing = Missing::again(self.accounts[account].missing, at);
+        let missing = Missing::again(self.workflows[account].missing, at);
         let confirmed = missing.is_confirmed(at, self.many_are_missing());
-        let account = &mut self.accounts[account];
+        let account = &mut self.workflows[account];
         account.visited = Some(at);
         account.missing = Some(missing).filter(|_| !confirmed);
         account.attempts = Attempts { last: Some(at), ..Attempts::default() };
-        account.gone |= confirmed;
+        account.deleted |= confirmed;
     }
 
     /// Takes note that a workflow's lists could not be read.
     pub fn workflow_failed(&mut self, workflow: &WorkflowId, at: Steady, how: Failed) {
         let account = self.account_by_id(workflow);
-        self.accounts.untracked(index(account)).attempts.failed(at, how);
+        self.workflows.untracked(index(account)).attempts.failed(at, how);
     }
 
     /// The open executions that no list of these shows, oldest look first: they are to be asked for one by one.
@@ -210,16 +211,16 @@ impl Ledger {
         let is_unlisted = |entry: &&super::entry::Entry| entry.is_open() && !self.is_listed(entry, by);
         let mut unlisted: Vec<_> =
             self.executions.iter().map(|(_, entry)| entry).filter(is_unlisted).collect();
-        unlisted.sort_by_key(|entry| entry.asked);
+        unlisted.sort_by_key(|entry| entry.request_seq);
         unlisted.into_iter().map(|entry| entry.id.clone()).collect()
     }
 
     fn is_listed(&self, entry: &super::entry::Entry, by: ListedBy) -> bool {
         let by_conversation = || {
-            let record = entry.conversation.map(|record| &self.records[record]);
-            entry.in_conversation_list && record.is_some_and(|record| !record.gone)
+            let record = entry.conversation.map(|record| &self.conversations[record]);
+            entry.in_conversation_list && record.is_some_and(|record| !record.deleted)
         };
-        let by_workflow = || self.accounts[entry.workflow as usize].is_listed();
+        let by_workflow = || self.workflows[entry.workflow as usize].is_listed();
         by.conversations && by_conversation() || by.workflows && by_workflow()
     }
 }

@@ -9,9 +9,9 @@ use prometheus::{
 };
 
 use super::{
-    Exporter, Limits,
-    admission::{Admission, Refused},
-    family::{Family, Source},
+    InstanceMetrics, Limits,
+    family::{Family, RowsFrom},
+    series_budget::{Refused, SeriesBudget},
     table::{STEPS, TABLE, series_per_workflow},
     view::View,
 };
@@ -22,7 +22,7 @@ use crate::{
 
 /// A ledger that is published.
 #[derive(Clone)]
-pub struct Book {
+pub struct Stream {
     /// The `project` label.
     pub project: String,
     /// What is published.
@@ -37,17 +37,17 @@ pub struct Book {
 
 /// Collects the families of [`TABLE`] over all ledgers.
 pub(super) struct Ledgers {
-    books: Vec<(Book, Mutex<Admission>)>,
-    exporter: Arc<Exporter>,
+    streams: Vec<(Stream, Mutex<SeriesBudget>)>,
+    exporter: Arc<InstanceMetrics>,
     descs: Vec<Desc>,
 }
 
 impl Ledgers {
-    pub fn new(mut books: Vec<Book>, exporter: Arc<Exporter>) -> prometheus::Result<Self> {
-        books.sort_by(|a, b| (a.client.api(), &a.project).cmp(&(b.client.api(), &b.project)));
-        let books = books.into_iter().map(|book| (book, Mutex::default())).collect();
+    pub fn new(mut streams: Vec<Stream>, exporter: Arc<InstanceMetrics>) -> prometheus::Result<Self> {
+        streams.sort_by(|a, b| (a.client.api(), &a.project).cmp(&(b.client.api(), &b.project)));
+        let streams = streams.into_iter().map(|stream| (stream, Mutex::default())).collect();
         let descs = TABLE.iter().map(Family::desc).collect::<Result<_, _>>()?;
-        Ok(Self { books, exporter, descs })
+        Ok(Self { streams, exporter, descs })
     }
 }
 
@@ -57,7 +57,8 @@ impl Collector for Ledgers {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let open: Vec<_> = self.books.iter().map(|(book, admission)| self.open(book, admission)).collect();
+        let open: Vec<_> =
+            self.streams.iter().map(|(stream, series_budget)| self.open(stream, series_budget)).collect();
         let views: Vec<_> = open.iter().map(Open::view).collect();
         TABLE.iter().map(|family| family.collect(&views)).collect()
     }
@@ -65,26 +66,26 @@ impl Collector for Ledgers {
 
 /// A book held still while it is collected.
 struct Open<'a> {
-    book: &'a Book,
+    stream: &'a Stream,
     ledger: MutexGuard<'a, Ledger>,
     current: Current,
-    admission: MutexGuard<'a, Admission>,
+    series_budget: MutexGuard<'a, SeriesBudget>,
 }
 
 impl Ledgers {
-    fn open<'a>(&self, book: &'a Book, admission: &'a Mutex<Admission>) -> Open<'a> {
-        let now = book.client.kapso_now();
-        let ledger = book.ledger.lock();
+    fn open<'a>(&self, stream: &'a Stream, series_budget: &'a Mutex<SeriesBudget>) -> Open<'a> {
+        let now = stream.client.kapso_now();
+        let ledger = stream.ledger.lock();
         let current = ledger.current(now);
-        let mut admission = admission.lock();
-        self.drop_series(admission.admit(&ledger, &current, book.limits, now));
-        Open { book, ledger, current, admission }
+        let mut series_budget = series_budget.lock();
+        self.drop_series(series_budget.admit(&ledger, &current, stream.limits, now));
+        Open { stream, ledger, current, series_budget }
     }
 }
 
 impl Ledgers {
     fn drop_series(&self, refused: Refused) {
-        for family in TABLE.iter().filter(|family| matches!(family.rows, Source::Workflow(_))) {
+        for family in TABLE.iter().filter(|family| matches!(family.rows, RowsFrom::Workflow(_))) {
             let steps = if family.name == STEPS { refused.steps } else { 0 };
             let dropped = self.exporter.series_dropped.with_label_values(&[family.name]);
             dropped.inc_by(refused.workflows + steps);
@@ -103,8 +104,8 @@ impl Limits {
 
 impl Open<'_> {
     fn view(&self) -> View<'_> {
-        let Self { book, ledger, current, admission } = self;
-        let now = book.client.steady_now();
-        View::new(&book.project, book.client.api(), ledger, current, admission, book.limits, now)
+        let Self { stream, ledger, current, series_budget } = self;
+        let now = stream.client.steady_now();
+        View::new(&stream.project, stream.client.api(), ledger, current, series_budget, stream.limits, now)
     }
 }

@@ -13,15 +13,15 @@ use tokio::sync::Notify;
 
 use super::statuses::UnknownStatuses;
 use crate::{
-    execution::{Api, unix_seconds},
     kapso::{BudgetStatus, Endpoint, Observer, Reason},
-    source::{Load, Source},
-    sweep::{News, Outcome, Report},
+    model::{Api, unix_seconds},
+    source::{Backlog, Source},
+    sweep::{Outcome, Report, SweepEvent},
 };
 
 /// The exporter's own metrics, for one process.
 #[derive(Debug)]
-pub struct Exporter {
+pub struct InstanceMetrics {
     up: IntGaugeVec,
     sweep_duration: GaugeVec,
     sweep_last_success: GaugeVec,
@@ -54,11 +54,11 @@ pub struct Exporter {
 struct State {
     /// Of its last sweep; incomplete as soon as something fails in the present one.
     outcome: Outcome,
-    /// Its numbers are up to date, as far as the last beat tells.
+    /// Its numbers are up to date, as far as the last pass tells.
     in_time: bool,
 }
 
-impl Exporter {
+impl InstanceMetrics {
     /// Creates the metrics and registers them.
     ///
     /// # Errors
@@ -210,24 +210,24 @@ impl Exporter {
     }
 
     /// Takes note of what a source's loop tells.
-    pub fn hear(&self, project: &str, source: Source, news: &News<'_>) {
-        match news {
-            News::Load { load, well } => self.load(project, source, load, *well),
-            News::Swept(report) => self.swept(project, report),
+    pub fn record(&self, project: &str, source: Source, event: &SweepEvent<'_>) {
+        match event {
+            SweepEvent::Backlog { backlog, well } => self.backlog(project, source, backlog, *well),
+            SweepEvent::Swept(report) => self.swept(project, report),
         }
     }
 
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "a count of lists in memory")]
-    fn load(&self, project: &str, source: Source, load: &Load, well: bool) {
+    fn backlog(&self, project: &str, source: Source, backlog: &Backlog, well: bool) {
         let labels = [project, source.api().as_str(), source.as_str()];
-        self.due.with_label_values(&labels).set(load.due as f64);
-        self.lateness.with_label_values(&labels).set(load.lateness);
-        self.round.with_label_values(&labels).set(load.round);
-        match load.oldest_list {
+        self.due.with_label_values(&labels).set(backlog.due as f64);
+        self.lateness.with_label_values(&labels).set(backlog.lateness);
+        self.round.with_label_values(&labels).set(backlog.full_scan_seconds);
+        match backlog.oldest_list {
             Some(at) => self.oldest_list.with_label_values(&labels).set(unix_seconds(at)),
             None => drop(self.oldest_list.remove_label_values(&labels)),
         }
-        self.failing_lists.with_label_values(&labels).set(load.failing as i64);
+        self.failing_lists.with_label_values(&labels).set(backlog.failing as i64);
         self.note_state(project, source, |state| {
             state.in_time = well;
             if !well && state.outcome == Outcome::Complete {
@@ -282,7 +282,7 @@ impl Exporter {
 /// Reports a project's requests to [`Exporter`].
 pub struct RequestObserver {
     /// Where to.
-    pub exporter: Arc<Exporter>,
+    pub exporter: Arc<InstanceMetrics>,
     /// The project's name.
     pub project: String,
     /// Told of every request: there is something new to render.

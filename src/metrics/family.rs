@@ -22,12 +22,12 @@ pub struct Family {
     /// It shows what is current: it is withdrawn if nothing was learned for too long.
     pub current: bool,
     /// Its values.
-    pub rows: Source,
+    pub rows: RowsFrom,
 }
 
 /// Where a family's values come from.
 #[derive(Debug)]
-pub enum Source {
+pub enum RowsFrom {
     /// Called for each ledger; labels `api` and `project`.
     Ledger(fn(&View<'_>, &mut Rows<'_>)),
     /// Called for each workflow of each ledger; labels `workflow_id` and `workflow_name` too.
@@ -39,8 +39,8 @@ impl Family {
     #[must_use]
     pub fn label_names(&self) -> Vec<&'static str> {
         let workflow: &[_] = match self.rows {
-            Source::Ledger(_) => &[],
-            Source::Workflow(_) => &["workflow_id", "workflow_name"],
+            RowsFrom::Ledger(_) => &[],
+            RowsFrom::Workflow(_) => &["workflow_id", "workflow_name"],
         };
         let mut names = [&["api", "project"], self.labels, workflow].concat();
         names.sort_unstable();
@@ -63,8 +63,8 @@ impl Family {
         for view in views.iter().filter(|view| !(self.current && view.stale)) {
             let base = [("api", view.api.as_str()), ("project", view.project)];
             match self.rows {
-                Source::Ledger(rows) => rows(view, &mut Rows::new(self, &base, &mut metrics)),
-                Source::Workflow(rows) => {
+                RowsFrom::Ledger(rows) => rows(view, &mut Rows::new(self, &base, &mut metrics)),
+                RowsFrom::Workflow(rows) => {
                     for workflow in &view.workflows {
                         let labels = [
                             base[0],

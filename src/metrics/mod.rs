@@ -4,12 +4,12 @@
 //! itself. [`Exposition`] renders everything once per change into bytes, plain and compressed; a scrape hands
 //! these out and neither takes a lock nor renders anything.
 
-mod admission;
 mod collector;
 mod exporter;
 mod family;
 mod notes;
 mod reference;
+mod series_budget;
 mod statuses;
 mod table;
 #[cfg(test)]
@@ -24,9 +24,9 @@ use flate2::{Compression, write::GzEncoder};
 use prometheus::{Encoder, Registry, TextEncoder, process_collector::ProcessCollector, proto::MetricFamily};
 
 pub use self::{
-    collector::Book,
-    exporter::{Exporter, RequestObserver},
-    family::{Family, Rows, Source},
+    collector::Stream,
+    exporter::{InstanceMetrics, RequestObserver},
+    family::{Family, Rows, RowsFrom},
     reference::{Described, Mismatch, Note, reference},
     table::TABLE,
     view::{Limits, OTHER, View, Workflow},
@@ -46,22 +46,26 @@ pub struct Snapshot {
 }
 
 /// Everything that is published, and its newest rendering.
-pub struct Exposition {
+pub struct Renderer {
     registry: Registry,
-    exporter: Arc<Exporter>,
-    books: Vec<Book>,
+    exporter: Arc<InstanceMetrics>,
+    streams: Vec<Stream>,
     newest: ArcSwap<Snapshot>,
 }
 
-impl Exposition {
+impl Renderer {
     /// Publishes these ledgers, the exporter's own metrics and the process's.
     ///
     /// # Errors
     /// If two metrics share a name.
-    pub fn new(registry: Registry, exporter: Arc<Exporter>, books: Vec<Book>) -> prometheus::Result<Self> {
-        registry.register(Box::new(collector::Ledgers::new(books.clone(), exporter.clone())?))?;
+    pub fn new(
+        registry: Registry,
+        exporter: Arc<InstanceMetrics>,
+        streams: Vec<Stream>,
+    ) -> prometheus::Result<Self> {
+        registry.register(Box::new(collector::Ledgers::new(streams.clone(), exporter.clone())?))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        Ok(Self { registry, exporter, books, newest: ArcSwap::default() })
+        Ok(Self { registry, exporter, streams, newest: ArcSwap::default() })
     }
 
     /// The newest rendering.
@@ -75,8 +79,8 @@ impl Exposition {
     /// # Errors
     /// If a family cannot be written as text.
     pub fn render(&self) -> anyhow::Result<Snapshot> {
-        for book in &self.books {
-            self.exporter.budget(&book.project, book.budget.status());
+        for stream in &self.streams {
+            self.exporter.budget(&stream.project, stream.budget.status());
         }
         self.exporter.log_lines_dropped(logging::dropped_lines());
         let mut families = self.registry.gather();

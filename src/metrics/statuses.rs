@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 use prometheus::IntCounterVec;
 
-use crate::execution::Api;
+use crate::model::Api;
 
 /// So many names have a series of their own, in each API of a project.
 const MOST_NAMES: usize = 8;

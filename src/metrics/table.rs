@@ -3,12 +3,12 @@
 use prometheus::proto::MetricType::{COUNTER, GAUGE, HISTOGRAM};
 
 use super::{
-    family::{Family, Rows, Source},
+    family::{Family, Rows, RowsFrom},
     view::Workflow,
 };
 use crate::{
-    execution::{ConversationStatus, Status, unix_seconds},
     ledger::ByStatus,
+    model::{ConversationStatus, Status, unix_seconds},
 };
 
 /// The family whose series are bounded one by one, not workflow by workflow.
@@ -23,7 +23,7 @@ pub static TABLE: &[Family] = &[
         labels: &["conversation_id"],
         kind: GAUGE,
         current: true,
-        rows: Source::Ledger(|view, rows| for conversation in &view.conversations_shown {
+        rows: RowsFrom::Ledger(|view, rows| for conversation in &view.conversations_shown {
             if let Some(at) = conversation.last_event_at {
                 rows.gauge(&[conversation.id], unix_seconds(at));
             }
@@ -35,7 +35,7 @@ pub static TABLE: &[Family] = &[
         labels: &["conversation_id", "status"],
         kind: GAUGE,
         current: true,
-        rows: Source::Ledger(|view, rows| for conversation in &view.conversations_shown {
+        rows: RowsFrom::Ledger(|view, rows| for conversation in &view.conversations_shown {
             for (status, open) in Status::OPEN.iter().zip(conversation.open) {
                 rows.gauge(&[conversation.id, status.as_str()], number(open));
             }
@@ -47,7 +47,7 @@ pub static TABLE: &[Family] = &[
         labels: &["status"],
         kind: GAUGE,
         current: true,
-        rows: Source::Ledger(|view, rows| {
+        rows: RowsFrom::Ledger(|view, rows| {
             for (status, count) in ConversationStatus::ALL.iter().zip(view.conversations) {
                 rows.gauge(&[status.as_str()], number(count));
             }
@@ -59,7 +59,7 @@ pub static TABLE: &[Family] = &[
         labels: &[],
         kind: HISTOGRAM,
         current: false,
-        rows: Source::Workflow(|workflow, rows| rows.histogram(&[], &workflow.totals.detection_delay)),
+        rows: RowsFrom::Workflow(|workflow, rows| rows.histogram(&[], &workflow.totals.detection_delay)),
     },
     Family {
         name: "kapso_execution_duration_seconds",
@@ -67,7 +67,7 @@ pub static TABLE: &[Family] = &[
         labels: &["status"],
         kind: HISTOGRAM,
         current: false,
-        rows: Source::Workflow(|workflow, rows| {
+        rows: RowsFrom::Workflow(|workflow, rows| {
             rows.histogram(&[Status::Ended.as_str()], &workflow.totals.ended_duration);
             rows.histogram(&[Status::Failed.as_str()], &workflow.totals.failed_duration);
         }),
@@ -78,7 +78,7 @@ pub static TABLE: &[Family] = &[
         labels: &["reason", "source"],
         kind: COUNTER,
         current: false,
-        rows: Source::Workflow(|workflow, rows| for ((source, reason), count) in workflow.handoffs() {
+        rows: RowsFrom::Workflow(|workflow, rows| for ((source, reason), count) in workflow.handoffs() {
             rows.counter(&[reason.as_str(), source.as_str()], count);
         }),
     },
@@ -88,7 +88,7 @@ pub static TABLE: &[Family] = &[
         labels: &[],
         kind: GAUGE,
         current: true,
-        rows: Source::Workflow(|workflow, rows| if let Some(at) = workflow.last_event_at {
+        rows: RowsFrom::Workflow(|workflow, rows| if let Some(at) = workflow.last_event_at {
             rows.gauge(&[], unix_seconds(at));
         }),
     },
@@ -98,7 +98,7 @@ pub static TABLE: &[Family] = &[
         labels: &[],
         kind: HISTOGRAM,
         current: false,
-        rows: Source::Workflow(|workflow, rows| rows.histogram(&[], &workflow.totals.time_to_handoff)),
+        rows: RowsFrom::Workflow(|workflow, rows| rows.histogram(&[], &workflow.totals.time_to_handoff)),
     },
     Family {
         name: "kapso_executions",
@@ -106,7 +106,7 @@ pub static TABLE: &[Family] = &[
         labels: &["status"],
         kind: GAUGE,
         current: true,
-        rows: Source::Workflow(|workflow, rows| {
+        rows: RowsFrom::Workflow(|workflow, rows| {
             for (status, sum) in Status::ALL.iter().zip(&*workflow.by_status) {
                 rows.gauge(&[status.as_str()], number(sum.count));
             }
@@ -118,7 +118,7 @@ pub static TABLE: &[Family] = &[
         labels: &["status"],
         kind: COUNTER,
         current: false,
-        rows: Source::Workflow(|workflow, rows| {
+        rows: RowsFrom::Workflow(|workflow, rows| {
             rows.counter(&[Status::Ended.as_str()], workflow.totals.ended);
             rows.counter(&[Status::Failed.as_str()], workflow.totals.failed);
         }),
@@ -129,7 +129,7 @@ pub static TABLE: &[Family] = &[
         labels: &[],
         kind: COUNTER,
         current: false,
-        rows: Source::Workflow(|workflow, rows| rows.counter(&[], workflow.totals.started)),
+        rows: RowsFrom::Workflow(|workflow, rows| rows.counter(&[], workflow.totals.started)),
     },
     Family {
         name: "kapso_exporter_data_stale",
@@ -137,7 +137,7 @@ pub static TABLE: &[Family] = &[
         labels: &[],
         kind: GAUGE,
         current: false,
-        rows: Source::Ledger(|view, rows| rows.gauge(&[], f64::from(u8::from(view.stale)))),
+        rows: RowsFrom::Ledger(|view, rows| rows.gauge(&[], f64::from(u8::from(view.stale)))),
     },
     Family {
         name: "kapso_exporter_doubtful_executions",
@@ -145,7 +145,7 @@ pub static TABLE: &[Family] = &[
         labels: &[],
         kind: GAUGE,
         current: false,
-        rows: Source::Ledger(|view, rows| rows.gauge(&[], number(view.doubtful_executions as u64))),
+        rows: RowsFrom::Ledger(|view, rows| rows.gauge(&[], number(view.doubtful_executions as u64))),
     },
     Family {
         name: "kapso_exporter_stale_answers_total",
@@ -153,7 +153,7 @@ pub static TABLE: &[Family] = &[
         labels: &[],
         kind: COUNTER,
         current: false,
-        rows: Source::Ledger(|view, rows| rows.counter(&[], view.stale_answers)),
+        rows: RowsFrom::Ledger(|view, rows| rows.counter(&[], view.stale_answers)),
     },
     Family {
         name: "kapso_exporter_state_conversations",
@@ -161,7 +161,7 @@ pub static TABLE: &[Family] = &[
         labels: &[],
         kind: GAUGE,
         current: false,
-        rows: Source::Ledger(|view, rows| rows.gauge(&[], number(view.remembered_conversations as u64))),
+        rows: RowsFrom::Ledger(|view, rows| rows.gauge(&[], number(view.remembered_conversations as u64))),
     },
     Family {
         name: "kapso_exporter_state_executions",
@@ -169,7 +169,7 @@ pub static TABLE: &[Family] = &[
         labels: &[],
         kind: GAUGE,
         current: false,
-        rows: Source::Ledger(|view, rows| rows.gauge(&[], number(view.remembered_executions as u64))),
+        rows: RowsFrom::Ledger(|view, rows| rows.gauge(&[], number(view.remembered_executions as u64))),
     },
     Family {
         name: "kapso_exporter_watch_start_timestamp_seconds",
@@ -177,7 +177,7 @@ pub static TABLE: &[Family] = &[
         labels: &[],
         kind: GAUGE,
         current: false,
-        rows: Source::Ledger(|view, rows| if let Some(at) = view.watch_start {
+        rows: RowsFrom::Ledger(|view, rows| if let Some(at) = view.watch_start {
             rows.gauge(&[], unix_seconds(at));
         }),
     },
@@ -187,7 +187,7 @@ pub static TABLE: &[Family] = &[
         labels: &["status"],
         kind: HISTOGRAM,
         current: true,
-        rows: Source::Workflow(|workflow, rows| for (status, sum) in open(workflow) {
+        rows: RowsFrom::Workflow(|workflow, rows| for (status, sum) in open(workflow) {
             rows.histogram(&[status], &sum.idle);
         }),
     },
@@ -197,7 +197,7 @@ pub static TABLE: &[Family] = &[
         labels: &["status", "step", "step_type"],
         kind: GAUGE,
         current: true,
-        rows: Source::Workflow(|workflow, rows| for (step, count) in &workflow.steps {
+        rows: RowsFrom::Workflow(|workflow, rows| for (step, count) in &workflow.steps {
             rows.gauge(&[step.status.as_str(), step.identifier, step.step_type], number(*count));
         }),
     },
@@ -207,7 +207,7 @@ pub static TABLE: &[Family] = &[
         labels: &["status"],
         kind: GAUGE,
         current: true,
-        rows: Source::Workflow(|workflow, rows| oldest(workflow, rows, |sum| sum.oldest_event)),
+        rows: RowsFrom::Workflow(|workflow, rows| oldest(workflow, rows, |sum| sum.oldest_event)),
     },
     Family {
         name: "kapso_open_executions_oldest_start_timestamp_seconds",
@@ -215,7 +215,7 @@ pub static TABLE: &[Family] = &[
         labels: &["status"],
         kind: GAUGE,
         current: true,
-        rows: Source::Workflow(|workflow, rows| oldest(workflow, rows, |sum| sum.oldest_start)),
+        rows: RowsFrom::Workflow(|workflow, rows| oldest(workflow, rows, |sum| sum.oldest_start)),
     },
     Family {
         name: "kapso_workflow_reported_executions",
@@ -223,7 +223,7 @@ pub static TABLE: &[Family] = &[
         labels: &[],
         kind: GAUGE,
         current: true,
-        rows: Source::Workflow(|workflow, rows| if let Some(count) = workflow.execution_count {
+        rows: RowsFrom::Workflow(|workflow, rows| if let Some(count) = workflow.execution_count {
             rows.gauge(&[], number(count));
         }),
     },
@@ -233,7 +233,7 @@ pub static TABLE: &[Family] = &[
         labels: &[],
         kind: GAUGE,
         current: true,
-        rows: Source::Workflow(|workflow, rows| if let Some(difference) = workflow.uncounted {
+        rows: RowsFrom::Workflow(|workflow, rows| if let Some(difference) = workflow.uncounted {
             rows.gauge(&[], f64::from(i32::try_from(difference).unwrap_or(i32::MAX)));
         }),
     },

@@ -1,16 +1,16 @@
 //! A ledger as the table sees it: the current state and the totals of each workflow, within the series budget.
 //!
-//! The budget is hard: what has no place in it, as [`Admission`] says, is added up under `other`.
+//! The budget is hard: what has no place in it, as [`SeriesBudget`] says, is added up under `other`.
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Add};
 
 use jiff::Timestamp;
 
-use super::admission::{Admission, Place};
+use super::series_budget::{Place, SeriesBudget};
 use crate::{
     clock::Steady,
-    execution::{Api, HandoffReason, HandoffSource, Status, Step},
-    ledger::{Account, ByStatus, Current, Ledger, Totals},
+    ledger::{ByStatus, Current, Ledger, Totals, WorkflowState},
+    model::{Api, HandoffReason, HandoffSource, Status, Step},
 };
 
 /// The label value under which is added up what the series budget leaves out.
@@ -85,7 +85,7 @@ impl Workflow<'_> {
         handoffs
     }
 
-    /// Adds what is current of another one. What was counted is added up by [`Admission`].
+    /// Adds what is current of another one. What was counted is added up by [`SeriesBudget`].
     fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.by_status.to_mut().iter_mut().zip(&*other.by_status) {
             mine.merge(theirs);
@@ -112,11 +112,11 @@ impl<'a> View<'a> {
         api: Api,
         ledger: &'a Ledger,
         current: &'a Current,
-        admission: &'a Admission,
+        series_budget: &'a SeriesBudget,
         limits: Limits,
         now: Steady,
     ) -> Self {
-        let (workflows, shown_at) = workflows(api, ledger, current, admission);
+        let (workflows, shown_at) = workflows(api, ledger, current, series_budget);
         let mut view = Self {
             api,
             project,
@@ -130,15 +130,20 @@ impl<'a> View<'a> {
             stale_answers: ledger.stale_answers(),
             remembered_conversations: ledger.remembered_conversations(),
         };
-        view.add_steps(current, admission, &shown_at);
+        view.add_steps(current, series_budget, &shown_at);
         view
     }
 
-    fn add_steps(&mut self, current: &'a Current, admission: &'a Admission, shown_at: &[Option<usize>]) {
-        let empty = admission.steps().map(|at| (at, &0));
+    fn add_steps(
+        &mut self,
+        current: &'a Current,
+        series_budget: &'a SeriesBudget,
+        shown_at: &[Option<usize>],
+    ) {
+        let empty = series_budget.steps().map(|at| (at, &0));
         for (at, count) in empty.chain(&current.steps) {
             let Some(workflow) = shown_at[at.workflow] else { continue };
-            let step = Some(&at.step).filter(|_| admission.has_step(at));
+            let step = Some(&at.step).filter(|_| series_budget.has_step(at));
             *self.workflows[workflow].steps.entry(labels(at.status, step)).or_default() += count;
         }
     }
@@ -149,13 +154,13 @@ fn workflows<'a>(
     api: Api,
     ledger: &'a Ledger,
     current: &'a Current,
-    admission: &'a Admission,
+    series_budget: &'a SeriesBudget,
 ) -> (Vec<Workflow<'a>>, Vec<Option<usize>>) {
-    let mut shown: Vec<_> = other(api, current, admission).into_iter().collect();
+    let mut shown: Vec<_> = other(api, current, series_budget).into_iter().collect();
     let mut shown_at = Vec::with_capacity(current.workflows.len());
-    for (index, (account, by_status)) in ledger.accounts().iter().zip(&current.workflows).enumerate() {
+    for (index, (account, by_status)) in ledger.workflows().iter().zip(&current.workflows).enumerate() {
         let own = workflow(api, account, by_status);
-        shown_at.push(match admission.place(index) {
+        shown_at.push(match series_budget.place(index) {
             Some(Place::Own) => {
                 shown.push(own);
                 Some(shown.len() - 1)
@@ -171,7 +176,7 @@ fn workflows<'a>(
 }
 
 /// What was counted under `other`, with nothing current: that is to be added.
-fn other<'a>(api: Api, current: &Current, admission: &'a Admission) -> Option<Workflow<'a>> {
+fn other<'a>(api: Api, current: &Current, series_budget: &'a SeriesBudget) -> Option<Workflow<'a>> {
     let nothing = |sum: &ByStatus| ByStatus {
         count: 0,
         oldest_start: None,
@@ -182,7 +187,7 @@ fn other<'a>(api: Api, current: &Current, admission: &'a Admission) -> Option<Wo
         api,
         id: OTHER,
         name: OTHER,
-        totals: admission.other()?,
+        totals: series_budget.other()?,
         by_status: Cow::Owned(current.workflows.first()?.each_ref().map(nothing)),
         last_event_at: None,
         execution_count: None,
@@ -191,7 +196,7 @@ fn other<'a>(api: Api, current: &Current, admission: &'a Admission) -> Option<Wo
     })
 }
 
-fn workflow<'a>(api: Api, account: &'a Account, by_status: &'a [ByStatus; 6]) -> Workflow<'a> {
+fn workflow<'a>(api: Api, account: &'a WorkflowState, by_status: &'a [ByStatus; 6]) -> Workflow<'a> {
     Workflow {
         api,
         id: account.id.as_str(),

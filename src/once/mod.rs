@@ -13,8 +13,8 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
-    execution::Api,
-    sweep::{News, Outcome, Report},
+    model::Api,
+    sweep::{Outcome, Report, SweepEvent},
     verification::Unverified,
     wiring::{Project, Wiring},
 };
@@ -29,15 +29,16 @@ const SAVED_WITHIN: Duration = Duration::from_mins(1);
 pub async fn once(project: Project) -> anyhow::Result<()> {
     let wiring = Wiring::open(project).await?;
     let unverified = unverified(&wiring).await?;
-    let verified = wiring.books.iter().filter(|(source, _)| !unverified.contains_key(&source.api()));
-    let sweeps = verified.map(|(source, book)| {
-        let tell = |source, news: News<'_>| wiring.exporter.hear(&book.project, source, &news);
-        wiring.sweeper(*source, book).once(tell)
+    let verified = wiring.streams.iter().filter(|(source, _)| !unverified.contains_key(&source.api()));
+    let sweeps = verified.map(|(source, stream)| {
+        let on_event =
+            |source, event: SweepEvent<'_>| wiring.exporter.record(&stream.project, source, &event);
+        wiring.sweeper(*source, stream).once(on_event)
     });
     let reports = progress::shown_while(join_all(sweeps), &wiring).await;
     ensure!(!wiring.project.shutdown.is_cancelled(), "interrupted before the sweep was complete");
-    let snapshot = wiring.publication.exposition().render()?;
-    let saved = wiring.publication.close(Instant::now() + SAVED_WITHIN).await;
+    let snapshot = wiring.publisher.renderer().render()?;
+    let saved = wiring.publisher.close(Instant::now() + SAVED_WITHIN).await;
     saved.context("state is not written")?;
     write(&snapshot.plain).context("cannot write the metrics to stdout")?;
     let unverified = unverified.iter().map(|(api, reason)| format!("{api}: {reason}"));

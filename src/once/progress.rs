@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::timeout;
 
 use crate::{
-    ledger::Record,
-    metrics::Book,
+    ledger::ConversationState,
+    metrics::Stream,
     source::Source,
     wiring::{Project, Wiring},
 };
@@ -48,7 +48,7 @@ pub(super) async fn shown_while<T>(sweeps: impl Future<Output = T>, wiring: &Wir
 
 fn show(bar: &ProgressBar, wiring: &Wiring) {
     let figures: Vec<_> =
-        wiring.books.iter().map(|(source, book)| listed_of_due(*source, book, wiring)).collect();
+        wiring.streams.iter().map(|(source, stream)| listed_of_due(*source, stream, wiring)).collect();
     let (listed, due) = figures.iter().fold((0, 0), |sum, figure| (sum.0 + figure.0, sum.1 + figure.1));
     bar.set_length(due);
     bar.set_position(listed);
@@ -57,17 +57,17 @@ fn show(bar: &ProgressBar, wiring: &Wiring) {
 }
 
 /// Conversations that were listed, of those that one first sweep lists: all that are watched; or workflows.
-fn listed_of_due(source: Source, book: &Book, wiring: &Wiring) -> (u64, u64) {
+fn listed_of_due(source: Source, stream: &Stream, wiring: &Wiring) -> (u64, u64) {
     let config = &wiring.project.config;
-    let now = book.client.kapso_now();
-    let ledger = book.ledger.lock();
+    let now = stream.client.kapso_now();
+    let ledger = stream.ledger.lock();
     let watch_start = ledger.watch_start();
     if source == Source::Workflows {
-        let listed = ledger.accounts().iter().filter(|account| account.visited.is_some()).count();
-        return (listed as u64, ledger.accounts().len() as u64);
+        let listed = ledger.workflows().iter().filter(|account| account.visited.is_some()).count();
+        return (listed as u64, ledger.workflows().len() as u64);
     }
-    let listed = |record: &&Record| record.listed.is_some() || record.gone;
-    let count = |wanted: &dyn Fn(&&Record) -> bool| ledger.records().filter(wanted).count();
+    let listed = |record: &&ConversationState| record.listed.is_some() || record.deleted;
+    let count = |wanted: &dyn Fn(&&ConversationState) -> bool| ledger.conversations().filter(wanted).count();
     let due = if config.conversations.is_empty() {
         count(&|record| {
             listed(record) || record.is_watched(now, config.ledger.conversation_max_age, watch_start)

@@ -4,10 +4,10 @@
 //! on the platform API or (source `agents`) on the legacy one; `workflows` those of each workflow.
 
 pub mod conversations;
-mod pulse;
+mod crawler;
+mod heartbeat;
 mod queue;
 mod singles;
-mod walk;
 pub mod workflows;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
@@ -17,15 +17,15 @@ use parking_lot::Mutex;
 
 use self::{
     conversations::Conversations,
-    walk::{Beat, Stop, Walker},
+    crawler::{Crawler, Pass, Stop},
     workflows::Workflows,
 };
-pub use self::{pulse::Pulse, queue::Load};
+pub use self::{heartbeat::Heartbeat, queue::Backlog};
 use crate::{
     clock::Steady,
-    execution::{Api, ConversationId},
     kapso::{Budget, Client, Error, Reason},
     ledger::{Ledger, ListedBy},
+    model::{Api, ConversationId},
 };
 
 /// The name of a source, as in `--scrape.source`; the `source` label of a sweep's metrics.
@@ -92,13 +92,13 @@ pub fn listed_by(sources: impl IntoIterator<Item = Source>, api: Api) -> ListedB
 
 /// What a walk covers.
 #[derive(Debug, Clone)]
-pub struct Scope {
+pub struct CrawlScope {
     /// These conversations only; none = discover them.
     pub only: Vec<ConversationId>,
     /// How long a conversation without activity and without open executions is watched; how far back a
     /// workflow's finished executions are read.
     pub max_age: SignedDuration,
-    /// From one beat to the next.
+    /// From one pass to the next.
     pub interval: Duration,
     /// A list that is due for longer is too late for the numbers to be up to date.
     pub max_staleness: SignedDuration,
@@ -106,24 +106,24 @@ pub struct Scope {
     pub listed_by: ListedBy,
 }
 
-impl Scope {
+impl CrawlScope {
     /// The interval, as that of timestamps.
     fn signed_interval(&self) -> SignedDuration {
         SignedDuration::try_from(self.interval).unwrap_or(SignedDuration::MAX)
     }
 
     /// What becomes due within this time is due already.
-    fn ahead(&self, beat: Beat) -> SignedDuration {
-        match beat {
-            Beat::First => self.signed_interval(),
-            Beat::Next => SignedDuration::ZERO,
+    fn ahead(&self, pass: Pass) -> SignedDuration {
+        match pass {
+            Pass::First => self.signed_interval(),
+            Pass::Next => SignedDuration::ZERO,
         }
     }
 }
 
 /// What a walk works with.
 #[derive(Clone)]
-pub struct Means {
+pub struct CrawlContext {
     /// Asks.
     pub client: Arc<Client>,
     /// Takes in the answers.
@@ -133,10 +133,10 @@ pub struct Means {
     /// When this program began to watch.
     pub started: Steady,
     /// Tells that the walk is alive.
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
 }
 
-impl Means {
+impl CrawlContext {
     /// When watching began, in Kapso's clock: when this program began, unless the ledger remembers more.
     fn watch_start(&self) -> Timestamp {
         let remembered = self.ledger.lock().watch_start();
@@ -146,13 +146,13 @@ impl Means {
     /// Takes in what there is to ask about. That comes before the first execution, so that Kapso's clock is known
     /// by then, and with it when watching began.
     fn learn<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
-        self.pulse.beat();
+        self.heartbeat.beat();
         act(&mut self.ledger.lock())
     }
 
     /// Takes executions into the ledger, which may be the first ones ever, at the time it is now in Kapso's clock.
     fn take_in<T>(&self, act: impl FnOnce(&mut Ledger, Timestamp) -> T) -> T {
-        self.pulse.beat();
+        self.heartbeat.beat();
         let mut ledger = self.ledger.lock();
         ledger.watch_from(self.client.in_kapso_clock(self.started));
         act(&mut ledger, self.client.kapso_now())
@@ -163,7 +163,7 @@ impl Means {
     async fn learn_workflows(&self) -> Result<Option<Steady>, Error> {
         let Some(pager) = self.client.workflows() else { return Ok(None) };
         let read = pager.read(|page| self.learn(|ledger| ledger.learn_workflows(page))).await?;
-        Ok(read.filter(|read| read.is_clean).map(|read| read.asked_at))
+        Ok(read.filter(|read| read.is_clean).map(|read| read.requested_at))
     }
 
     /// Ends the sweep where nobody tells the time: what is new could not be told from what is old.
@@ -175,8 +175,8 @@ impl Means {
         })
     }
 
-    /// Tidies up after a beat. Where many executions disappeared at once, that is an error.
-    fn settle(&self, progress: &mut Progress) {
+    /// Tidies up after a pass. Where many executions disappeared at once, that is an error.
+    fn finish_pass(&self, progress: &mut Progress) {
         let mut ledger = self.ledger.lock();
         ledger.prune(self.client.kapso_now_at_least());
         progress.open = ledger.open_executions();
@@ -195,48 +195,48 @@ impl Means {
 }
 
 /// The walk of a source.
-pub enum Walk {
+pub enum SourceCrawler {
     /// Over conversations.
-    Conversations(Walker<Conversations>),
+    Conversations(Crawler<Conversations>),
     /// Over workflows.
-    Workflows(Walker<Workflows>),
+    Workflows(Crawler<Workflows>),
 }
 
-impl Walk {
+impl SourceCrawler {
     /// The walk of this source.
     #[must_use]
-    pub fn new(source: Source, means: Means, scope: Scope) -> Self {
+    pub fn new(source: Source, context: CrawlContext, scope: CrawlScope) -> Self {
         match source {
             Source::Agents | Source::Conversations => {
-                Self::Conversations(Walker::new(Conversations::new(means, scope)))
+                Self::Conversations(Crawler::new(Conversations::new(context, scope)))
             }
-            Source::Workflows => Self::Workflows(Walker::new(Workflows::new(means, scope))),
+            Source::Workflows => Self::Workflows(Crawler::new(Workflows::new(context, scope))),
         }
     }
 
     /// What tells that it is alive.
     #[must_use]
-    pub fn pulse(&self) -> Pulse {
+    pub fn heartbeat(&self) -> Heartbeat {
         match self {
-            Self::Conversations(walker) => walker.pulse().clone(),
-            Self::Workflows(walker) => walker.pulse().clone(),
+            Self::Conversations(crawler) => crawler.heartbeat().clone(),
+            Self::Workflows(crawler) => crawler.heartbeat().clone(),
         }
     }
 
-    /// Asks for everything that may have changed. Tells the load at the beginning and at the end of each beat, and
+    /// Asks for everything that may have changed. Tells the load at the beginning and at the end of each pass, and
     /// whether all is well so far.
-    pub async fn sweep(&mut self, tell: impl FnMut(&Load, bool) + Send) -> Progress {
+    pub async fn sweep(&mut self, on_event: impl FnMut(&Backlog, bool) + Send) -> Progress {
         match self {
-            Self::Conversations(walker) => walker.sweep(tell).await,
-            Self::Workflows(walker) => walker.sweep(tell).await,
+            Self::Conversations(crawler) => crawler.sweep(on_event).await,
+            Self::Workflows(crawler) => crawler.sweep(on_event).await,
         }
     }
 
     /// Drops what is under way.
     pub fn reset(&mut self) {
         match self {
-            Self::Conversations(walker) => walker.reset(),
-            Self::Workflows(walker) => walker.reset(),
+            Self::Conversations(crawler) => crawler.reset(),
+            Self::Workflows(crawler) => crawler.reset(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{clock::Steady, execution::seconds_between};
+use crate::{clock::Steady, model::seconds_between};
 
 /// While both wait, one turn in so many is for the inventory.
 const INVENTORY_TURN: usize = 5;
@@ -24,7 +24,7 @@ pub struct Queue<T> {
 
 /// How much there is to do, and how late it is.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Load {
+pub struct Backlog {
     /// Lists that are due.
     pub due: usize,
     /// By how much the most overdue of them is late, in seconds.
@@ -32,12 +32,12 @@ pub struct Load {
     /// When the stalest of those that show open executions was asked for, in Kapso's clock.
     pub oldest_list: Option<Timestamp>,
     /// How long it takes at this pace to look at everything at rest once, in seconds.
-    pub round: f64,
+    pub full_scan_seconds: f64,
     /// Lists whose last reading failed.
     pub failing: usize,
 }
 
-impl Load {
+impl Backlog {
     /// Takes note of something that has been due since then.
     pub fn wait(&mut self, since: Steady, now: Steady) {
         self.lateness = self.lateness.max(seconds(since, now));
@@ -54,12 +54,17 @@ pub fn seconds(earlier: Steady, later: Steady) -> f64 {
     later.since(earlier).max(SignedDuration::ZERO).as_secs_f64()
 }
 
-/// How long it takes to look at so many things at rest: every `recheck`, or at so many per beat if that takes
+/// How long it takes to look at so many things at rest: every `recheck`, or at so many per pass if that takes
 /// longer.
 #[allow(clippy::cast_precision_loss, reason = "a count of what is in memory")]
-pub fn round(resting: usize, per_beat: usize, interval: SignedDuration, recheck: SignedDuration) -> f64 {
-    let beats = resting.div_ceil(per_beat) as f64;
-    (beats * interval.as_secs_f64()).max(recheck.as_secs_f64())
+pub fn full_scan_seconds(
+    resting: usize,
+    per_pass: usize,
+    interval: SignedDuration,
+    recheck: SignedDuration,
+) -> f64 {
+    let passes = resting.div_ceil(per_pass) as f64;
+    (passes * interval.as_secs_f64()).max(recheck.as_secs_f64())
 }
 
 /// Of open executions: 1 while the last event is less than an hour old, then less by the hour.

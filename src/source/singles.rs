@@ -4,11 +4,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{Means, Scope};
+use super::{CrawlContext, CrawlScope};
 use crate::{
     clock::Steady,
-    execution::ExecutionId,
     kapso::{Error, Reason},
+    model::ExecutionId,
 };
 
 /// When each was last asked for.
@@ -17,8 +17,13 @@ pub struct Singles(Arc<Mutex<HashMap<ExecutionId, Steady>>>);
 
 impl Singles {
     /// Those that are due by `until`, each with the moment since when.
-    pub fn due(&self, means: &Means, scope: &Scope, until: Steady) -> Vec<(Steady, ExecutionId)> {
-        let unlisted = means.ledger.lock().unlisted(scope.listed_by);
+    pub fn due(
+        &self,
+        context: &CrawlContext,
+        scope: &CrawlScope,
+        until: Steady,
+    ) -> Vec<(Steady, ExecutionId)> {
+        let unlisted = context.ledger.lock().unlisted(scope.listed_by);
         let mut asked = self.0.lock();
         let mut before = std::mem::take(&mut *asked);
         let interval = scope.signed_interval();
@@ -35,21 +40,21 @@ impl Singles {
     }
 
     /// Asks for one.
-    pub async fn ask(&self, means: &Means, id: ExecutionId) -> Result<bool, Error> {
-        self.0.lock().insert(id.clone(), means.client.steady_now());
-        means.ask_for_one(&id).await?;
+    pub async fn fetch(&self, context: &CrawlContext, id: ExecutionId) -> Result<bool, Error> {
+        self.0.lock().insert(id.clone(), context.client.steady_now());
+        context.fetch_one(&id).await?;
         Ok(true)
     }
 }
 
-impl Means {
+impl CrawlContext {
     /// Asks for one execution, and takes in what it is, or that it is not there.
-    pub(super) async fn ask_for_one(&self, id: &ExecutionId) -> Result<(), Error> {
-        let asked_at = self.client.steady_now();
+    pub(super) async fn fetch_one(&self, id: &ExecutionId) -> Result<(), Error> {
+        let requested_at = self.client.steady_now();
         match self.client.workflow_execution(id).await {
             Ok(page) => self.take_in(|ledger, now| ledger.see_one(&page, now)),
             Err(error) if error.reason() == Some(Reason::NotFound) => {
-                self.take_in(|ledger, now| ledger.execution_not_found(id, asked_at, now));
+                self.take_in(|ledger, now| ledger.execution_not_found(id, requested_at, now));
             }
             Err(error) => return Err(error),
         }

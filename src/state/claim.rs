@@ -91,9 +91,9 @@ impl Claim {
 
     /// Takes note that the ledger holds no open executions but those that the present sources see. Until then the
     /// file keeps the previous sources beside them, so that a restart does not lose these.
-    pub fn settle_sources(&self) {
+    pub fn confirm_sources(&self) {
         let mut current = self.current.lock();
-        current.unwritten |= current.identity.settle_sources(&self.opener.sources);
+        current.unwritten |= current.identity.confirm_sources(&self.opener.sources);
     }
 
     /// The identity, if the file does not hold it yet.

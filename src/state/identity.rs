@@ -90,9 +90,9 @@ impl Identity {
     }
 
     /// From now on it holds open executions of these sources alone. Returns whether that is news.
-    pub fn settle_sources(&mut self, sources: &BTreeSet<Source>) -> bool {
-        let settled = Some(names(sources));
-        std::mem::replace(&mut self.sources, settled.clone()) != settled
+    pub fn confirm_sources(&mut self, sources: &BTreeSet<Source>) -> bool {
+        let confirmed = Some(names(sources));
+        std::mem::replace(&mut self.sources, confirmed.clone()) != confirmed
     }
 
     fn is_key(&self, key: &SecretString) -> bool {
@@ -233,9 +233,9 @@ mod tests {
         let (first, workflows) = (kept(URL, "key"), [Source::Workflows].into());
         let mut next = first.next(&Opener { sources: workflows, ..opener(URL, "key") });
         assert_eq!(next.sources(), Some([Source::Conversations, Source::Workflows].into()));
-        assert!(next.settle_sources(&[Source::Workflows].into()));
+        assert!(next.confirm_sources(&[Source::Workflows].into()));
         assert_eq!(next.sources(), Some([Source::Workflows].into()));
-        assert!(!next.settle_sources(&[Source::Workflows].into()), "nothing to write");
+        assert!(!next.confirm_sources(&[Source::Workflows].into()), "nothing to write");
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
         let older = Identity::adopted(&opener(URL, "key"), [7; 16]);
         let mut next = older.next(&opener(URL, "key"));
         assert_eq!(next.sources(), None);
-        assert!(next.settle_sources(&[Source::Conversations].into()));
+        assert!(next.confirm_sources(&[Source::Conversations].into()));
     }
 
     #[test]

@@ -10,8 +10,8 @@
 
 mod claim;
 mod error;
+mod file;
 mod identity;
-mod kept;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -27,11 +27,11 @@ use redb::{Builder, Database, ReadableDatabase};
 pub use self::{
     claim::{Claim, Standing},
     error::Error,
+    file::StateFile,
     identity::{BaseUrl, Judgement, Opener, judge},
-    kept::Kept,
     writer::Writer,
 };
-use self::{error::Cause, identity::Identity, rows::Scope};
+use self::{error::Cause, identity::Identity, rows::Namespace};
 use crate::ledger::{Changes, Ledger, Saved, Settings, VERSION};
 
 /// Bytes of the file that are kept in memory.
@@ -72,14 +72,14 @@ impl Store {
 
     fn read(&self, name: &str) -> Result<Option<Saved>, Error> {
         let Some(database) = &self.database else { return Ok(None) };
-        let read = || Scope::of(name).read(&database.begin_read()?);
+        let read = || Namespace::of(name).read(&database.begin_read()?);
         read().map_err(|cause: Cause| cause.at(&self.path, "read"))
     }
 
     /// Whose the ledger is that is kept under this name, if the file tells.
     fn identity(&self, name: &str) -> Result<Option<Identity>, Error> {
         let Some(database) = &self.database else { return Ok(None) };
-        let read = || Scope::of(name).identity(&database.begin_read()?);
+        let read = || Namespace::of(name).identity(&database.begin_read()?);
         let read = || read().map_err(|cause: Cause| cause.at(&self.path, "read"));
         let Some(content) = guarded(&self.path, read)? else { return Ok(None) };
         let damaged = |_| Error::Damaged {

@@ -19,17 +19,18 @@ const FORMAT: &str = "format";
 const GENERATION: &str = "generation";
 
 type Table = TableDefinition<'static, (&'static str, u32), &'static [u8]>;
-/// The marks of each ledger, and the format of its rows: those of a ledger that was not opened since an upgrade are
+/// The watermarks of each ledger, and the format of its rows: those of a ledger that was not opened since an upgrade are
 /// still of an earlier one.
-const MARKS: Table = TableDefinition::new("marks");
-const MARKS_ROW: u32 = 0;
+const WATERMARKS: Table = TableDefinition::new("marks");
+const WATERMARKS_ROW: u32 = 0;
 const VERSION_ROW: u32 = 1;
 /// The format of rows that do not tell it.
 const FIRST: u64 = 1;
 #[allow(clippy::cast_possible_truncation, reason = "versions are small")]
 const VERSION_BYTE: u8 = VERSION as u8;
-const ACCOUNTS: Table = TableDefinition::new("accounts");
-const RECORDS: Table = TableDefinition::new("records");
+// A table keeps its first name for good: files have it.
+const WORKFLOWS: Table = TableDefinition::new("accounts");
+const CONVERSATIONS: Table = TableDefinition::new("records");
 const ARCHIVE: Table = TableDefinition::new("archive");
 const EXECUTIONS: Table = TableDefinition::new("executions");
 /// Whose the ledgers are. A file without this table is an older one.
@@ -86,7 +87,7 @@ pub fn write(
         file.insert(GENERATION, generation)?;
     }
     for (name, changes) in changes {
-        Scope::of(name).write(&transaction, changes)?;
+        Namespace::of(name).write(&transaction, changes)?;
     }
     for (name, identity) in identities {
         // Serialisation into memory fails for no type of ours.
@@ -97,20 +98,20 @@ pub fn write(
 }
 
 /// The rows of one ledger.
-pub struct Scope<'a>(&'a str);
+pub struct Namespace<'a>(&'a str);
 
-impl<'a> Scope<'a> {
+impl<'a> Namespace<'a> {
     pub fn of(name: &'a str) -> Self {
         Self(name)
     }
 
     fn write(&self, transaction: &WriteTransaction, changes: &Changes) -> Result<(), Cause> {
-        let mut marks = transaction.open_table(MARKS)?;
-        marks.insert((self.0, MARKS_ROW), changes.marks.as_slice())?;
-        marks.insert((self.0, VERSION_ROW), [VERSION_BYTE].as_slice())?;
-        drop(marks);
-        self.put(transaction, ACCOUNTS, &changes.accounts)?;
-        self.put(transaction, RECORDS, &changes.records)?;
+        let mut watermarks = transaction.open_table(WATERMARKS)?;
+        watermarks.insert((self.0, WATERMARKS_ROW), changes.watermarks.as_slice())?;
+        watermarks.insert((self.0, VERSION_ROW), [VERSION_BYTE].as_slice())?;
+        drop(watermarks);
+        self.put(transaction, WORKFLOWS, &changes.workflows)?;
+        self.put(transaction, CONVERSATIONS, &changes.conversations)?;
         self.put(transaction, ARCHIVE, &changes.archive)?;
         self.put(transaction, EXECUTIONS, &changes.executions)
     }
@@ -137,14 +138,14 @@ impl<'a> Scope<'a> {
 
     /// All rows, if there are any.
     pub fn read(&self, transaction: &ReadTransaction) -> Result<Option<Saved>, Cause> {
-        let mut rows = self.get(transaction, MARKS)?.into_iter();
-        let Some((_, marks)) = rows.next() else { return Ok(None) };
+        let mut rows = self.get(transaction, WATERMARKS)?.into_iter();
+        let Some((_, watermarks)) = rows.next() else { return Ok(None) };
         let format = rows.next().and_then(|(_, version)| Some(u64::from(*version.first()?)));
         Ok(Some(Saved {
             format: format.unwrap_or(FIRST),
-            marks,
-            accounts: self.get(transaction, ACCOUNTS)?,
-            records: self.get(transaction, RECORDS)?,
+            watermarks,
+            workflows: self.get(transaction, WORKFLOWS)?,
+            conversations: self.get(transaction, CONVERSATIONS)?,
             archive: self.get(transaction, ARCHIVE)?,
             executions: self.get(transaction, EXECUTIONS)?,
         }))

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use super::*;
-use crate::execution::{
+use crate::model::{
     Conversation, ConversationStatus, Execution, Flaws, Handoff, HandoffReason, HandoffSource,
     ListedWorkflow, Page, Status, Step, Workflow,
 };
@@ -20,8 +20,8 @@ fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
     Page {
         items,
         flaws: Flaws::default(),
-        asked: now.unsigned_abs(),
-        asked_at: Steady::at(at(now)),
+        request_seq: now.unsigned_abs(),
+        requested_at: Steady::at(at(now)),
         as_of: at(now),
         last: true,
     }
@@ -119,7 +119,7 @@ fn refused(path: &Path) -> String {
 
 /// Everything but the numbers of requests.
 fn all(ledger: &Ledger) -> String {
-    let text = format!("{:?} {:?}", ledger.accounts(), ledger.records().collect::<Vec<_>>());
+    let text = format!("{:?} {:?}", ledger.workflows(), ledger.conversations().collect::<Vec<_>>());
     let current = ledger.current(at(24 * 3600));
     format!("{text} {current:?} {} {:?} {:?}", ledger.remembered(), ledger.watch_start(), ledger.discovered())
 }
@@ -142,11 +142,11 @@ fn counting_goes_on_where_it_was() {
         execution("old", Status::Ended, 1, 2),
     ];
     read(&mut ledger, &again, 26 * 3600);
-    let totals = &ledger.accounts()[0].totals;
+    let totals = &ledger.workflows()[0].totals;
     let counts = (totals.started, totals.handoffs.values().sum::<u64>(), totals.ended, totals.failed);
     assert_eq!(counts, (3, 1, 1, 1), "nothing twice");
     read(&mut ledger, &[execution("b", Status::Ended, 5, 26 * 3600)], 27 * 3600);
-    assert_eq!(ledger.accounts()[0].totals.ended, 2);
+    assert_eq!(ledger.workflows()[0].totals.ended, 2);
 }
 
 #[test]
@@ -161,10 +161,10 @@ fn only_what_changed_is_written() {
     ledger.take_changes();
     read(&mut ledger, &[execution("b", Status::Handoff, 5, 8), a.clone(), old.clone()], 40);
     let changes = ledger.take_changes();
-    assert_eq!((changes.accounts.len(), changes.records.len(), changes.executions.len()), (0, 1, 0));
+    assert_eq!((changes.workflows.len(), changes.conversations.len(), changes.executions.len()), (0, 1, 0));
     read(&mut ledger, &[execution("b", Status::Ended, 5, 50), a, old], 200);
     let changes = ledger.take_changes();
-    assert_eq!((changes.accounts.len(), changes.records.len(), changes.executions.len()), (1, 1, 1));
+    assert_eq!((changes.workflows.len(), changes.conversations.len(), changes.executions.len()), (1, 1, 1));
     ledger.give_back(&changes);
     assert_eq!(ledger.take_changes(), changes);
     store.write(&[("default/platform", &changes)]).unwrap();
@@ -189,7 +189,7 @@ fn other_buckets_keep_the_count_and_the_sum() {
     let mut settings = Settings::default();
     settings.buckets.duration = [2.0, 60.0].into();
     let ledger = store.ledger("default/platform", settings).unwrap();
-    let failed = &ledger.accounts()[0].totals.failed_duration;
+    let failed = &ledger.workflows()[0].totals.failed_duration;
     assert_eq!((failed.count(), failed.sum()), (1, 5.0));
     assert_eq!(failed.cumulative().collect::<Vec<_>>(), [(2.0, 0), (60.0, 1)]);
 }
@@ -295,11 +295,11 @@ fn a_flipped_bit_never_makes_a_wrong_number() {
 #[test]
 fn what_could_not_be_written_is_written_later() {
     let (_folder, path) = filled();
-    let mut kept = Kept::open(&path).unwrap();
+    let mut kept = StateFile::open(&path).unwrap();
     let (ledger, claim) = kept.ledger("default/platform".into(), Settings::default(), opener("key")).unwrap();
     claim.verify();
     assert!(kept.is_restored());
-    assert!(kept.save(false).unwrap().is_some(), "the marks, once");
+    assert!(kept.save(false).unwrap().is_some(), "the watermarks, once");
     assert_eq!(kept.save(false).unwrap(), None, "nothing to write");
     read(&mut ledger.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
     kept.store.database = None;
@@ -309,14 +309,14 @@ fn what_could_not_be_written_is_written_later() {
     assert_eq!(kept.save(false).unwrap(), None, "not at once");
     assert!(kept.save(true).unwrap() > Some(0));
     drop(kept);
-    assert_eq!(restored(&path).accounts()[0].totals.ended, 2);
+    assert_eq!(restored(&path).workflows()[0].totals.ended, 2);
 }
 
 #[test]
 fn a_file_that_was_replaced_while_the_exporter_ran_is_left_alone() {
     let (_folder, path) = filled();
     let (_other_folder, other) = filled();
-    let mut kept = Kept::open(&path).unwrap();
+    let mut kept = StateFile::open(&path).unwrap();
     let (ledger, claim) = kept.ledger("default/platform".into(), Settings::default(), opener("key")).unwrap();
     claim.verify();
     for minute in 1..5 {

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Error, Kept};
+use super::{Error, StateFile};
 
 /// How long a write is waited for.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 pub struct Writer {
     path: PathBuf,
     /// `None` once it was closed.
-    kept: Arc<Mutex<Option<Kept>>>,
+    kept: Arc<Mutex<Option<StateFile>>>,
     under_way: Option<Write>,
 }
 
@@ -32,7 +32,7 @@ struct Write {
 impl Writer {
     /// A writer of these ledgers.
     #[must_use]
-    pub fn new(kept: Kept) -> Self {
+    pub fn new(kept: StateFile) -> Self {
         Self { path: kept.path().into(), kept: Arc::new(Mutex::new(Some(kept))), under_way: None }
     }
 
@@ -43,12 +43,12 @@ impl Writer {
     /// # Errors
     /// If it could not be written, or not in time; nothing is lost as long as the process lives.
     pub async fn write(&mut self) -> Result<Option<u64>, Error> {
-        let earlier = self.settle(None).await?;
+        let earlier = self.finish(None).await?;
         if self.under_way.is_some() {
             return Ok(None);
         }
         self.begin(|kept| kept.as_mut().map_or(Ok(None), |kept| kept.save(false)));
-        Ok(self.settle(None).await?.or(earlier))
+        Ok(self.finish(None).await?.or(earlier))
     }
 
     /// Writes what changed for the last time, and closes the file.
@@ -56,18 +56,18 @@ impl Writer {
     /// # Errors
     /// If it could not be written, or not until then.
     pub async fn close(&mut self, until: Instant) -> Result<Option<u64>, Error> {
-        let earlier = match self.settle(Some(until)).await {
+        let earlier = match self.finish(Some(until)).await {
             // The last write is one more try.
             Err(_) if self.under_way.is_none() => None,
-            settled => settled?,
+            finished => finished?,
         };
         self.begin(|kept| kept.take().map_or(Ok(None), |mut kept| kept.save(true)));
-        Ok(self.settle(Some(until)).await?.or(earlier))
+        Ok(self.finish(Some(until)).await?.or(earlier))
     }
 
     fn begin(
         &mut self,
-        write: impl FnOnce(&mut Option<Kept>) -> Result<Option<u64>, Error> + Send + 'static,
+        write: impl FnOnce(&mut Option<StateFile>) -> Result<Option<u64>, Error> + Send + 'static,
     ) {
         let kept = self.kept.clone();
         let task = spawn_blocking(move || write(&mut kept.lock()));
@@ -75,7 +75,7 @@ impl Writer {
     }
 
     /// Waits for the write that is under way, until then or its deadline.
-    async fn settle(&mut self, until: Option<Instant>) -> Result<Option<u64>, Error> {
+    async fn finish(&mut self, until: Option<Instant>) -> Result<Option<u64>, Error> {
         let Some(write) = &mut self.under_way else { return Ok(None) };
         let limit = until.unwrap_or(write.begun + DEADLINE);
         let Ok(done) = timeout_at(limit, &mut write.task).await else {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     kapso::Reason,
-    source::{Load, Progress, Source, Walk},
+    source::{Backlog, Progress, Source, SourceCrawler},
 };
 
 /// An API that is absent is asked again after this time, …
@@ -67,11 +67,11 @@ pub struct Report {
 
 /// What a loop tells.
 #[derive(Debug)]
-pub enum News<'a> {
-    /// How much there is to do, at the beginning and at the end of each beat.
-    Load {
+pub enum SweepEvent<'a> {
+    /// How much there is to do, at the beginning and at the end of each pass.
+    Backlog {
         /// How much.
-        load: &'a Load,
+        backlog: &'a Backlog,
         /// Whether everything so far could be learned, and in time.
         well: bool,
     },
@@ -84,7 +84,7 @@ pub struct Sweeper {
     /// Which source it is.
     pub source: Source,
     /// The walk.
-    pub walk: Walk,
+    pub crawler: SourceCrawler,
     /// From one sweep's start to the next.
     pub interval: Duration,
     /// A sweep without a sign of life for so long is given up.
@@ -97,18 +97,18 @@ pub struct Sweeper {
 
 impl Sweeper {
     /// Sweeps until it is stopped, and tells the news.
-    pub async fn run(mut self, mut tell: impl FnMut(Source, News<'_>) + Send) {
+    pub async fn run(mut self, mut on_event: impl FnMut(Source, SweepEvent<'_>) + Send) {
         let (mut complained_of, mut absent) = (None, 0);
         let mut next = Instant::now();
         while self.shutdown.run_until_cancelled(sleep_until(next)).await.is_some() {
             let begun = Instant::now();
-            let report = self.sweep(&mut tell).await;
+            let report = self.sweep(&mut on_event).await;
             if self.shutdown.is_cancelled() {
                 return;
             }
             log(&report);
             complain(&report, &mut complained_of);
-            tell(self.source, News::Swept(&report));
+            on_event(self.source, SweepEvent::Swept(&report));
             absent = if report.outcome == Outcome::Absent { absent + 1 } else { 0 };
             let is_away = absent > ABSENT_LOOKS;
             let interval = if is_away { self.interval.max(ABSENT_RECHECK) } else { self.interval };
@@ -117,22 +117,23 @@ impl Sweeper {
     }
 
     /// Sweeps one time, and tells the news.
-    pub async fn once(mut self, mut tell: impl FnMut(Source, News<'_>) + Send) -> Report {
-        let report = self.sweep(&mut tell).await;
+    pub async fn once(mut self, mut on_event: impl FnMut(Source, SweepEvent<'_>) + Send) -> Report {
+        let report = self.sweep(&mut on_event).await;
         log(&report);
-        tell(self.source, News::Swept(&report));
+        on_event(self.source, SweepEvent::Swept(&report));
         report
     }
 
-    async fn sweep(&mut self, tell: &mut (impl FnMut(Source, News<'_>) + Send)) -> Report {
+    async fn sweep(&mut self, on_event: &mut (impl FnMut(Source, SweepEvent<'_>) + Send)) -> Report {
         let begun = Instant::now();
         let source = self.source;
-        let pulse = self.walk.pulse();
-        let sweep = self.walk.sweep(|load, well| tell(source, News::Load { load, well }));
-        let progress = watchdog::guarded(sweep, &pulse, self.patience).await;
+        let heartbeat = self.crawler.heartbeat();
+        let sweep =
+            self.crawler.sweep(|backlog, well| on_event(source, SweepEvent::Backlog { backlog, well }));
+        let progress = watchdog::guarded(sweep, &heartbeat, self.patience).await;
         let stuck = progress.is_none();
         if stuck {
-            self.walk.reset();
+            self.crawler.reset();
         }
         let progress = progress.unwrap_or_default();
         let outcome = match &progress {

@@ -7,15 +7,19 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::source::Pulse;
+use crate::source::Heartbeat;
 
 /// What comes of `work`, or `None` if there was no sign of life within `patience`; then it is dropped where it is.
-pub async fn guarded<T>(work: impl Future<Output = T>, pulse: &Pulse, patience: Duration) -> Option<T> {
+pub async fn guarded<T>(
+    work: impl Future<Output = T>,
+    heartbeat: &Heartbeat,
+    patience: Duration,
+) -> Option<T> {
     let silence = async {
-        let mut last = pulse.count();
+        let mut last = heartbeat.count();
         loop {
             sleep(patience).await;
-            let now = pulse.count();
+            let now = heartbeat.count();
             if std::mem::replace(&mut last, now) == now {
                 return;
             }
@@ -37,19 +41,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn work_that_hangs_is_given_up() {
-        assert_eq!(guarded(pending::<()>(), &Pulse::default(), PATIENCE).await, None);
+        assert_eq!(guarded(pending::<()>(), &Heartbeat::default(), PATIENCE).await, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn long_work_with_signs_of_life_is_waited_for() {
-        let pulse = Pulse::default();
+        let heartbeat = Heartbeat::default();
         let work = async {
             for _ in 0..100 {
                 sleep(Duration::from_mins(4)).await;
-                pulse.beat();
+                heartbeat.beat();
             }
             7
         };
-        assert_eq!(guarded(work, &pulse, PATIENCE).await, Some(7));
+        assert_eq!(guarded(work, &heartbeat, PATIENCE).await, Some(7));
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::{App, status::LastSweep};
-use crate::{execution::seconds_between, sweep::Outcome};
+use crate::{model::seconds_between, sweep::Outcome};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:56rem;padding:0 1rem;\
     color:#1c2128;background:#fff}h1{font-size:1.5rem;margin:0}p{margin:.5rem 0 1.5rem}a{color:#0b5cad}\

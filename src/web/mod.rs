@@ -30,7 +30,7 @@ pub use self::{
 };
 use crate::{
     clock::Clock,
-    metrics::{CONTENT_TYPE, Exposition},
+    metrics::{CONTENT_TYPE, Renderer},
 };
 
 /// Paths of this server that no telemetry path may take.
@@ -46,7 +46,7 @@ const STARTED_SOON: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct App {
     /// The metrics.
-    pub exposition: Arc<Exposition>,
+    pub renderer: Arc<Renderer>,
     /// The state of the sources.
     pub status: Arc<Status>,
     /// Our clock.
@@ -90,7 +90,7 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
-    let snapshot = app.exposition.newest();
+    let snapshot = app.renderer.newest();
     let vary = (header::VARY, "Accept-Encoding");
     let kind = (header::CONTENT_TYPE, CONTENT_TYPE);
     if encoding::accepts_gzip(&headers) {

@@ -102,7 +102,11 @@ impl Projects {
         let ledger = |name| store.ledger(name, Settings::default()).unwrap();
         ["default/platform", "default/legacy"]
             .map(|name| {
-                format!("{:?} {:?}", ledger(name).accounts(), ledger(name).records().collect::<Vec<_>>())
+                format!(
+                    "{:?} {:?}",
+                    ledger(name).workflows(),
+                    ledger(name).conversations().collect::<Vec<_>>()
+                )
             })
             .join("\n")
     }

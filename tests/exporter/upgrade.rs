@@ -78,7 +78,7 @@ fn published_then(folder: &Path, state: &str) -> String {
     let config = Config::load(Cli::parse_from(flags).serve.watch).unwrap();
     let at: Timestamp = AT.parse().unwrap();
     let project = Project::new(config, Clock::of(move || at), CancellationToken::new());
-    let snapshot = Wiring::new(project).unwrap().publication.exposition().render().unwrap();
+    let snapshot = Wiring::new(project).unwrap().publisher.renderer().render().unwrap();
     String::from_utf8(snapshot.plain.to_vec()).unwrap()
 }
 

@@ -7,7 +7,7 @@ use kapso_exporter::simulator::{Api, Faults, WorkflowTally};
 use proptest::test_runner::TestCaseError;
 
 use crate::{
-    support::{Exposition, Simulated, judge::differences_within, simulated::Kept},
+    support::{Exposition, Simulated, judge::differences_within, simulated::SavedState},
     world::{End, LOST, Move, Phase, Restart, Walks, World},
     wrong::misbehaviour,
 };
@@ -45,7 +45,7 @@ async fn play(world: &World) -> Vec<String> {
     simulator.set_faults(Faults::default());
     simulator.set_latency(Duration::ZERO);
     simulator.set_date_offset(SignedDuration::ZERO);
-    let wrong = run.settle().await;
+    let wrong = run.wait_until_right().await;
     if !wrong.is_empty() || !world.deletion || !world.may_delete() {
         return wrong;
     }
@@ -54,7 +54,7 @@ async fn play(world: &World) -> Vec<String> {
             simulator.delete_conversation(api, conversation).unwrap();
         }
     }
-    run.settle().await
+    run.wait_until_right().await
 }
 
 struct Run<'a> {
@@ -121,7 +121,7 @@ impl Run<'_> {
         SignedDuration::from_millis(date)
     }
 
-    fn end(&mut self, end: &End, kept: Option<Kept>) {
+    fn end(&mut self, end: &End, kept: Option<SavedState>) {
         let simulator = &self.simulated.simulator;
         match end {
             End::Nothing => {}
@@ -186,7 +186,7 @@ impl Run<'_> {
     }
 
     /// Waits until everything is as the tally says; what is not.
-    async fn settle(&self) -> Vec<String> {
+    async fn wait_until_right(&self) -> Vec<String> {
         let waits = PATIENCE.map(|intervals| self.world.interval() * intervals);
         let mut differences = Vec::new();
         for wait in waits.into_iter().chain([LONGEST]) {

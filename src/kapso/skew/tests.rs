@@ -15,7 +15,7 @@ impl World {
     }
 
     /// A world in which the clocks have agreed for a minute.
-    fn settled() -> Self {
+    fn known() -> Self {
         let mut world = Self::new();
         world.answers(60.0, |_| 0.0);
         world
@@ -100,7 +100,7 @@ fn answers_narrow_each_other() {
 #[test]
 fn a_clock_that_is_wrong_for_ten_seconds_changes_nothing() {
     for wrong in [120.0, HOUR, -120.0, -HOUR] {
-        let mut world = World::settled();
+        let mut world = World::known();
         for _ in 0..12 {
             world.answers(0.83, |_| wrong);
             assert_eq!((world.estimate(), world.least()), (0.0, 0.0), "{wrong}");
@@ -113,7 +113,7 @@ fn a_clock_that_is_wrong_for_ten_seconds_changes_nothing() {
 #[test]
 fn a_clock_that_was_set_for_good_is_followed_after_half_a_minute() {
     for set in [120.0, HOUR, -120.0, -HOUR, 3.0] {
-        let mut world = World::settled();
+        let mut world = World::known();
         world.answers(29.0, |_| set);
         assert_eq!(world.estimate(), 0.0, "{set}");
         world.answers(4.0, |_| set);
@@ -125,7 +125,7 @@ fn a_clock_that_was_set_for_good_is_followed_after_half_a_minute() {
 
 #[test]
 fn a_clock_that_was_set_is_followed_although_few_answers_come() {
-    let mut world = World::settled();
+    let mut world = World::known();
     for _ in 0..WINDOW {
         world.now += 60.0;
         world.answer(-HOUR);
@@ -135,7 +135,7 @@ fn a_clock_that_was_set_is_followed_although_few_answers_come() {
 
 #[test]
 fn nothing_is_over_claimed_for_ten_minutes_after_a_step() {
-    let mut world = World::settled();
+    let mut world = World::known();
     world.answers(40.0, |_| HOUR);
     assert_near(world.estimate(), HOUR);
     assert_eq!(world.least(), 0.0);
@@ -153,7 +153,7 @@ fn nothing_is_over_claimed_for_ten_minutes_after_a_step() {
 
 #[test]
 fn a_clock_that_steps_twice_is_claimed_to_be_at_the_earliest_of_all() {
-    let mut world = World::settled();
+    let mut world = World::known();
     world.answers(40.0, |_| -HOUR);
     world.answers(40.0, |_| HOUR);
     assert_near(world.estimate(), HOUR);
@@ -162,7 +162,7 @@ fn a_clock_that_steps_twice_is_claimed_to_be_at_the_earliest_of_all() {
 
 #[test]
 fn a_step_in_doubt_is_allowed_for() {
-    let mut world = World::settled();
+    let mut world = World::known();
     world.answer(HOUR);
     assert_eq!(world.estimate(), 0.0);
     assert!((HOUR..=HOUR + 1.0).contains(&world.most()), "{}", world.most());
@@ -171,7 +171,7 @@ fn a_step_in_doubt_is_allowed_for() {
 #[test]
 fn two_replicas_by_turns_never_change_what_is_known() {
     for other in [2.5, 120.0, -HOUR] {
-        let mut world = World::settled();
+        let mut world = World::known();
         world.answers(600.0, |number| if number % 2 == 0 { other } else { 0.0 });
         assert_eq!((world.estimate(), world.least()), (0.0, 0.0), "{other}");
         // In no order at all, it does not matter either.
@@ -182,7 +182,7 @@ fn two_replicas_by_turns_never_change_what_is_known() {
 
 #[test]
 fn a_few_answers_of_the_old_clock_do_not_hinder_a_step() {
-    let mut world = World::settled();
+    let mut world = World::known();
     world.answers(90.0, |number| if number % 10 == 9 { 0.0 } else { HOUR });
     assert_near(world.estimate(), HOUR);
 }
@@ -203,7 +203,7 @@ fn a_first_answer_that_is_wrong_is_corrected_by_the_next_two() {
 
 #[test]
 fn answers_from_a_cache_change_nothing() {
-    let mut world = World::settled();
+    let mut world = World::known();
     // Four of five answers are older and older.
     world.answers(60.0, |number| if number % 5 == 0 { 0.0 } else { -30.0 - f64::from(number) * 0.83 });
     assert_eq!(world.estimate(), 0.0);

@@ -1,7 +1,7 @@
 //! What is read of the items of an answer.
 
 use super::*;
-use crate::execution::Flaws;
+use crate::model::Flaws;
 
 #[tokio::test(start_paused = true)]
 async fn a_bad_item_is_counted_and_the_others_are_kept() {

@@ -1,7 +1,7 @@
 //! Lists are read to their end, however they are cut into pages.
 
 use super::*;
-use crate::execution::Extent;
+use crate::model::Extent;
 
 #[tokio::test(start_paused = true)]
 async fn cursors_are_passed_back_until_there_is_none() {

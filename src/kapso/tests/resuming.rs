@@ -29,7 +29,7 @@ async fn ids(mut pager: Pager<'_, Execution>) -> Result<Vec<String>, Error> {
 }
 
 fn of_workflow(scene: &Scene) -> Pager<'_, Execution> {
-    let which = Which::Started { since: NOW.parse().unwrap(), until: Some(NOW.parse().unwrap()) };
+    let which = ExecutionFilter::Started { since: NOW.parse().unwrap(), until: Some(NOW.parse().unwrap()) };
     scene.client.workflow_executions(&"w".into(), which)
 }
 
@@ -79,9 +79,9 @@ async fn a_place_that_was_kept_is_read_on_from_its_last_item() {
     let scene = scene(Api::Platform, [page(&[50, 40], "a"), expired(), page(&[40, 30], "")]);
     let mut pager = of_workflow(&scene);
     pager.next().await.unwrap();
-    let place = pager.place().unwrap();
+    let token = pager.place().unwrap();
     drop(pager);
-    assert_eq!(ids(of_workflow(&scene).from(place)).await.unwrap(), ["i40", "i30"]);
+    assert_eq!(ids(of_workflow(&scene).from(token)).await.unwrap(), ["i40", "i30"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,12 +10,12 @@ use prometheus::{Encoder, TextEncoder};
 
 use super::{
     Limits, TABLE, View,
-    admission::{Admission, Refused},
+    series_budget::{Refused, SeriesBudget},
 };
 use crate::{
     clock::Steady,
-    execution::{Api, Execution, Flaws, ListedWorkflow, Page, Status, Step, Workflow},
     ledger::{Ledger, Saved, Settings},
+    model::{Api, Execution, Flaws, ListedWorkflow, Page, Status, Step, Workflow},
 };
 
 const HOUR: i64 = 3600;
@@ -29,7 +29,7 @@ fn at(seconds: i64) -> Timestamp {
 /// A ledger and who has places, at a moment that moves on.
 struct World {
     ledger: Ledger,
-    admission: Admission,
+    series_budget: SeriesBudget,
     limits: Limits,
     now: i64,
     executions: usize,
@@ -41,7 +41,7 @@ impl World {
         let mut ledger = Ledger::new(Settings::default());
         ledger.watch_from(at(0));
         let limits = Limits { workflows, steps, conversations: 0 };
-        Self { ledger, admission: Admission::default(), limits, now: 0, executions: 0 }
+        Self { ledger, series_budget: SeriesBudget::default(), limits, now: 0, executions: 0 }
     }
 
     fn wait(&mut self, seconds: i64) {
@@ -50,7 +50,14 @@ impl World {
 
     fn page<T>(&self, items: Vec<T>) -> Page<T> {
         let (asked, as_of) = (self.now.unsigned_abs(), at(self.now));
-        Page { items, flaws: Flaws::default(), asked, asked_at: Steady::at(as_of), as_of, last: true }
+        Page {
+            items,
+            flaws: Flaws::default(),
+            request_seq: asked,
+            requested_at: Steady::at(as_of),
+            as_of,
+            last: true,
+        }
     }
 
     /// The list of workflows shows these.
@@ -108,15 +115,16 @@ impl World {
     fn admit(&mut self) -> Refused {
         self.ledger.note_learned(Steady::at(at(self.now)));
         let current = self.ledger.current(at(self.now));
-        self.admission.admit(&self.ledger, &current, self.limits, at(self.now))
+        self.series_budget.admit(&self.ledger, &current, self.limits, at(self.now))
     }
 
     /// What is published now.
     fn text(&mut self) -> String {
         self.admit();
         let (now, current) = (at(self.now), self.ledger.current(at(self.now)));
-        let Self { ledger, admission, limits, .. } = self;
-        let views = [View::new("p", Api::Platform, ledger, &current, admission, *limits, Steady::at(now))];
+        let Self { ledger, series_budget, limits, .. } = self;
+        let views =
+            [View::new("p", Api::Platform, ledger, &current, series_budget, *limits, Steady::at(now))];
         let families: Vec<_> = TABLE.iter().map(|family| family.collect(&views)).collect();
         let families: Vec<_> = families.into_iter().filter(|f| !f.get_metric().is_empty()).collect();
         let mut text = Vec::new();
@@ -147,7 +155,7 @@ impl World {
         self.ledger.track();
         let saved = Saved::from(self.ledger.take_changes());
         self.ledger = Ledger::restore(Settings::default(), &saved).unwrap();
-        self.admission = Admission::default();
+        self.series_budget = SeriesBudget::default();
     }
 }
 

@@ -15,16 +15,16 @@ use self::{
     discovery::{Discovery, Kind, newest_activity},
 };
 use super::{
-    Means, Progress, Pulse, Scope,
-    queue::{Load, Queue},
+    CrawlContext, CrawlScope, Heartbeat, Progress,
+    crawler::{Crawl, Discovered, Pass, Stop, is_hopeless},
+    queue::{Backlog, Queue},
     singles::Singles,
-    walk::{Beat, Looked, Stop, Territory, is_hopeless},
 };
 use crate::{
     clock::Steady,
-    execution::{Api, Conversation, ConversationId, ExecutionId, Page},
     kapso::{Error, Hanging, Reason},
-    ledger::{Failed, Ledger, Record},
+    ledger::{ConversationState, Failed, Ledger},
+    model::{Api, Conversation, ConversationId, ExecutionId, Page},
 };
 
 /// A sweep that goes on for long lists the workflows again after so many intervals.
@@ -32,8 +32,8 @@ const WORKFLOWS_EVERY: i32 = 10;
 
 /// A walk over the conversations of one API, into its ledger.
 pub struct Conversations {
-    means: Means,
-    scope: Scope,
+    context: CrawlContext,
+    scope: CrawlScope,
     discovery: Discovery,
     probed: bool,
     /// Whether the API is there, where it may not be.
@@ -55,31 +55,31 @@ pub enum Task {
 impl Conversations {
     /// A walk that has not begun.
     #[must_use]
-    pub fn new(means: Means, scope: Scope) -> Self {
+    pub fn new(context: CrawlContext, scope: CrawlScope) -> Self {
         let (discovery, absence) = {
-            let mut ledger = means.ledger.lock();
+            let mut ledger = context.ledger.lock();
             if !scope.only.is_empty() {
                 withdraw_others(&mut ledger, &scope.only);
             }
-            let (activity, round) = ledger.discovered();
-            (Discovery::resumed(activity, round), Absence::new(ledger.remembered_conversations() > 0))
+            let (activity, full_scan) = ledger.discovered();
+            (Discovery::resumed(activity, full_scan), Absence::new(ledger.remembered_conversations() > 0))
         };
         let (probed, workflows_read, singles) = (false, None, Singles::default());
-        Self { means, scope, discovery, probed, absence, workflows_read, singles }
+        Self { context, scope, discovery, probed, absence, workflows_read, singles }
     }
 
     fn note_discovered(&self) {
-        let (activity, round) = self.discovery.read();
-        self.means.ledger.lock().note_discovered(activity, round);
+        let (activity, full_scan) = self.discovery.read();
+        self.context.ledger.lock().note_discovered(activity, full_scan);
     }
 
     /// Lists the workflows: their names and figures. Nothing waits for these, so that a sweep does it once.
-    async fn read_workflows(&mut self, beat: Beat) -> Result<(), Error> {
-        let now = self.means.client.steady_now();
+    async fn read_workflows(&mut self, pass: Pass) -> Result<(), Error> {
+        let now = self.context.client.steady_now();
         let pause = self.scope.signed_interval().saturating_mul(WORKFLOWS_EVERY);
-        if beat == Beat::First || self.workflows_read.is_none_or(|read| now.since(read) >= pause) {
+        if pass == Pass::First || self.workflows_read.is_none_or(|read| now.since(read) >= pause) {
             self.workflows_read = Some(now);
-            self.means.learn_workflows().await?;
+            self.context.learn_workflows().await?;
         }
         Ok(())
     }
@@ -92,24 +92,24 @@ impl Conversations {
         if recent.as_ref().is_err_and(is_hopeless) {
             return recent;
         }
-        let pages = if self.discovery.last_round().is_some() {
+        let pages = if self.discovery.last_full_scan().is_some() {
             1
         } else {
-            self.means.half_of_the_budget(self.scope.interval)
+            self.context.half_of_the_budget(self.scope.interval)
         };
-        let round = self.read_round(pages).await;
-        if round.is_err() {
-            self.discovery.round_failed();
+        let full_scan = self.read_full_scan(pages).await;
+        if full_scan.is_err() {
+            self.discovery.full_scan_failed();
         }
-        recent.and(round)
+        recent.and(full_scan)
     }
 
     fn learn(&self, page: &Page<Conversation>) {
-        self.means.learn(|ledger| ledger.learn_conversations(page, self.scope.signed_interval()));
+        self.context.learn(|ledger| ledger.learn_conversations(page, self.scope.signed_interval()));
     }
 
     async fn read_recent(&mut self, since: Timestamp) -> Result<(), Error> {
-        let pager = self.means.client.conversations(Some(since));
+        let pager = self.context.client.conversations(Some(since));
         let mut newest = None;
         let learn = |page: &Page<_>| {
             newest = newest_activity(page).max(newest);
@@ -122,19 +122,19 @@ impl Conversations {
         Ok(())
     }
 
-    /// Reads so many pages of the round, or up to its end.
-    async fn read_round(&mut self, at_most: usize) -> Result<(), Error> {
+    /// Reads so many pages of the full scan, or up to its end.
+    async fn read_full_scan(&mut self, at_most: usize) -> Result<(), Error> {
         for _ in 0..at_most {
-            let round = self.discovery.round(self.means.client.kapso_now(), self.scope.max_age);
-            let list = match round.kind {
-                Kind::Activity => self.means.client.conversations(Some(round.since)),
-                Kind::Creation => self.means.client.conversations_created(round.since),
+            let full_scan = self.discovery.full_scan(self.context.client.kapso_now(), self.scope.max_age);
+            let list = match full_scan.kind {
+                Kind::Activity => self.context.client.conversations(Some(full_scan.since)),
+                Kind::Creation => self.context.client.conversations_created(full_scan.since),
             };
-            let mut pager = list.from(round.place);
+            let mut pager = list.from(full_scan.token);
             let Some(page) = pager.next().await? else { return Ok(()) };
             let next = pager.place();
             self.learn(&page);
-            self.discovery.round_read(&page, next);
+            self.discovery.full_scan_read(&page, next);
             self.note_discovered();
             if page.last {
                 return Ok(());
@@ -146,46 +146,50 @@ impl Conversations {
     /// Where nothing is discovered, one page of conversations tells an API that is absent from conversations
     /// that are.
     async fn probe(&mut self) -> Result<(), Error> {
-        if self.means.client.api() == Api::Legacy && !self.probed {
-            self.means.client.conversations(Some(self.means.client.kapso_now())).next().await?;
+        if self.context.client.api() == Api::Legacy && !self.probed {
+            self.context.client.conversations(Some(self.context.client.kapso_now())).next().await?;
             self.probed = true;
         }
         Ok(())
     }
 
     /// Takes note of what a look at the list of conversations came to.
-    fn note_look(&mut self, looked: Result<(), Error>, progress: &mut Progress) -> Result<Looked, Stop> {
-        let legacy = self.means.client.api() == Api::Legacy;
-        let Err(error) = looked else {
+    fn note_discovery(
+        &mut self,
+        discovered: Result<(), Error>,
+        progress: &mut Progress,
+    ) -> Result<Discovered, Stop> {
+        let legacy = self.context.client.api() == Api::Legacy;
+        let Err(error) = discovered else {
             self.absence.end();
-            return Ok(Looked::Well);
+            return Ok(Discovered::Well);
         };
         let stop = is_hopeless(&error);
         if legacy && error.reason() == Some(Reason::NotFound) {
-            progress.absent = self.absence.is_believed(self.means.client.steady_now());
+            progress.absent = self.absence.is_believed(self.context.client.steady_now());
         }
         progress.note(error);
-        if stop || progress.absent { Err(Stop) } else { Ok(Looked::Badly) }
+        if stop || progress.absent { Err(Stop) } else { Ok(Discovered::Badly) }
     }
 
-    fn rules(&self, beat: Beat) -> plan::Rules {
+    fn rules(&self, pass: Pass) -> plan::Rules {
         plan::Rules {
-            now: self.means.client.steady_now(),
-            kapso_now: self.means.client.kapso_now(),
+            now: self.context.client.steady_now(),
+            kapso_now: self.context.client.kapso_now(),
             interval: self.scope.signed_interval(),
-            ahead: self.scope.ahead(beat),
+            ahead: self.scope.ahead(pass),
             max_age: self.scope.max_age,
-            watch_start: self.means.watch_start(),
-            last_round: self.discovery.last_round(),
+            watch_start: self.context.watch_start(),
+            last_full_scan: self.discovery.last_full_scan(),
         }
     }
 
     /// The executions that are due to be asked for one by one. The legacy API has no such request.
     fn singles(&self, rules: &plan::Rules) -> Vec<(Steady, ExecutionId)> {
-        if self.means.client.api() == Api::Legacy {
+        if self.context.client.api() == Api::Legacy {
             return Vec::new();
         }
-        self.singles.due(&self.means, &self.scope, rules.now.plus(rules.ahead))
+        self.singles.due(&self.context, &self.scope, rules.now.plus(rules.ahead))
     }
 }
 
@@ -201,22 +205,23 @@ fn withdraw_others(ledger: &mut Ledger, only: &[ConversationId]) {
 }
 
 /// Reads a conversation's list.
-async fn read_list(means: Means, only: bool, id: ConversationId) -> Result<bool, Error> {
-    let asked_at = means.client.steady_now();
-    let ordered = means.client.api() == Api::Platform;
-    let mut listing = means.ledger.lock().open(&id, ordered);
-    let mut pager = means.client.executions(&id);
+async fn read_list(context: CrawlContext, only: bool, id: ConversationId) -> Result<bool, Error> {
+    let requested_at = context.client.steady_now();
+    let ordered = context.client.api() == Api::Platform;
+    let mut listing = context.ledger.lock().open(&id, ordered);
+    let mut pager = context.client.executions(&id);
     loop {
         match pager.next().await {
             Ok(Some(page)) => {
-                if !means.take_in(|ledger, now| ledger.read(&mut listing, &page, now)) {
+                if !context.take_in(|ledger, now| ledger.read(&mut listing, &page, now)) {
                     break;
                 }
             }
             Ok(None) => break,
             Err(error) if error.reason() == Some(Reason::NotFound) => {
-                let not_found = |ledger: &mut Ledger, now| ledger.conversation_not_found(&id, asked_at, now);
-                if means.take_in(not_found) && only {
+                let not_found =
+                    |ledger: &mut Ledger, now| ledger.conversation_not_found(&id, requested_at, now);
+                if context.take_in(not_found) && only {
                     tracing::warn!(conversation = %id, "there is no such conversation: check --scrape.conversation");
                 }
                 return Ok(true);
@@ -224,11 +229,11 @@ async fn read_list(means: Means, only: bool, id: ConversationId) -> Result<bool,
             Err(error) => return Err(error),
         }
     }
-    means.ledger.lock().close(&listing);
+    context.ledger.lock().close(&listing);
     Ok(true)
 }
 
-impl Territory for Conversations {
+impl Crawl for Conversations {
     type Task = Task;
     type Key = Task;
 
@@ -236,12 +241,12 @@ impl Territory for Conversations {
         task.clone()
     }
 
-    fn pulse(&self) -> &Pulse {
-        &self.means.pulse
+    fn heartbeat(&self) -> &Heartbeat {
+        &self.context.heartbeat
     }
 
     fn hanging(&self) -> &Hanging {
-        self.means.client.hanging()
+        self.context.client.hanging()
     }
 
     fn interval(&self) -> Duration {
@@ -252,69 +257,69 @@ impl Territory for Conversations {
         self.scope.max_staleness.as_secs_f64()
     }
 
-    async fn look_around(&mut self, beat: Beat, progress: &mut Progress) -> Result<Looked, Stop> {
-        let mut workflows = Looked::Well;
-        if let Err(error) = self.read_workflows(beat).await {
+    async fn discover_all(&mut self, pass: Pass, progress: &mut Progress) -> Result<Discovered, Stop> {
+        let mut workflows = Discovered::Well;
+        if let Err(error) = self.read_workflows(pass).await {
             let stop = is_hopeless(&error);
             progress.note(error);
             if stop {
                 return Err(Stop);
             }
-            workflows = Looked::Badly;
+            workflows = Discovered::Badly;
         }
         let discovered = if self.scope.only.is_empty() { self.discover().await } else { self.probe().await };
-        let conversations = self.note_look(discovered, progress)?;
-        self.means.require_clock(progress)?;
-        Ok(if workflows == Looked::Badly { workflows } else { conversations })
+        let conversations = self.note_discovery(discovered, progress)?;
+        self.context.require_clock(progress)?;
+        Ok(if workflows == Discovered::Badly { workflows } else { conversations })
     }
 
-    fn plan(&self, beat: Beat) -> (Queue<Task>, Load) {
-        let rules = self.rules(beat);
+    fn plan(&self, pass: Pass) -> (Queue<Task>, Backlog) {
+        let rules = self.rules(pass);
         let singles = self.singles(&rules);
-        let (queue, load) = plan::queue(&self.means.ledger.lock(), singles, &rules);
+        let (queue, backlog) = plan::queue(&self.context.ledger.lock(), singles, &rules);
         if self.scope.only.is_empty() {
-            return (queue, load);
+            return (queue, backlog);
         }
-        (Queue::new(self.scope.only.iter().cloned().map(Task::Conversation), []), load)
+        (Queue::new(self.scope.only.iter().cloned().map(Task::Conversation), []), backlog)
     }
 
-    fn load(&self) -> Load {
-        let rules = self.rules(Beat::Next);
-        plan::load(&self.means.ledger.lock(), &rules)
+    fn backlog(&self) -> Backlog {
+        let rules = self.rules(Pass::Next);
+        plan::backlog(&self.context.ledger.lock(), &rules)
     }
 
     fn is_discovered(&self) -> bool {
-        !self.scope.only.is_empty() || self.discovery.last_round().is_some()
+        !self.scope.only.is_empty() || self.discovery.last_full_scan().is_some()
     }
 
-    fn ask(&self, task: Task) -> BoxFuture<'static, Result<bool, Error>> {
-        let means = self.means.clone();
+    fn fetch(&self, task: Task) -> BoxFuture<'static, Result<bool, Error>> {
+        let context = self.context.clone();
         match task {
-            Task::Conversation(id) => Box::pin(read_list(means, !self.scope.only.is_empty(), id)),
+            Task::Conversation(id) => Box::pin(read_list(context, !self.scope.only.is_empty(), id)),
             Task::Execution(id) => {
                 let singles = self.singles.clone();
-                Box::pin(async move { singles.ask(&means, id).await })
+                Box::pin(async move { singles.fetch(&context, id).await })
             }
         }
     }
 
     fn note_failure(&self, task: &Task, failed: Failed) {
-        let now = self.means.client.steady_now();
+        let now = self.context.client.steady_now();
         if let Task::Conversation(id) = task {
-            self.means.ledger.lock().conversation_failed(id, now, failed);
+            self.context.ledger.lock().conversation_failed(id, now, failed);
         }
     }
 
     fn note_complete(&self) {
-        self.means.ledger.lock().note_learned(self.means.client.steady_now());
+        self.context.ledger.lock().note_learned(self.context.client.steady_now());
     }
 
-    fn settle(&self, progress: &mut Progress) {
-        self.means.settle(progress);
-        let ledger = self.means.ledger.lock();
-        let (now, watch_start) = (self.means.client.kapso_now(), ledger.watch_start());
-        let watched = |record: &&Record| record.is_watched(now, self.scope.max_age, watch_start);
-        progress.watched = ledger.records().filter(watched).count();
-        progress.failing = ledger.records().filter(watched).filter(|r| r.attempts.is_failing()).count();
+    fn finish_pass(&self, progress: &mut Progress) {
+        self.context.finish_pass(progress);
+        let ledger = self.context.ledger.lock();
+        let (now, watch_start) = (self.context.client.kapso_now(), ledger.watch_start());
+        let watched = |record: &&ConversationState| record.is_watched(now, self.scope.max_age, watch_start);
+        progress.watched = ledger.conversations().filter(watched).count();
+        progress.failing = ledger.conversations().filter(watched).filter(|r| r.attempts.is_failing()).count();
     }
 }

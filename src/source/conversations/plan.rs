@@ -7,7 +7,7 @@
 //! a budget that cannot cover everything each is asked in its turn, the promising ones more often.
 //!
 //! The rest is the **inventory**: conversations that were never listed and have been quiet since before the
-//! watch began, newest activity first, and a few per beat of those at rest, stalest first, since an execution
+//! watch began, newest activity first, and a few per pass of those at rest, stalest first, since an execution
 //! that was started through the API moves no conversation. One request in five is theirs while both wait.
 
 use std::cmp::Reverse;
@@ -17,21 +17,21 @@ use jiff::{SignedDuration, Timestamp};
 use super::Task;
 use crate::{
     clock::Steady,
-    execution::ExecutionId,
-    ledger::{Ledger, Record},
-    source::queue::{self, Load, MOVED_WEIGHT, Queue, seconds, weight},
+    ledger::{ConversationState, Ledger},
+    model::ExecutionId,
+    source::queue::{self, Backlog, MOVED_WEIGHT, Queue, seconds, weight},
 };
 
 /// An execution starts a little after the message that starts it: a list that was read this soon after the
 /// last activity may have missed it.
-const SETTLING: SignedDuration = SignedDuration::from_mins(2);
+const START_DELAY: SignedDuration = SignedDuration::from_mins(2);
 /// A conversation at rest is listed again after this time, or later if there are many.
 const RECHECK: SignedDuration = SignedDuration::from_hours(1);
-/// Conversations at rest that are listed again in a beat.
-const AT_REST_PER_BEAT: usize = 2;
-/// Requests of a sweep beside the workflows and the urgent ones: recent activity, a page of the round over all
+/// Conversations at rest that are listed again in a pass.
+const AT_REST_PER_PASS: usize = 2;
+/// Requests of a sweep beside the workflows and the urgent ones: recent activity, a page of the full scan over all
 /// conversations, and those at rest.
-pub const LOOK_AROUND: usize = 2 + AT_REST_PER_BEAT;
+pub const LOOK_AROUND: usize = 2 + AT_REST_PER_PASS;
 
 /// What the plan goes by.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ pub struct Rules {
     pub now: Steady,
     /// The same in Kapso's clock.
     pub kapso_now: Timestamp,
-    /// From one beat to the next: an open execution is to be looked at this often.
+    /// From one pass to the next: an open execution is to be looked at this often.
     pub interval: SignedDuration,
     /// What becomes due within this time is due already.
     pub ahead: SignedDuration,
@@ -48,13 +48,13 @@ pub struct Rules {
     pub max_age: SignedDuration,
     /// When the watch began, in Kapso's clock.
     pub watch_start: Timestamp,
-    /// When the last complete round over the list of conversations began.
-    pub last_round: Option<Steady>,
+    /// When the last complete full scan over the list of conversations began.
+    pub last_full_scan: Option<Steady>,
 }
 
 /// Why a conversation is due.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Need {
+enum DueReason {
     /// Since then, and with this weight.
     Urgent { since: Steady, weight: f64 },
     /// Never listed, quiet since before the watch.
@@ -67,60 +67,61 @@ enum Need {
 #[derive(Default)]
 struct Due<'a> {
     /// With their urgency.
-    urgent: Vec<(f64, &'a Record)>,
-    unlisted: Vec<&'a Record>,
+    urgent: Vec<(f64, &'a ConversationState)>,
+    unlisted: Vec<&'a ConversationState>,
     /// Those that were last listed long enough ago.
-    at_rest: Vec<&'a Record>,
-    load: Load,
+    at_rest: Vec<&'a ConversationState>,
+    backlog: Backlog,
 }
 
 /// The plan, with the executions that are asked for one by one and the moments since when they are due.
 #[must_use]
-pub fn queue(ledger: &Ledger, singles: Vec<(Steady, ExecutionId)>, rules: &Rules) -> (Queue<Task>, Load) {
-    let Due { urgent, mut unlisted, mut at_rest, mut load } = due(ledger, rules);
+pub fn queue(ledger: &Ledger, singles: Vec<(Steady, ExecutionId)>, rules: &Rules) -> (Queue<Task>, Backlog) {
+    let Due { urgent, mut unlisted, mut at_rest, mut backlog } = due(ledger, rules);
     let mut tasks: Vec<_> = urgent
         .into_iter()
         .map(|(urgency, record)| (urgency, record.active_at(), Task::Conversation(record.id.clone())))
         .collect();
     for (since, id) in singles {
-        load.wait(since, rules.now);
-        load.due += 1;
+        backlog.wait(since, rules.now);
+        backlog.due += 1;
         tasks.push((seconds(since, rules.now), None, Task::Execution(id)));
     }
     tasks.sort_by(|(a, one, _), (b, other, _)| b.total_cmp(a).then(other.cmp(one)));
     unlisted.sort_by_key(|record| Reverse(record.active_at()));
     at_rest.sort_by_key(|record| record.read_at);
-    let inventory = unlisted.into_iter().chain(at_rest.into_iter().take(AT_REST_PER_BEAT));
+    let inventory = unlisted.into_iter().chain(at_rest.into_iter().take(AT_REST_PER_PASS));
     let inventory = inventory.map(|record| Task::Conversation(record.id.clone()));
-    (Queue::new(tasks.into_iter().map(|(_, _, task)| task), inventory), load)
+    (Queue::new(tasks.into_iter().map(|(_, _, task)| task), inventory), backlog)
 }
 
 /// How much there is to do.
 #[must_use]
-pub fn load(ledger: &Ledger, rules: &Rules) -> Load {
-    due(ledger, rules).load
+pub fn backlog(ledger: &Ledger, rules: &Rules) -> Backlog {
+    due(ledger, rules).backlog
 }
 
 fn due<'a>(ledger: &'a Ledger, rules: &Rules) -> Due<'a> {
     let (mut due, mut resting) = (Due::default(), 0);
-    let is_watched =
-        |record: &&Record| record.is_watched(rules.kapso_now, rules.max_age, Some(rules.watch_start));
-    for record in ledger.records().filter(is_watched) {
+    let is_watched = |record: &&ConversationState| {
+        record.is_watched(rules.kapso_now, rules.max_age, Some(rules.watch_start))
+    };
+    for record in ledger.conversations().filter(is_watched) {
         if record.has_open_executions() {
-            due.load.list(record.read_at.map(|at| rules.in_kapso_clock(at)));
+            due.backlog.list(record.read_at.map(|at| rules.in_kapso_clock(at)));
         }
-        due.load.failing += usize::from(record.attempts.is_failing());
-        match need(record, rules) {
-            Need::Urgent { since, weight } => {
+        due.backlog.failing += usize::from(record.attempts.is_failing());
+        match due_reason(record, rules) {
+            DueReason::Urgent { since, weight } => {
                 let since = record.attempts.postpone(since, rules.interval);
                 if since.since(rules.now) <= rules.ahead {
-                    due.load.wait(since, rules.now);
+                    due.backlog.wait(since, rules.now);
                     due.urgent.push((weight * seconds(since, rules.now), record));
                 }
             }
-            Need::Unlisted if record.attempts.postpone(rules.now, rules.interval) > rules.now => {}
-            Need::Unlisted => due.unlisted.push(record),
-            Need::AtRest { read_at } => {
+            DueReason::Unlisted if record.attempts.postpone(rules.now, rules.interval) > rules.now => {}
+            DueReason::Unlisted => due.unlisted.push(record),
+            DueReason::AtRest { read_at } => {
                 resting += 1;
                 let since = record.attempts.postpone(read_at.plus(RECHECK), rules.interval);
                 if since <= rules.now {
@@ -129,32 +130,35 @@ fn due<'a>(ledger: &'a Ledger, rules: &Rules) -> Due<'a> {
             }
         }
     }
-    due.load.due = due.urgent.len() + due.unlisted.len() + due.at_rest.len().min(AT_REST_PER_BEAT);
-    due.load.round = queue::round(resting, AT_REST_PER_BEAT, rules.interval, RECHECK);
+    due.backlog.due = due.urgent.len() + due.unlisted.len() + due.at_rest.len().min(AT_REST_PER_PASS);
+    due.backlog.full_scan_seconds =
+        queue::full_scan_seconds(resting, AT_REST_PER_PASS, rules.interval, RECHECK);
     due
 }
 
-fn need(record: &Record, rules: &Rules) -> Need {
+fn due_reason(record: &ConversationState, rules: &Rules) -> DueReason {
     let Some(read_at) = record.read_at else {
         // News if the activity is, or if nothing is known of it.
         let news = record.active_at().is_none_or(|at| at >= rules.watch_start);
         let since = record.moved.or(record.discovered).unwrap_or(rules.now.plus(-rules.interval));
-        return if news { Need::Urgent { since, weight: MOVED_WEIGHT } } else { Need::Unlisted };
+        return if news { DueReason::Urgent { since, weight: MOVED_WEIGHT } } else { DueReason::Unlisted };
     };
     let next = read_at.plus(rules.interval);
-    if let Some(moved) = record.moved.filter(|&moved| read_at.since(moved) < SETTLING) {
+    if let Some(moved) = record.moved.filter(|&moved| read_at.since(moved) < START_DELAY) {
         let since = if moved > read_at { moved } else { next };
-        return Need::Urgent { since, weight: MOVED_WEIGHT };
+        return DueReason::Urgent { since, weight: MOVED_WEIGHT };
     }
-    let missed = rules.last_round.is_some_and(|round| record.discovered < Some(round) && read_at < round);
+    let missed = rules
+        .last_full_scan
+        .is_some_and(|full_scan| record.discovered < Some(full_scan) && read_at < full_scan);
     if missed || record.is_doubtful() {
-        return Need::Urgent { since: next, weight: 1.0 };
+        return DueReason::Urgent { since: next, weight: 1.0 };
     }
     if record.has_open_executions() {
         let last_event = record.last_event_at.map(Timestamp::from);
-        return Need::Urgent { since: next, weight: weight(last_event, rules.kapso_now) };
+        return DueReason::Urgent { since: next, weight: weight(last_event, rules.kapso_now) };
     }
-    Need::AtRest { read_at }
+    DueReason::AtRest { read_at }
 }
 
 impl Rules {
@@ -167,8 +171,8 @@ impl Rules {
 mod tests {
     use super::*;
     use crate::{
-        execution::{Conversation, ConversationStatus, Execution, Flaws, Page, Status},
         ledger::{Failed, Settings},
+        model::{Conversation, ConversationStatus, Execution, Flaws, Page, Status},
     };
 
     const MINUTE: i64 = 60;
@@ -190,7 +194,7 @@ mod tests {
             ahead: SignedDuration::ZERO,
             max_age: SignedDuration::from_hours(24 * 7),
             watch_start: at(0),
-            last_round: None,
+            last_full_scan: None,
         }
     }
 
@@ -203,8 +207,8 @@ mod tests {
             let page = Page {
                 items,
                 flaws: Flaws::default(),
-                asked: 1,
-                asked_at: Steady::at(at(active)),
+                request_seq: 1,
+                requested_at: Steady::at(at(active)),
                 as_of: at(active),
                 last: true,
             };
@@ -217,8 +221,8 @@ mod tests {
                 &Page {
                     items,
                     flaws: Flaws::default(),
-                    asked: 1,
-                    asked_at: Steady::at(at(listed)),
+                    request_seq: 1,
+                    requested_at: Steady::at(at(listed)),
                     as_of: at(listed),
                     last: true,
                 },
@@ -286,8 +290,8 @@ mod tests {
     fn a_sweep_begins_with_everyone_who_becomes_due_within_an_interval_and_nobody_of_them_is_late() {
         let ledger = ledger(&[("a", -HOUR, Some(50), Some(5)), ("b", -HOUR, Some(10), Some(5))]);
         let rules = Rules { ahead: SignedDuration::from_mins(1), ..rules(65) };
-        let (_, load) = queue(&ledger, Vec::new(), &rules);
-        assert_eq!((load.due, load.lateness), (2, 0.0));
+        let (_, backlog) = queue(&ledger, Vec::new(), &rules);
+        assert_eq!((backlog.due, backlog.lateness), (2, 0.0));
     }
 
     #[test]
@@ -321,7 +325,7 @@ mod tests {
     #[test]
     fn a_conversation_that_a_whole_round_did_not_show_is_asked_whether_it_is_still_there() {
         let ledger = ledger(&[("a", 0, Some(10 * MINUTE), None)]);
-        let rules = Rules { last_round: Some(steady(20 * MINUTE)), ..rules(21 * MINUTE) };
+        let rules = Rules { last_full_scan: Some(steady(20 * MINUTE)), ..rules(21 * MINUTE) };
         let (queue, _) = queue(&ledger, Vec::new(), &rules);
         assert_eq!(queue.len(), 1);
     }
@@ -335,10 +339,11 @@ mod tests {
             ("c", -HOUR, Some(9 * MINUTE + 30), Some(0)),
             ("rest", -HOUR, Some(9 * MINUTE), None),
         ]);
-        let (_, load) = queue(&ledger, Vec::new(), &rules(now));
+        let (_, backlog) = queue(&ledger, Vec::new(), &rules(now));
         let oldest_list = Some(at(4 * MINUTE));
-        let expected = Load { due: 2, lateness: 300.0, oldest_list, round: 3600.0, failing: 0 };
-        assert_eq!(load, expected);
+        let expected =
+            Backlog { due: 2, lateness: 300.0, oldest_list, full_scan_seconds: 3600.0, failing: 0 };
+        assert_eq!(backlog, expected);
     }
 
     #[test]
@@ -349,8 +354,8 @@ mod tests {
             ("fresh", -HOUR, Some(now - 2 * MINUTE), Some(now - 10 * MINUTE)),
         ]);
         let singles = vec![(steady(now - 5 * MINUTE), "single".into())];
-        let (mut queue, load) = queue(&ledger, singles, &rules(now));
-        assert_eq!(load.due, 3);
+        let (mut queue, backlog) = queue(&ledger, singles, &rules(now));
+        assert_eq!(backlog.due, 3);
         queue.pop();
         assert_eq!(queue.pop(), Some(Task::Execution("single".into())));
     }
@@ -366,7 +371,7 @@ mod tests {
             }
         }
         assert_eq!(asked, [1, 2, 4, 8, 12]);
-        assert_eq!(load(&ledger, &rules(12 * MINUTE)).failing, 1);
+        assert_eq!(backlog(&ledger, &rules(12 * MINUTE)).failing, 1);
     }
 
     #[test]
@@ -377,7 +382,7 @@ mod tests {
         }
         assert_eq!(order(&ledger, 6 * MINUTE - 1), Vec::<String>::new());
         assert_eq!(order(&ledger, 6 * MINUTE), ["a"]);
-        assert_eq!(load(&ledger, &rules(6 * MINUTE)).failing, 0);
+        assert_eq!(backlog(&ledger, &rules(6 * MINUTE)).failing, 0);
     }
 
     #[test]

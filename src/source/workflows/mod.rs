@@ -5,7 +5,7 @@
 //! show, is asked for by itself, and its outcome and end are exact. What finished before the watch began is only
 //! looked for among the executions that started within `--scrape.conversation-max-age`.
 
-mod cover;
+mod fetch_plan;
 mod plan;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -15,18 +15,18 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use self::plan::{Rules, Task, Work};
+use self::plan::{FetchTask, Rules, Task};
 use super::{
-    Means, Progress, Pulse, Scope,
-    queue::{Load, Queue},
+    CrawlContext, CrawlScope, Heartbeat, Progress,
+    crawler::{Crawl, Discovered, Pass, Stop, is_hopeless},
+    queue::{Backlog, Queue},
     singles::Singles,
-    walk::{Beat, Looked, Stop, Territory, is_hopeless},
 };
 use crate::{
     clock::Steady,
-    execution::{ExecutionId, Page, WorkflowId},
-    kapso::{Error, Hanging, Place, Reading, Reason, Which},
-    ledger::{Account, Failed, Ledger, Visit},
+    kapso::{Error, ExecutionFilter, Hanging, PageToken, Reading, Reason},
+    ledger::{Failed, Ledger, Visit, WorkflowState},
+    model::{ExecutionId, Page, WorkflowId},
 };
 
 /// Visits at the same time, although they wait for the budget.
@@ -37,7 +37,7 @@ const EMPTY_RECHECK: Duration = Duration::from_mins(10);
 /// A walk over the workflows of a project, into its ledger.
 pub struct Workflows {
     lists: Lists,
-    scope: Scope,
+    scope: CrawlScope,
     /// When the list of workflows was last read to the end.
     listed: Option<Steady>,
     singles: Singles,
@@ -46,8 +46,8 @@ pub struct Workflows {
 /// Reads the lists of workflows.
 #[derive(Clone)]
 struct Lists {
-    means: Means,
-    /// From one beat to the next.
+    context: CrawlContext,
+    /// From one pass to the next.
     interval: Duration,
     /// Where to go on with the history of a workflow.
     history: Arc<Mutex<HashMap<WorkflowId, Progressing>>>,
@@ -57,7 +57,7 @@ struct Lists {
 #[derive(Clone)]
 struct Progressing {
     /// Where its next page is.
-    place: Place,
+    token: PageToken,
     /// Every item so far could be read.
     clean: bool,
     /// It is the second one, after one that was not clean or showed nothing.
@@ -70,30 +70,30 @@ struct Progressing {
 
 impl Progressing {
     const FIRST: Self =
-        Self { place: Place::Start, clean: true, again: false, not_before: None, found: false };
+        Self { token: PageToken::Start, clean: true, again: false, not_before: None, found: false };
     const SECOND: Self = Self { again: true, ..Self::FIRST };
 }
 
 impl Workflows {
     /// A walk that has not begun.
     #[must_use]
-    pub fn new(means: Means, scope: Scope) -> Self {
-        means.ledger.lock().begin_listing_by_workflow();
-        let lists = Lists { means, interval: scope.interval, history: Arc::default() };
+    pub fn new(context: CrawlContext, scope: CrawlScope) -> Self {
+        context.ledger.lock().begin_listing_by_workflow();
+        let lists = Lists { context, interval: scope.interval, history: Arc::default() };
         Self { lists, scope, listed: None, singles: Singles::default() }
     }
 
-    fn means(&self) -> &Means {
-        &self.lists.means
+    fn context(&self) -> &CrawlContext {
+        &self.lists.context
     }
 
-    fn rules(&self, beat: Beat) -> Rules {
-        let watch_start = self.means().watch_start();
+    fn rules(&self, pass: Pass) -> Rules {
+        let watch_start = self.context().watch_start();
         Rules {
-            now: self.means().client.steady_now(),
-            kapso_now: self.means().client.kapso_now(),
+            now: self.context().client.steady_now(),
+            kapso_now: self.context().client.kapso_now(),
             interval: self.scope.signed_interval(),
-            ahead: self.scope.ahead(beat),
+            ahead: self.scope.ahead(pass),
             watch_start,
             history_since: watch_start.saturating_sub(self.scope.max_age).unwrap_or(Timestamp::MIN),
             workflows_read: self.listed,
@@ -105,22 +105,22 @@ impl Workflows {
         if self.scope.listed_by.conversations {
             return Vec::new();
         }
-        self.singles.due(self.means(), &self.scope, rules.now.plus(rules.ahead))
+        self.singles.due(self.context(), &self.scope, rules.now.plus(rules.ahead))
     }
 }
 
 impl Lists {
-    async fn do_work(self, workflow: WorkflowId, work: Work) -> Result<bool, Error> {
-        let asked_at = self.means.client.steady_now();
+    async fn do_work(self, workflow: WorkflowId, work: FetchTask) -> Result<bool, Error> {
+        let requested_at = self.context.client.steady_now();
         let open = work.open();
         match self.try_work(&workflow, work).await {
             Err(error) if error.reason() == Some(Reason::NotFound) => {
                 let not_found = |ledger: &mut Ledger, now| {
-                    ledger.workflow_not_found(&workflow, asked_at, now);
+                    ledger.workflow_not_found(&workflow, requested_at, now);
                 };
-                self.means.take_in(not_found);
+                self.context.take_in(not_found);
                 for id in open {
-                    self.means.ask_for_one(&id).await?;
+                    self.context.fetch_one(&id).await?;
                 }
                 Ok(true)
             }
@@ -128,27 +128,29 @@ impl Lists {
         }
     }
 
-    async fn try_work(&self, workflow: &WorkflowId, work: Work) -> Result<bool, Error> {
-        let mut visit = self.means.ledger.lock().visit_at(workflow, self.means.client.steady_now());
+    async fn try_work(&self, workflow: &WorkflowId, work: FetchTask) -> Result<bool, Error> {
+        let mut visit = self.context.ledger.lock().visit_at(workflow, self.context.client.steady_now());
         match work {
-            Work::History { since, until } => self.read_history(workflow, &mut visit, since, until).await,
-            Work::Visit { open, cover, whole } => {
-                for status in cover.statuses {
-                    self.read(workflow, &mut visit, Which::In(status)).await?;
+            FetchTask::History { since, until } => {
+                self.read_history(workflow, &mut visit, since, until).await
+            }
+            FetchTask::Visit { open, fetch_plan, whole } => {
+                for status in fetch_plan.statuses {
+                    self.read(workflow, &mut visit, ExecutionFilter::In(status)).await?;
                 }
-                if let Some(since) = cover.since {
-                    let which = Which::Started { since, until: None };
-                    if let Some(Reading { asked_at, as_of, is_clean }) =
+                if let Some(since) = fetch_plan.since {
+                    let which = ExecutionFilter::Started { since, until: None };
+                    if let Some(Reading { requested_at, as_of, is_clean }) =
                         self.read(workflow, &mut visit, which).await?
                     {
-                        self.means.ledger.lock().reached(&visit, since, (asked_at, as_of), is_clean);
+                        self.context.ledger.lock().reached(&visit, since, (requested_at, as_of), is_clean);
                     }
                 }
-                let left = self.means.ledger.lock().not_seen(&visit, &open);
+                let left = self.context.ledger.lock().not_seen(&visit, &open);
                 for id in left {
-                    self.means.ask_for_one(&id).await?;
+                    self.context.fetch_one(&id).await?;
                 }
-                self.means.ledger.lock().close_visit(&visit, whole);
+                self.context.ledger.lock().close_visit(&visit, whole);
                 Ok(true)
             }
         }
@@ -159,10 +161,10 @@ impl Lists {
         &self,
         workflow: &WorkflowId,
         visit: &mut Visit,
-        which: Which,
+        which: ExecutionFilter,
     ) -> Result<Option<Reading>, Error> {
-        let pager = self.means.client.workflow_executions(workflow, which);
-        pager.read(|page: &Page<_>| self.means.take_in(|ledger, now| ledger.see(visit, page, now))).await
+        let pager = self.context.client.workflow_executions(workflow, which);
+        pager.read(|page: &Page<_>| self.context.take_in(|ledger, now| ledger.see(visit, page, now))).await
     }
 
     /// Reads on in what started before the watch began, for no longer than an interval; from the beginning once
@@ -181,14 +183,14 @@ impl Lists {
             self.history.lock().insert(workflow.clone(), reading);
             return Ok(true);
         }
-        let which = Which::Started { since, until: Some(until) };
-        let mut pager = self.means.client.workflow_executions(workflow, which).from(reading.place.clone());
+        let which = ExecutionFilter::Started { since, until: Some(until) };
+        let mut pager = self.context.client.workflow_executions(workflow, which).from(reading.token.clone());
         while let Some(page) = pager.next().await? {
-            self.means.take_in(|ledger, now| ledger.see(visit, &page, now));
+            self.context.take_in(|ledger, now| ledger.see(visit, &page, now));
             reading.clean &= page.is_clean();
             reading.found |= !page.items.is_empty();
-            if let Some(place) = pager.place().filter(|_| Instant::now() >= end) {
-                self.history.lock().insert(workflow.clone(), Progressing { place, ..reading });
+            if let Some(token) = pager.place().filter(|_| Instant::now() >= end) {
+                self.history.lock().insert(workflow.clone(), Progressing { token, ..reading });
                 return Ok(false);
             }
         }
@@ -201,7 +203,7 @@ impl Lists {
             self.history.lock().insert(workflow.clone(), Progressing { not_before, ..Progressing::SECOND });
             return Ok(true);
         }
-        self.means.ledger.lock().history_read(visit, since);
+        self.context.ledger.lock().history_read(visit, since);
         Ok(true)
     }
 }
@@ -217,30 +219,30 @@ pub enum Key {
     Execution(ExecutionId),
 }
 
-impl Territory for Workflows {
+impl Crawl for Workflows {
     type Task = Task;
     type Key = Key;
 
     fn key(task: &Task) -> Key {
         match task {
-            Task::Workflow { workflow, work: Work::History { .. } } => Key::History(workflow.clone()),
-            Task::Workflow { workflow, work: Work::Visit { .. } } => Key::Visit(workflow.clone()),
+            Task::Workflow { workflow, work: FetchTask::History { .. } } => Key::History(workflow.clone()),
+            Task::Workflow { workflow, work: FetchTask::Visit { .. } } => Key::Visit(workflow.clone()),
             Task::Execution(id) => Key::Execution(id.clone()),
         }
     }
 
-    fn pulse(&self) -> &Pulse {
-        &self.means().pulse
+    fn heartbeat(&self) -> &Heartbeat {
+        &self.context().heartbeat
     }
 
     fn hanging(&self) -> &Hanging {
-        self.means().client.hanging()
+        self.context().client.hanging()
     }
 
     /// A visit takes several requests: where all wait for the budget, few visits at a time are done soon each, and
     /// many all late.
     fn places(&self) -> usize {
-        self.means().budget.requests_at_once().max(VISITS_AT_ONCE)
+        self.context().budget.requests_at_once().max(VISITS_AT_ONCE)
     }
 
     fn interval(&self) -> Duration {
@@ -251,65 +253,65 @@ impl Territory for Workflows {
         self.scope.max_staleness.as_secs_f64()
     }
 
-    async fn look_around(&mut self, _: Beat, progress: &mut Progress) -> Result<Looked, Stop> {
-        let read = self.means().learn_workflows().await;
-        self.means().require_clock(progress)?;
+    async fn discover_all(&mut self, _: Pass, progress: &mut Progress) -> Result<Discovered, Stop> {
+        let read = self.context().learn_workflows().await;
+        self.context().require_clock(progress)?;
         match read {
             Ok(read) => {
                 self.listed = read.or(self.listed);
-                Ok(Looked::Well)
+                Ok(Discovered::Well)
             }
             Err(error) => {
                 let stop = is_hopeless(&error);
                 progress.note(error);
-                if stop { Err(Stop) } else { Ok(Looked::Badly) }
+                if stop { Err(Stop) } else { Ok(Discovered::Badly) }
             }
         }
     }
 
-    fn plan(&self, beat: Beat) -> (Queue<Task>, Load) {
-        let rules = self.rules(beat);
+    fn plan(&self, pass: Pass) -> (Queue<Task>, Backlog) {
+        let rules = self.rules(pass);
         let singles = self.singles(&rules);
-        let ledger = self.means().ledger.lock();
+        let ledger = self.context().ledger.lock();
         let open = ledger.open_by_account(rules.kapso_now);
-        plan::queue(ledger.accounts(), open, singles, &rules)
+        plan::queue(ledger.workflows(), open, singles, &rules)
     }
 
-    fn load(&self) -> Load {
-        let rules = self.rules(Beat::Next);
-        plan::load(self.means().ledger.lock().accounts(), &rules)
+    fn backlog(&self) -> Backlog {
+        let rules = self.rules(Pass::Next);
+        plan::backlog(self.context().ledger.lock().workflows(), &rules)
     }
 
     fn is_discovered(&self) -> bool {
         true
     }
 
-    fn ask(&self, task: Task) -> BoxFuture<'static, Result<bool, Error>> {
+    fn fetch(&self, task: Task) -> BoxFuture<'static, Result<bool, Error>> {
         match task {
             Task::Workflow { workflow, work } => Box::pin(self.lists.clone().do_work(workflow, work)),
             Task::Execution(id) => {
-                let (singles, means) = (self.singles.clone(), self.means().clone());
-                Box::pin(async move { singles.ask(&means, id).await })
+                let (singles, context) = (self.singles.clone(), self.context().clone());
+                Box::pin(async move { singles.fetch(&context, id).await })
             }
         }
     }
 
     fn note_failure(&self, key: &Key, failed: Failed) {
-        let now = self.means().client.steady_now();
+        let now = self.context().client.steady_now();
         if let Key::Visit(workflow) | Key::History(workflow) = key {
-            self.means().ledger.lock().workflow_failed(workflow, now, failed);
+            self.context().ledger.lock().workflow_failed(workflow, now, failed);
         }
     }
 
     fn note_complete(&self) {
-        self.means().ledger.lock().note_learned(self.means().client.steady_now());
+        self.context().ledger.lock().note_learned(self.context().client.steady_now());
     }
 
-    fn settle(&self, progress: &mut Progress) {
-        self.means().settle(progress);
-        let ledger = self.means().ledger.lock();
-        let is_there = |account: &&Account| !account.gone && account.discovered.is_some();
-        progress.watched = ledger.accounts().iter().filter(is_there).count();
-        progress.failing = ledger.accounts().iter().filter(|account| account.attempts.is_failing()).count();
+    fn finish_pass(&self, progress: &mut Progress) {
+        self.context().finish_pass(progress);
+        let ledger = self.context().ledger.lock();
+        let is_there = |account: &&WorkflowState| !account.deleted && account.discovered.is_some();
+        progress.watched = ledger.workflows().iter().filter(is_there).count();
+        progress.failing = ledger.workflows().iter().filter(|account| account.attempts.is_failing()).count();
     }
 }

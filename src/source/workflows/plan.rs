@@ -3,32 +3,32 @@
 //! A workflow costs requests when it has something to tell: it is new, its `execution_count` or
 //! `last_executed_at` moved, it is listed no more, or executions of it are open. Those are urgent, in the order
 //! in which news is to be expected of them. The rest is the inventory: the history of each, read once, and a
-//! slow round that asks each for every open status, since the two fields are not promised to tell everything, and an
+//! slow full scan that asks each for every open status, since the two fields are not promised to tell everything, and an
 //! execution may be resumed.
 //!
-//! The slow round takes one workflow a beat. One at rest is looked at as if it were new. One that is due anyhow is
+//! The slow full scan takes one workflow a pass. One at rest is looked at as if it were new. One that is due anyhow is
 //! asked in the same visit for the statuses that it would leave out; where it leaves out none, that visit was its
 //! turn. While the budget does not suffice for what is urgent, it has its turn every four hours instead of about
 //! every hour.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::cover::{Cover, cover};
+use super::fetch_plan::{FetchPlan, fetch_plan};
 use crate::{
     clock::Steady,
-    execution::{ExecutionId, WorkflowId},
-    ledger::{Account, OpenExecution},
-    source::queue::{self, Load, MOVED_WEIGHT, Queue, seconds, weight},
+    ledger::{OpenExecution, WorkflowState},
+    model::{ExecutionId, WorkflowId},
+    source::queue::{self, Backlog, MOVED_WEIGHT, Queue, seconds, weight},
 };
 
 /// A list that was read this soon after a start may have missed it.
-const SETTLING: SignedDuration = SignedDuration::from_mins(2);
+const START_DELAY: SignedDuration = SignedDuration::from_mins(2);
 /// Every workflow is asked for every open status after this time, or later if there are many; …
 const RECHECK: SignedDuration = SignedDuration::from_hours(1);
 /// … one that is due anyhow after this time, while what is urgent is late.
 const RECHECK_WHILE_LATE: SignedDuration = SignedDuration::from_hours(4);
-/// Workflows that have their turn in a beat.
-const TURNS_PER_BEAT: usize = 1;
+/// Workflows that have their turn in a pass.
+const TURNS_PER_PASS: usize = 1;
 /// What is urgent is late from this part of an interval on.
 const LATE_SHARE: f64 = 0.1;
 
@@ -39,7 +39,7 @@ pub struct Rules {
     pub now: Steady,
     /// The same in Kapso's clock.
     pub kapso_now: Timestamp,
-    /// From one beat to the next: an open execution is to be looked at this often.
+    /// From one pass to the next: an open execution is to be looked at this often.
     pub interval: SignedDuration,
     /// What becomes due within this time is due already.
     pub ahead: SignedDuration,
@@ -59,7 +59,7 @@ pub enum Task {
         /// Which.
         workflow: WorkflowId,
         /// What.
-        work: Work,
+        work: FetchTask,
     },
     /// For an execution by itself.
     Execution(ExecutionId),
@@ -67,13 +67,13 @@ pub enum Task {
 
 /// What to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
+pub enum FetchTask {
     /// See these open executions again, and what is new.
     Visit {
         /// Those that were open.
         open: Vec<OpenExecution>,
         /// The lists to read.
-        cover: Cover,
+        fetch_plan: FetchPlan,
         /// Every status is asked for, whether an execution is known to be in it or not.
         whole: bool,
     },
@@ -86,7 +86,7 @@ pub enum Work {
     },
 }
 
-impl Work {
+impl FetchTask {
     /// The executions that are known to be open.
     pub fn open(&self) -> Vec<ExecutionId> {
         match self {
@@ -98,7 +98,7 @@ impl Work {
 
 /// Why a workflow is due.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Need {
+struct DueReason {
     since: Steady,
     weight: f64,
     /// There may be new executions.
@@ -111,109 +111,111 @@ struct Need {
 /// moments since when they are due.
 #[must_use]
 pub fn queue(
-    accounts: &[Account],
+    workflows: &[WorkflowState],
     open: Vec<Vec<OpenExecution>>,
     singles: Vec<(Steady, ExecutionId)>,
     rules: &Rules,
-) -> (Queue<Task>, Load) {
+) -> (Queue<Task>, Backlog) {
     let (mut urgent, mut history, mut at_rest) = (Vec::new(), Vec::new(), None);
-    let mut load = load(accounts, rules);
-    let turn = turn(accounts, &load, rules);
-    for (account, open) in accounts.iter().zip(open) {
+    let mut backlog = backlog(workflows, rules);
+    let turn = turn(workflows, &backlog, rules);
+    for (account, open) in workflows.iter().zip(open) {
         let task = |work| Task::Workflow { workflow: account.id.clone(), work };
-        let visit = |open, cover, whole| task(Work::Visit { open, cover, whole });
-        if let Some(need) = need(account, rules) {
-            let urgency = need.weight * seconds(need.since, rules.now);
+        let visit = |open, fetch_plan, whole| task(FetchTask::Visit { open, fetch_plan, whole });
+        if let Some(due_reason) = due_reason(account, rules) {
+            let urgency = due_reason.weight * seconds(due_reason.since, rules.now);
             let unread_since = unread_since(account, rules);
-            let cover = match need.first {
-                true => Cover::whole(unread_since),
+            let fetch_plan = match due_reason.first {
+                true => FetchPlan::whole(unread_since),
                 false if turn == Some(&account.id) => {
-                    cover(&open, unread_since, need.news).with_every_status()
+                    fetch_plan(&open, unread_since, due_reason.news).with_every_status()
                 }
-                false => cover(&open, unread_since, need.news),
+                false => fetch_plan(&open, unread_since, due_reason.news),
             };
-            let whole = cover.has_every_status();
-            urgent.push((urgency, visit(open, cover, whole)));
+            let whole = fetch_plan.has_every_status();
+            urgent.push((urgency, visit(open, fetch_plan, whole)));
         } else if turn == Some(&account.id) {
-            at_rest = Some(visit(open, Cover::whole(unread_since(account, rules)), true));
+            at_rest = Some(visit(open, FetchPlan::whole(unread_since(account, rules)), true));
         }
         if let Some(until) = unread_history(account, rules) {
-            history.push(task(Work::History { since: rules.history_since, until }));
+            history.push(task(FetchTask::History { since: rules.history_since, until }));
         }
     }
     for (since, id) in singles {
-        load.wait(since, rules.now);
-        load.due += 1;
+        backlog.wait(since, rules.now);
+        backlog.due += 1;
         urgent.push((seconds(since, rules.now), Task::Execution(id)));
     }
     // Those that are not due yet keep the order of the accounts from sweep to sweep, and so an even distance.
     urgent.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    (Queue::new(urgent.into_iter().map(|(_, task)| task), history.into_iter().chain(at_rest)), load)
+    (Queue::new(urgent.into_iter().map(|(_, task)| task), history.into_iter().chain(at_rest)), backlog)
 }
 
 /// How much there is to do.
 #[must_use]
-pub fn load(accounts: &[Account], rules: &Rules) -> Load {
-    let mut load = Load::default();
+pub fn backlog(workflows: &[WorkflowState], rules: &Rules) -> Backlog {
+    let mut backlog = Backlog::default();
     let mut resting = 0;
-    for account in accounts {
+    for account in workflows {
         if account.has_open_executions() {
-            load.list(account.visited.map(|at| rules.in_kapso_clock(at)));
+            backlog.list(account.visited.map(|at| rules.in_kapso_clock(at)));
         }
-        if let Some(need) = need(account, rules) {
-            load.wait(need.since, rules.now);
-            load.due += 1;
+        if let Some(due_reason) = due_reason(account, rules) {
+            backlog.wait(due_reason.since, rules.now);
+            backlog.due += 1;
         }
-        load.failing += usize::from(account.attempts.is_failing());
+        backlog.failing += usize::from(account.attempts.is_failing());
         resting += usize::from(account.is_listed());
     }
-    load.round = queue::round(resting, TURNS_PER_BEAT, rules.interval, RECHECK);
-    load
+    backlog.full_scan_seconds = queue::full_scan_seconds(resting, TURNS_PER_PASS, rules.interval, RECHECK);
+    backlog
 }
 
 /// The end of the history that is not read yet.
-fn unread_history(account: &Account, rules: &Rules) -> Option<Timestamp> {
+fn unread_history(account: &WorkflowState, rules: &Rules) -> Option<Timestamp> {
     let is_due = account.attempts.postpone(rules.now, rules.interval) <= rules.now;
-    let reach = account.reach.filter(|reach| is_due && !account.gone && reach.since > rules.history_since)?;
-    Some(reach.since)
+    let covered = account
+        .covered
+        .filter(|covered| is_due && !account.deleted && covered.since > rules.history_since)?;
+    Some(covered.since)
 }
 
 /// The list of new ones begins where it was read up to, the first time where the watch began.
-fn unread_since(account: &Account, rules: &Rules) -> Timestamp {
-    let first = rules.watch_start.saturating_sub(SETTLING).unwrap_or(Timestamp::MIN);
+fn unread_since(account: &WorkflowState, rules: &Rules) -> Timestamp {
+    let first = rules.watch_start.saturating_sub(START_DELAY).unwrap_or(Timestamp::MIN);
     account.unread_since().unwrap_or(first)
 }
 
-fn need(account: &Account, rules: &Rules) -> Option<Need> {
+fn due_reason(account: &WorkflowState, rules: &Rules) -> Option<DueReason> {
     if !account.is_listed() {
         return None;
     }
-    let need = undelayed(account, rules)?;
-    let since = account.attempts.postpone(need.since, rules.interval);
-    (since.since(rules.now) <= rules.ahead).then_some(Need { since, ..need })
+    let due_reason = undelayed(account, rules)?;
+    let since = account.attempts.postpone(due_reason.since, rules.interval);
+    (since.since(rules.now) <= rules.ahead).then_some(DueReason { since, ..due_reason })
 }
 
-fn undelayed(account: &Account, rules: &Rules) -> Option<Need> {
-    let (Some(reached_at), Some(visited)) = (account.reached_at, account.visited) else {
+fn undelayed(account: &WorkflowState, rules: &Rules) -> Option<DueReason> {
+    let (Some(covered_at), Some(visited)) = (account.covered_at, account.visited) else {
         let since = account.discovered.unwrap_or(rules.now);
-        return Some(Need { since, weight: MOVED_WEIGHT, news: true, first: true });
+        return Some(DueReason { since, weight: MOVED_WEIGHT, news: true, first: true });
     };
     let next = |last: Steady| last.plus(rules.interval);
     let is_due = |since: &Steady| since.since(rules.now) <= rules.ahead;
-    let moved = account.moved.filter(|&at| reached_at.since(at) < SETTLING);
-    let moved = moved.map(|at| if at > reached_at { at } else { next(reached_at) });
-    let again = account.doubtful.then(|| next(reached_at));
+    let moved = account.moved.filter(|&at| covered_at.since(at) < START_DELAY);
+    let moved = moved.map(|at| if at > covered_at { at } else { next(covered_at) });
+    let again = account.doubtful.then(|| next(covered_at));
     let news = [moved, again, account.owes_since(rules.interval)].into_iter().flatten().min().filter(is_due);
     let missing = is_missing(account, visited, rules).then(|| next(visited));
     let open = account.has_open_executions().then(|| next(visited)).filter(is_due);
     let since = [news, missing, open].into_iter().flatten().min()?;
     let weight = if news.is_some() { MOVED_WEIGHT } else { weight(account.last_event_at, rules.kapso_now) };
-    Some(Need { since, weight, news: news.is_some() || missing.is_some(), first: false })
+    Some(DueReason { since, weight, news: news.is_some() || missing.is_some(), first: false })
 }
 
 /// Whether it left the list of workflows and was not asked about since: at once, then now and again; or whether it
 /// was not there when it was asked about.
-fn is_missing(account: &Account, visited: Steady, rules: &Rules) -> bool {
+fn is_missing(account: &WorkflowState, visited: Steady, rules: &Rules) -> bool {
     if account.is_in_doubt() {
         return true;
     }
@@ -223,27 +225,27 @@ fn is_missing(account: &Account, visited: Steady, rules: &Rules) -> bool {
     missed && (first || rules.now.since(visited) >= RECHECK)
 }
 
-/// The workflow that has its turn in the slow round: the one that has waited for longest.
-fn turn<'a>(accounts: &'a [Account], load: &Load, rules: &Rules) -> Option<&'a WorkflowId> {
-    let is_late = load.lateness > LATE_SHARE * rules.interval.as_secs_f64();
-    let due_since = |(place, account): (usize, &'a Account)| {
-        let pause = match (need(account, rules), is_late) {
+/// The workflow that has its turn in the slow full scan: the one that has waited for longest.
+fn turn<'a>(workflows: &'a [WorkflowState], backlog: &Backlog, rules: &Rules) -> Option<&'a WorkflowId> {
+    let is_late = backlog.lateness > LATE_SHARE * rules.interval.as_secs_f64();
+    let due_since = |(token, account): (usize, &'a WorkflowState)| {
+        let pause = match (due_reason(account, rules), is_late) {
             (None, _) => RECHECK,
             (Some(_), true) => RECHECK_WHILE_LATE,
-            (Some(_), false) => spread(RECHECK, place, accounts.len()),
+            (Some(_), false) => spread(RECHECK, token, workflows.len()),
         };
         Some((recheck_due(account, pause, rules)?, &account.id))
     };
-    accounts.iter().enumerate().filter_map(due_since).min().map(|(_, id)| id)
+    workflows.iter().enumerate().filter_map(due_since).min().map(|(_, id)| id)
 }
 
 /// Up to a quarter less, so that those that were new together do not have their turns together for good.
 #[allow(clippy::cast_precision_loss, reason = "a count of what is in memory")]
-fn spread(pause: SignedDuration, place: usize, of: usize) -> SignedDuration {
-    pause - pause.mul_f64(place as f64 / of as f64 / 4.0)
+fn spread(pause: SignedDuration, token: usize, of: usize) -> SignedDuration {
+    pause - pause.mul_f64(token as f64 / of as f64 / 4.0)
 }
 
-fn recheck_due(account: &Account, pause: SignedDuration, rules: &Rules) -> Option<Steady> {
+fn recheck_due(account: &WorkflowState, pause: SignedDuration, rules: &Rules) -> Option<Steady> {
     let surveyed = account.surveyed.filter(|_| account.is_listed())?;
     let since = account.attempts.postpone(surveyed.plus(pause.max(rules.interval)), rules.interval);
     (since <= rules.now).then_some(since)
@@ -260,8 +262,8 @@ mod tests {
     use super::*;
     use crate::clock::Steady;
     use crate::{
-        execution::{Execution, Flaws, ListedWorkflow, Page, Status, Workflow},
         ledger::{Ledger, Settings},
+        model::{Execution, Flaws, ListedWorkflow, Page, Status, Workflow},
     };
 
     const MINUTE: i64 = 60;
@@ -302,8 +304,8 @@ mod tests {
         Page {
             items,
             flaws: Flaws::default(),
-            asked: now.unsigned_abs(),
-            asked_at: Steady::at(at(now)),
+            request_seq: now.unsigned_abs(),
+            requested_at: Steady::at(at(now)),
             as_of: at(now),
             last: true,
         }
@@ -330,7 +332,7 @@ mod tests {
 
     fn order(ledger: &Ledger, workflows_read: i64, now: i64) -> Vec<Task> {
         let open = ledger.open_by_account(at(now));
-        let (mut queue, _) = queue(ledger.accounts(), open, Vec::new(), &rules(workflows_read, now));
+        let (mut queue, _) = queue(ledger.workflows(), open, Vec::new(), &rules(workflows_read, now));
         std::iter::from_fn(|| queue.pop()).collect()
     }
 
@@ -349,16 +351,17 @@ mod tests {
     fn a_new_workflow_is_asked_for_every_status_and_what_is_new_and_then_for_its_history() {
         let mut ledger = Ledger::new(Settings::default());
         listed(&mut ledger, &[("w", 5)], 1);
-        let [Task::Workflow { work: Work::Visit { cover, whole, .. }, .. }] = &order(&ledger, 1, 1)[..]
+        let [Task::Workflow { work: FetchTask::Visit { fetch_plan, whole, .. }, .. }] =
+            &order(&ledger, 1, 1)[..]
         else {
             panic!("one visit");
         };
-        assert_eq!((cover, whole), (&Cover::whole(at(-2 * MINUTE)), &true));
+        assert_eq!((fetch_plan, whole), (&FetchPlan::whole(at(-2 * MINUTE)), &true));
         let mut visit = ledger.visit(&"w".into());
         ledger.see(&mut visit, &page(vec![], 2), at(2));
         ledger.reached(&visit, at(-2 * MINUTE), (steady(2), at(2)), true);
         ledger.close_visit(&visit, true);
-        let history = Work::History { since: at(-10 * HOUR), until: at(-2 * MINUTE) };
+        let history = FetchTask::History { since: at(-10 * HOUR), until: at(-2 * MINUTE) };
         assert_eq!(order(&ledger, 1, 3), [Task::Workflow { workflow: "w".into(), work: history }]);
     }
 
@@ -371,7 +374,7 @@ mod tests {
         listed(&mut ledger, &[("a", 5), ("b", 5)], HOUR);
         assert_eq!(order(&ledger, HOUR, HOUR), []);
         listed(&mut ledger, &[("a", 5), ("b", 5)], 2 * HOUR);
-        assert_eq!(ids(&order(&ledger, 2 * HOUR, 2 * HOUR)), ["a"], "one a beat");
+        assert_eq!(ids(&order(&ledger, 2 * HOUR, 2 * HOUR)), ["a"], "one a pass");
     }
 
     #[test]
@@ -383,7 +386,7 @@ mod tests {
         ledger.close_visit(&last, false);
         let is_whole = |minute| {
             let tasks = order(&ledger, 2, minute * MINUTE);
-            let [Task::Workflow { work: Work::Visit { whole, .. }, .. }] = &tasks[..] else {
+            let [Task::Workflow { work: FetchTask::Visit { whole, .. }, .. }] = &tasks[..] else {
                 panic!("one visit: {tasks:?}");
             };
             *whole
@@ -399,8 +402,8 @@ mod tests {
             .into_iter()
             .map(|status| OpenExecution { id: "e".into(), status, started_at: Some(at(0)), since: None })
             .collect();
-        assert!(cover(&all, at(0), false).has_every_status());
-        assert!(!cover(&all[..1], at(0), false).has_every_status());
+        assert!(fetch_plan(&all, at(0), false).has_every_status());
+        assert!(!fetch_plan(&all[..1], at(0), false).has_every_status());
     }
 
     #[test]
@@ -475,7 +478,8 @@ mod tests {
         visited(&mut ledger, "rest", &[], 9 * MINUTE);
         listed(&mut ledger, &[("a", 1), ("b", 1), ("rest", 1)], 10 * MINUTE);
         let oldest_list = Some(at(4 * MINUTE));
-        let expected = Load { due: 2, lateness: 300.0, oldest_list, round: 3600.0, failing: 0 };
-        assert_eq!(load(ledger.accounts(), &rules(10 * MINUTE, 10 * MINUTE)), expected);
+        let expected =
+            Backlog { due: 2, lateness: 300.0, oldest_list, full_scan_seconds: 3600.0, failing: 0 };
+        assert_eq!(backlog(ledger.workflows(), &rules(10 * MINUTE, 10 * MINUTE)), expected);
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 
 /// The claim of whoever opens the file with this key and these sources, which it writes unless it is unverified.
 fn claim(path: &Path, key: &str, sources: &[Source]) -> Arc<Claim> {
-    let mut kept = Kept::open(path).unwrap();
+    let mut kept = StateFile::open(path).unwrap();
     let opener = Opener { sources: sources.iter().copied().collect(), ..opener(key) };
     let (_, claim) = kept.ledger("default/platform".into(), Settings::default(), opener).unwrap();
     kept.save(true).unwrap();
@@ -18,10 +18,10 @@ fn claim(path: &Path, key: &str, sources: &[Source]) -> Arc<Claim> {
 /// A file that knows whose it is.
 fn owned() -> (TempDir, PathBuf) {
     let (folder, path) = filled();
-    let mut kept = Kept::open(&path).unwrap();
+    let mut kept = StateFile::open(&path).unwrap();
     let (_, claim) = kept.ledger("default/platform".into(), Settings::default(), opener("key")).unwrap();
     claim.verify();
-    claim.settle_sources();
+    claim.confirm_sources();
     kept.save(true).unwrap();
     (folder, path)
 }
@@ -54,14 +54,14 @@ fn a_new_file_is_whoever_opens_it() {
 #[test]
 fn a_key_that_was_verified_is_recognised_from_then_on() {
     let (_folder, path) = owned();
-    let mut kept = Kept::open(&path).unwrap();
+    let mut kept = StateFile::open(&path).unwrap();
     let (ledger, first) = kept.ledger("default/platform".into(), Settings::default(), opener("new")).unwrap();
     read(&mut ledger.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
     assert_eq!(kept.save(true).unwrap(), None, "nothing is written before");
     first.verify();
     assert!(kept.save(true).unwrap().is_some());
     drop(kept);
-    assert_eq!(restored(&path).accounts()[0].totals.ended, 2, "nor lost");
+    assert_eq!(restored(&path).workflows()[0].totals.ended, 2, "nor lost");
     assert_eq!(claim(&path, "new", &[Source::Conversations]).standing(), Standing::Verified);
     assert_eq!(claim(&path, "key", &[Source::Conversations]).standing(), Standing::Unverified);
 }
@@ -71,7 +71,7 @@ fn another_api_is_refused_and_both_are_named() {
     let (_folder, path) = owned();
     let url = url::Url::parse("https://proxy.example/v1").unwrap();
     let opener = Opener { base_url: (&url).into(), ..opener("key") };
-    let kept = Kept::open(&path).unwrap().ledger("default/platform".into(), Settings::default(), opener);
+    let kept = StateFile::open(&path).unwrap().ledger("default/platform".into(), Settings::default(), opener);
     let error = kept.err().unwrap().to_string();
     assert!(error.contains("was kept from https://api.kapso.ai/platform/v1"), "{error}");
     assert!(error.contains("is to ask https://proxy.example/v1"), "{error}");
@@ -84,10 +84,10 @@ fn the_sources_of_earlier_runs_are_told_until_they_are_settled() {
     let previous = |claim: &Claim| claim.previous_sources().cloned();
     assert_eq!(previous(&claim(&path, "key", &[Source::Workflows])), Some([Source::Conversations].into()));
     assert_eq!(previous(&claim(&path, "key", &[Source::Workflows])), both, "a restart does not lose them");
-    let mut kept = Kept::open(&path).unwrap();
+    let mut kept = StateFile::open(&path).unwrap();
     let opener = Opener { sources: [Source::Workflows].into(), ..opener("key") };
     let (_, settling) = kept.ledger("default/platform".into(), Settings::default(), opener).unwrap();
-    settling.settle_sources();
+    settling.confirm_sources();
     kept.save(true).unwrap();
     drop(kept);
     assert_eq!(previous(&claim(&path, "key", &[Source::Workflows])), Some([Source::Workflows].into()));
@@ -113,7 +113,7 @@ fn neither_the_key_nor_its_plain_hash_is_in_the_file() {
 fn when_somebody_else_began_to_watch_an_empty_project_does_not_matter() {
     let (_folder, path) = file();
     let watched_since = |key: &str, base_url: BaseUrl| {
-        let mut kept = Kept::open(&path).unwrap();
+        let mut kept = StateFile::open(&path).unwrap();
         let opener = Opener { base_url, ..opener(key) };
         let (ledger, _) = kept.ledger("default/platform".into(), Settings::default(), opener).unwrap();
         let since = ledger.lock().watch_start();

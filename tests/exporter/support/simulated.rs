@@ -17,13 +17,13 @@ use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use kapso_exporter::{
     clock::{Clock, Steady},
-    execution::Api,
     kapso::{self, Answer, Budget, Client, Transport},
     ledger::{Buckets, Ledger, Saved, Settings, Totals},
-    metrics::{Book, Exporter, Exposition as Metrics, Limits, RequestObserver},
+    metrics::{InstanceMetrics, Limits, Renderer, RequestObserver, Stream},
+    model::Api,
     simulator::{DEFAULT_KEY, Scenario, Simulator},
-    source::{self, Means, Pulse, Scope, Source, Walk},
-    sweep::{News, Sweeper},
+    source::{self, CrawlContext, CrawlScope, Heartbeat, Source, SourceCrawler},
+    sweep::{SweepEvent, Sweeper},
 };
 use parking_lot::Mutex;
 use prometheus::Registry;
@@ -49,7 +49,7 @@ pub struct Simulated {
 
 /// An exporter at work, until it is dropped.
 struct Running {
-    metrics: Metrics,
+    metrics: Renderer,
     ledgers: BTreeMap<Api, Arc<Mutex<Ledger>>>,
     /// How many sweeps were done, of all sources together.
     swept: watch::Receiver<usize>,
@@ -92,7 +92,7 @@ impl Default for Setup {
 }
 
 /// The rows of each API's ledger.
-pub type Kept = BTreeMap<Api, Saved>;
+pub type SavedState = BTreeMap<Api, Saved>;
 
 /// Hands requests to the simulator without a socket.
 struct InProcess(Router);
@@ -134,7 +134,7 @@ impl Simulated {
     pub fn watch(simulator: Simulator, clock: &Clock, setup: &Setup) -> Self {
         let steps = Arc::new(AtomicI64::new(0));
         let clock = settable(clock.skewed(setup.skew), steps.clone());
-        let exporter = Running::start(&simulator, setup, &clock, &Kept::new());
+        let exporter = Running::start(&simulator, setup, &clock, &SavedState::new());
         Self { simulator, clock, steps, exporter }
     }
 
@@ -161,23 +161,23 @@ impl Simulated {
     pub fn totals(&self, buckets: &Buckets) -> Totals {
         let mut totals = Totals::new(buckets);
         for ledger in self.exporter.ledgers.values() {
-            ledger.lock().accounts().iter().for_each(|account| totals.merge(&account.totals));
+            ledger.lock().workflows().iter().for_each(|account| totals.merge(&account.totals));
         }
         totals
     }
 
     /// Stops the exporter and starts another one, which knows nothing of what the first one learned.
     pub fn restart(&mut self, setup: &Setup) {
-        self.exporter = Running::start(&self.simulator, setup, &self.clock, &Kept::new());
+        self.exporter = Running::start(&self.simulator, setup, &self.clock, &SavedState::new());
     }
 
     /// Everything that the exporter knows, as its state file would hold it now.
-    pub fn keep(&self) -> Kept {
+    pub fn keep(&self) -> SavedState {
         self.exporter.ledgers.iter().map(|(api, ledger)| (*api, rows(&mut ledger.lock()))).collect()
     }
 
     /// Stops the exporter where it is and starts another one, which knows what was kept.
-    pub fn restart_with(&mut self, kept: &Kept, setup: &Setup) {
+    pub fn restart_with(&mut self, kept: &SavedState, setup: &Setup) {
         self.exporter = Running::start(&self.simulator, setup, &self.clock, kept);
     }
 
@@ -195,26 +195,26 @@ impl Simulated {
 }
 
 impl Running {
-    fn start(simulator: &Simulator, setup: &Setup, clock: &Clock, kept: &Kept) -> Self {
+    fn start(simulator: &Simulator, setup: &Setup, clock: &Clock, kept: &SavedState) -> Self {
         let shutdown = CancellationToken::new();
         let registry = Registry::new();
-        let exporter = Arc::new(Exporter::register(&registry).unwrap());
+        let exporter = Arc::new(InstanceMetrics::register(&registry).unwrap());
         let budget = Arc::new(Budget::new(setup.requests_per_minute));
         let started = clock.steady();
         let (sweeps, swept) = watch::channel(0);
         let sweeps = Arc::new(sweeps);
-        let mut books = BTreeMap::new();
+        let mut streams = BTreeMap::new();
         for &source in &setup.sources {
             exporter.announce("default", source, setup.interval);
             let client = || client(source, simulator, setup, clock, &exporter, &budget, &shutdown);
-            let new = || book(client(), &budget, ledger(setup, kept.get(&source.api())));
-            let book = books.entry(source.api()).or_insert_with(new);
-            let sweeper = sweeper(source, book, setup, started, clock, &shutdown);
-            tokio::spawn(sweeper.run(tell(exporter.clone(), sweeps.clone())));
+            let new = || stream(client(), &budget, ledger(setup, kept.get(&source.api())));
+            let stream = streams.entry(source.api()).or_insert_with(new);
+            let sweeper = sweeper(source, stream, setup, started, clock, &shutdown);
+            tokio::spawn(sweeper.run(on_event(exporter.clone(), sweeps.clone())));
         }
-        let ledgers = books.iter().map(|(&api, book)| (api, book.ledger.clone())).collect();
-        let books = books.into_values().collect();
-        let metrics = Metrics::new(registry, exporter, books).unwrap();
+        let ledgers = streams.iter().map(|(&api, stream)| (api, stream.ledger.clone())).collect();
+        let streams = streams.into_values().collect();
+        let metrics = Renderer::new(registry, exporter, streams).unwrap();
         Self { metrics, ledgers, swept, _shutdown: shutdown.drop_guard() }
     }
 }
@@ -229,7 +229,7 @@ fn client(
     simulator: &Simulator,
     setup: &Setup,
     clock: &Clock,
-    exporter: &Arc<Exporter>,
+    exporter: &Arc<InstanceMetrics>,
     budget: &Arc<Budget>,
     shutdown: &CancellationToken,
 ) -> Arc<Client> {
@@ -269,8 +269,8 @@ fn rows(ledger: &mut Ledger) -> Saved {
     ledger.take_changes().into()
 }
 
-fn book(client: Arc<Client>, budget: &Arc<Budget>, ledger: Ledger) -> Book {
-    Book {
+fn stream(client: Arc<Client>, budget: &Arc<Budget>, ledger: Ledger) -> Stream {
+    Stream {
         project: "default".into(),
         ledger: Arc::new(Mutex::new(ledger)),
         client,
@@ -281,24 +281,24 @@ fn book(client: Arc<Client>, budget: &Arc<Budget>, ledger: Ledger) -> Book {
 
 fn sweeper(
     source: Source,
-    book: &Book,
+    stream: &Stream,
     setup: &Setup,
     started: Steady,
     clock: &Clock,
     shutdown: &CancellationToken,
 ) -> Sweeper {
-    let scope = Scope {
+    let scope = CrawlScope {
         only: Vec::new(),
         max_age: setup.max_age,
         interval: setup.interval,
         max_staleness: Settings::default().max_staleness,
         listed_by: source::listed_by(setup.sources.iter().copied(), source.api()),
     };
-    let (client, ledger, budget) = (book.client.clone(), book.ledger.clone(), book.budget.clone());
-    let means = Means { client, ledger, budget, started, pulse: Pulse::default() };
+    let (client, ledger, budget) = (stream.client.clone(), stream.ledger.clone(), stream.budget.clone());
+    let context = CrawlContext { client, ledger, budget, started, heartbeat: Heartbeat::default() };
     Sweeper {
         source,
-        walk: Walk::new(source, means, scope),
+        crawler: SourceCrawler::new(source, context, scope),
         interval: setup.interval,
         patience: Duration::from_hours(1),
         clock: clock.clone(),
@@ -306,13 +306,13 @@ fn sweeper(
     }
 }
 
-fn tell(
-    exporter: Arc<Exporter>,
+fn on_event(
+    exporter: Arc<InstanceMetrics>,
     sweeps: Arc<watch::Sender<usize>>,
-) -> impl FnMut(Source, News<'_>) + Send + 'static {
+) -> impl FnMut(Source, SweepEvent<'_>) + Send + 'static {
     move |source, news| {
-        exporter.hear("default", source, &news);
-        if matches!(news, News::Swept(_)) {
+        exporter.record("default", source, &news);
+        if matches!(news, SweepEvent::Swept(_)) {
             sweeps.send_modify(|count| *count += 1);
         }
     }

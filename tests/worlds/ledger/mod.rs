@@ -5,7 +5,7 @@ mod model;
 
 use kapso_exporter::{
     clock::Steady,
-    execution::{Page, Status},
+    model::{Page, Status},
 };
 use proptest::prelude::*;
 
@@ -73,7 +73,7 @@ proptest! {
         for reading in again {
             watch.now += reading.after;
             watch.ledger.prune(at(watch.now));
-            let pages: Vec<_> = reading.list(&lives, first).into_iter().map(|page| Page { asked_at: Steady::at(at(watch.now)), as_of: at(watch.now), ..page }).collect();
+            let pages: Vec<_> = reading.list(&lives, first).into_iter().map(|page| Page { requested_at: Steady::at(at(watch.now)), as_of: at(watch.now), ..page }).collect();
             read(&mut watch.ledger, &pages, watch.now);
             prop_assert_eq!(&counts(&watch.ledger), &before);
         }

@@ -4,8 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
     clock::Steady,
-    execution::{Execution, Flaws, Handoff, HandoffReason, HandoffSource, Page, Status, Workflow},
     ledger::{Ledger, Settings, Totals},
+    model::{Execution, Flaws, Handoff, HandoffReason, HandoffSource, Page, Status, Workflow},
 };
 
 /// One execution: when it starts, and what it goes through for how long. Times are in seconds; the watch begins
@@ -136,7 +136,14 @@ impl Reading {
             items.reverse();
         }
         let flaws = Flaws { unreadable: slots.len() - items.len(), ..Flaws::default() };
-        Page { items, flaws, asked: now.unsigned_abs(), asked_at: Steady::at(at(now)), as_of: at(now), last }
+        Page {
+            items,
+            flaws,
+            request_seq: now.unsigned_abs(),
+            requested_at: Steady::at(at(now)),
+            as_of: at(now),
+            last,
+        }
     }
 }
 
@@ -153,7 +160,7 @@ pub fn read(ledger: &mut Ledger, pages: &[Page<Execution>], now: i64) -> usize {
 }
 
 pub fn counts(ledger: &Ledger) -> Counts {
-    let Some(account) = ledger.accounts().first() else { return Counts::default() };
+    let Some(account) = ledger.workflows().first() else { return Counts::default() };
     let Totals { started, ended, failed, ended_duration, failed_duration, .. } = &account.totals;
     assert_eq!((ended_duration.count(), failed_duration.count()), (*ended, *failed));
     Counts {

@@ -1,11 +1,11 @@
-//! A sweep, in beats: what every source does in the same way.
+//! A sweep, in passes: what every source does in the same way.
 //!
 //! A sweep begins with a look around and asks everyone who is due. What does not fit into an interval goes on in
-//! the next **beat**: another look around, and a new plan over all that is due by then, so that news does not
-//! wait for the end of a long sweep. The last few of a sweep are not worth another look around: their beat may be a
+//! the next **pass**: another look around, and a new plan over all that is due by then, so that news does not
+//! wait for the end of a long sweep. The last few of a sweep are not worth another look around: their pass may be a
 //! quarter longer. The sweep is done when everyone who was due at its beginning was asked.
 //!
-//! Nobody holds up others. What is being asked goes on from one beat, and from one sweep, to the next: a long list
+//! Nobody holds up others. What is being asked goes on from one pass, and from one sweep, to the next: a long list
 //! is read beside the short ones. A request that has waited for its answer for long takes no place from others. A look
 //! around that fails leaves what is known to be asked. A list that fails while others do not is asked less often.
 
@@ -22,8 +22,8 @@ use tokio::{
 };
 
 use super::{
-    Progress, Pulse,
-    queue::{Load, Queue},
+    Heartbeat, Progress,
+    queue::{Backlog, Queue},
 };
 use crate::{
     kapso::{Error, Hanging, Reason},
@@ -41,9 +41,9 @@ const GIVE_UP_AFTER: usize = 10;
 /// Ends a sweep before everyone was asked.
 pub struct Stop;
 
-/// A beat's place in its sweep.
+/// A pass's place in its sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beat {
+pub enum Pass {
     /// The one with which a sweep begins, or one after all who were due were asked.
     First,
     /// A later one, while others wait.
@@ -51,7 +51,7 @@ pub enum Beat {
 }
 
 /// What a source walks over.
-pub trait Territory: Sync {
+pub trait Crawl: Sync {
     /// Something to ask about.
     type Task: Send + 'static;
     /// What tells one task from another.
@@ -60,43 +60,43 @@ pub trait Territory: Sync {
     /// Which task it is.
     fn key(task: &Self::Task) -> Self::Key;
     /// What tells that the walk is alive.
-    fn pulse(&self) -> &Pulse;
+    fn heartbeat(&self) -> &Heartbeat;
     /// The requests that hang.
     fn hanging(&self) -> &Hanging;
-    /// How many tasks of a beat may be under way at the same time.
+    /// How many tasks of a pass may be under way at the same time.
     fn places(&self) -> usize {
         CONCURRENCY
     }
-    /// From one beat to the next.
+    /// From one pass to the next.
     fn interval(&self) -> Duration;
     /// By how many seconds the most overdue list may be late before the numbers are not up to date.
     fn longest_lateness(&self) -> f64;
     /// Finds out what there is and what moved. What fails is noted, and whether anything did is returned.
-    fn look_around(
+    fn discover_all(
         &mut self,
-        beat: Beat,
+        pass: Pass,
         progress: &mut Progress,
-    ) -> impl Future<Output = Result<Looked, Stop>> + Send;
+    ) -> impl Future<Output = Result<Discovered, Stop>> + Send;
     /// What is due now; at the beginning of a sweep also what becomes due within an interval, since it would
     /// otherwise wait for the next one.
-    fn plan(&self, beat: Beat) -> (Queue<Self::Task>, Load);
+    fn plan(&self, pass: Pass) -> (Queue<Self::Task>, Backlog);
     /// How much that is.
-    fn load(&self) -> Load;
+    fn backlog(&self) -> Backlog;
     /// Whether all that there is was found.
     fn is_discovered(&self) -> bool;
     /// Asks. Returns whether there is nothing more to ask about it.
-    fn ask(&self, task: Self::Task) -> BoxFuture<'static, Result<bool, Error>>;
+    fn fetch(&self, task: Self::Task) -> BoxFuture<'static, Result<bool, Error>>;
     /// Takes note that asking failed.
     fn note_failure(&self, key: &Self::Key, failed: Failed);
     /// Takes note that there was nothing more to learn.
     fn note_complete(&self);
-    /// Tidies up after a beat, and counts.
-    fn settle(&self, progress: &mut Progress);
+    /// Tidies up after a pass, and counts.
+    fn finish_pass(&self, progress: &mut Progress);
 }
 
 /// How a look around went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Looked {
+pub enum Discovered {
     /// Everything could be read.
     Well,
     /// Something could not.
@@ -104,12 +104,12 @@ pub enum Looked {
 }
 
 /// Walks over a territory.
-pub struct Walker<T: Territory> {
-    territory: T,
+pub struct Crawler<T: Crawl> {
+    crawl: T,
     under_way: JoinSet<Result<bool, Error>>,
     /// What is under way, and when it was begun.
     keys: HashMap<task::Id, (T::Key, Instant)>,
-    /// The last beat asked everyone who was due.
+    /// The last pass asked everyone who was due.
     caught_up: bool,
     /// Turns of the queues so far.
     turn: usize,
@@ -118,21 +118,21 @@ pub struct Walker<T: Territory> {
 /// What came of a task.
 type Answer<K> = (K, Result<bool, Error>);
 
-/// What came of the tasks of a beat.
+/// What came of the tasks of a pass.
 struct Outcomes<K> {
     successes: usize,
     failed: Vec<K>,
 }
 
-impl<T: Territory> Walker<T> {
+impl<T: Crawl> Crawler<T> {
     /// A walk that has not begun.
-    pub fn new(territory: T) -> Self {
-        Self { territory, under_way: JoinSet::new(), keys: HashMap::new(), caught_up: false, turn: 0 }
+    pub fn new(crawl: T) -> Self {
+        Self { crawl, under_way: JoinSet::new(), keys: HashMap::new(), caught_up: false, turn: 0 }
     }
 
     /// What tells that the walk is alive.
-    pub fn pulse(&self) -> &Pulse {
-        self.territory.pulse()
+    pub fn heartbeat(&self) -> &Heartbeat {
+        self.crawl.heartbeat()
     }
 
     /// Drops what is under way.
@@ -140,47 +140,47 @@ impl<T: Territory> Walker<T> {
         (self.under_way, self.keys) = (JoinSet::new(), HashMap::new());
     }
 
-    /// Asks for everything that may have changed. Tells the load at the beginning and at the end of each beat, and
+    /// Asks for everything that may have changed. Tells the load at the beginning and at the end of each pass, and
     /// whether all is well so far.
-    pub async fn sweep(&mut self, mut tell: impl FnMut(&Load, bool) + Send) -> Progress {
+    pub async fn sweep(&mut self, mut on_event: impl FnMut(&Backlog, bool) + Send) -> Progress {
         let mut progress = Progress::default();
         let mut pending = None;
         loop {
-            let looked = self.beat(&mut progress, &mut pending, &mut tell).await;
-            self.territory.settle(&mut progress);
-            let load = self.territory.load();
-            tell(&load, self.is_well(&progress, &load));
-            let Ok(looked) = looked else { return progress };
+            let discovered = self.pass(&mut progress, &mut pending, &mut on_event).await;
+            self.crawl.finish_pass(&mut progress);
+            let backlog = self.crawl.backlog();
+            on_event(&backlog, self.is_well(&progress, &backlog));
+            let Ok(discovered) = discovered else { return progress };
             // What cannot be found now is looked for by the next sweep.
-            let is_found = self.territory.is_discovered() || looked == Looked::Badly;
+            let is_found = self.crawl.is_discovered() || discovered == Discovered::Badly;
             if is_found && pending.as_ref().is_none_or(HashSet::is_empty) {
                 // A list that keeps failing makes what is known of the others no older.
-                if looked == Looked::Well && (progress.failed == 0 || progress.listed > 0) {
-                    self.territory.note_complete();
+                if discovered == Discovered::Well && (progress.failed == 0 || progress.listed > 0) {
+                    self.crawl.note_complete();
                 }
                 return progress;
             }
         }
     }
 
-    fn is_well(&self, progress: &Progress, load: &Load) -> bool {
-        progress.is_complete() && load.failing == 0 && load.lateness <= self.territory.longest_lateness()
+    fn is_well(&self, progress: &Progress, backlog: &Backlog) -> bool {
+        progress.is_complete() && backlog.failing == 0 && backlog.lateness <= self.crawl.longest_lateness()
     }
 
-    async fn beat(
+    async fn pass(
         &mut self,
         progress: &mut Progress,
         pending: &mut Option<HashSet<T::Key>>,
-        tell: &mut (impl FnMut(&Load, bool) + Send),
-    ) -> Result<Looked, Stop> {
+        on_event: &mut (impl FnMut(&Backlog, bool) + Send),
+    ) -> Result<Discovered, Stop> {
         // A sweep that waits for a single list looks around as one that begins.
-        let beat = if pending.is_none() || self.caught_up { Beat::First } else { Beat::Next };
-        let looked = self.territory.look_around(beat, progress).await?;
-        let (mut queue, load) = self.territory.plan(beat);
+        let pass = if pending.is_none() || self.caught_up { Pass::First } else { Pass::Next };
+        let discovered = self.crawl.discover_all(pass, progress).await?;
+        let (mut queue, backlog) = self.crawl.plan(pass);
         let under_way: HashSet<_> = self.keys.values().map(|(key, _)| key.clone()).collect();
         queue.go_on_after(self.turn);
         queue.retain(|task| !under_way.contains(&T::key(task)));
-        tell(&load, self.is_well(progress, &load));
+        on_event(&backlog, self.is_well(progress, &backlog));
         let due: HashSet<_> = queue.iter().map(T::key).chain(under_way).collect();
         let pending = pending.get_or_insert_with(|| {
             progress.due = due.len();
@@ -189,28 +189,28 @@ impl<T: Territory> Walker<T> {
         // Whoever is no longer due needs not be waited for.
         pending.retain(|key| due.contains(key));
         let mut outcomes = Outcomes { successes: 0, failed: Vec::new() };
-        let result = self.ask(&mut queue, pending, progress, looked, &mut outcomes).await;
+        let result = self.fetch(&mut queue, pending, progress, discovered, &mut outcomes).await;
         (self.caught_up, self.turn) = (queue.is_empty(), queue.turn());
         let failed = if outcomes.successes > 0 { Failed::Alone } else { Failed::WithAll };
         for key in &outcomes.failed {
-            self.territory.note_failure(key, failed);
+            self.crawl.note_failure(key, failed);
         }
-        result.map(|()| looked)
+        result.map(|()| discovered)
     }
 
-    /// Asks one after the other, several at a time, until the beat is over or everyone was asked who is pending.
-    async fn ask(
+    /// Asks one after the other, several at a time, until the pass is over or everyone was asked who is pending.
+    async fn fetch(
         &mut self,
         queue: &mut Queue<T::Task>,
         pending: &mut HashSet<T::Key>,
         progress: &mut Progress,
-        looked: Looked,
+        discovered: Discovered,
         outcomes: &mut Outcomes<T::Key>,
     ) -> Result<(), Stop> {
         let begun = Instant::now();
-        let end = begun + self.territory.interval();
-        let late_end = end + self.territory.interval() / 4;
-        let goes_on = !self.territory.is_discovered();
+        let end = begun + self.crawl.interval();
+        let late_end = end + self.crawl.interval() / 4;
+        let goes_on = !self.crawl.is_discovered();
         loop {
             while self.has_a_place(begun)
                 && let Some(task) = queue.pop()
@@ -225,12 +225,15 @@ impl<T: Territory> Walker<T> {
                 biased;
                 answer = self.under_way.join_next_with_id() => answer,
                 () = sleep_until(end) => return Ok(()),
-                () = self.territory.hanging().grew() => continue,
+                () = self.crawl.hanging().grew() => continue,
             };
             let Some((key, answer)) = answer.and_then(|answer| self.end(answer)) else { continue };
-            self.territory.pulse().beat();
+            self.crawl.heartbeat().beat();
             take(key, answer, pending, progress, outcomes)?;
-            if looked == Looked::Badly && outcomes.successes == 0 && outcomes.failed.len() >= GIVE_UP_AFTER {
+            if discovered == Discovered::Badly
+                && outcomes.successes == 0
+                && outcomes.failed.len() >= GIVE_UP_AFTER
+            {
                 return Err(Stop);
             }
             if Instant::now() >= end {
@@ -241,20 +244,20 @@ impl<T: Territory> Walker<T> {
 
     /// Whether so few are left of the sweep that it is not worth another look around.
     fn is_nearly_done(&self, pending: &HashSet<T::Key>) -> bool {
-        pending.len() <= CONCURRENCY && self.territory.hanging().count() < self.under_way.len()
+        pending.len() <= CONCURRENCY && self.crawl.hanging().count() < self.under_way.len()
     }
 
-    /// Whether one more task may begin in a beat that began then.
+    /// Whether one more task may begin in a pass that began then.
     fn has_a_place(&self, begun: Instant) -> bool {
-        let hanging = self.territory.hanging().count();
+        let hanging = self.crawl.hanging().count();
         let of_this_beat = self.keys.values().filter(|(_, at)| *at >= begun).count();
-        of_this_beat < self.territory.places() + hanging
+        of_this_beat < self.crawl.places() + hanging
             && self.under_way.len() < (CONCURRENCY + hanging).min(MOST)
     }
 
     fn begin(&mut self, task: T::Task) {
         let key = T::key(&task);
-        let id = self.under_way.spawn(self.territory.ask(task)).id();
+        let id = self.under_way.spawn(self.crawl.fetch(task)).id();
         self.keys.insert(id, (key, Instant::now()));
     }
 

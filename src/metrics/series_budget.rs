@@ -31,7 +31,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::view::{Limits, OTHER};
 use crate::{
     clock::Steady,
-    ledger::{Account, AtStep, ByStatus, Current, Ledger, Totals},
+    ledger::{AtStep, ByStatus, Current, Ledger, Totals, WorkflowState},
 };
 
 /// A workflow that was listed once is past after so long without a sign of it.
@@ -41,7 +41,7 @@ const SILENT: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// The places of one ledger.
 #[derive(Debug, Default)]
-pub struct Admission {
+pub struct SeriesBudget {
     /// Of each account.
     places: Vec<Place>,
     /// What was counted of those that share `other`, while they did.
@@ -72,20 +72,20 @@ pub struct Refused {
     pub steps: u64,
 }
 
-impl Admission {
+impl SeriesBudget {
     /// Gives places to what is in `current`, the state of this ledger at `now`.
     pub fn admit(&mut self, ledger: &Ledger, current: &Current, limits: Limits, now: Timestamp) -> Refused {
-        let accounts = ledger.accounts();
-        let listed = accounts.iter().filter_map(|account| account.discovered).max().map(Steady::timestamp);
-        let states = accounts.iter().zip(&current.workflows);
+        let workflows = ledger.workflows();
+        let listed = workflows.iter().filter_map(|account| account.discovered).max().map(Steady::timestamp);
+        let states = workflows.iter().zip(&current.workflows);
         let past: Vec<_> =
             states.map(|(account, by_status)| is_past(account, by_status, listed, now)).collect();
         // Whoever gets a place leaves what was counted of it until now.
-        self.add_to_other(accounts);
-        self.take_in(accounts, &past);
-        let workflows = self.place_workflows(accounts, &past, limits.workflows);
-        self.add_to_other(accounts);
-        Refused { workflows, steps: self.place_steps(current, limits.steps, now) }
+        self.add_to_other(workflows);
+        self.take_in(workflows, &past);
+        let refused = self.place_workflows(workflows, &past, limits.workflows);
+        self.add_to_other(workflows);
+        Refused { workflows: refused, steps: self.place_steps(current, limits.steps, now) }
     }
 
     /// Where the account with this index is shown.
@@ -109,8 +109,8 @@ impl Admission {
     }
 
     /// Adds what was counted of those that share `other` since this was last done.
-    fn add_to_other(&mut self, accounts: &[Account]) {
-        for (place, Account { totals, .. }) in self.places.iter_mut().zip(accounts) {
+    fn add_to_other(&mut self, workflows: &[WorkflowState]) {
+        for (place, WorkflowState { totals, .. }) in self.places.iter_mut().zip(workflows) {
             let Place::Other(added) = place else { continue };
             if self.other.is_some() && added.as_ref() == Some(totals) {
                 continue;
@@ -126,9 +126,9 @@ impl Admission {
 
     /// Takes note of accounts that are new, or not past any more. Those that are past from the start had their time
     /// before a restart; what comes later is news.
-    fn take_in(&mut self, accounts: &[Account], past: &[bool]) {
+    fn take_in(&mut self, workflows: &[WorkflowState], past: &[bool]) {
         let is_start = self.places.is_empty();
-        for (index, (account, &past)) in accounts.iter().zip(past).enumerate() {
+        for (index, (account, &past)) in workflows.iter().zip(past).enumerate() {
             match self.places.get_mut(index) {
                 None if is_start && past && account.id.as_str() != OTHER => {
                     self.places.push(Place::Nowhere(account.totals.clone()));
@@ -144,14 +144,14 @@ impl Admission {
         }
     }
 
-    fn place_workflows(&mut self, accounts: &[Account], past: &[bool], most: usize) -> u64 {
+    fn place_workflows(&mut self, workflows: &[WorkflowState], past: &[bool], most: usize) -> u64 {
         let newest_event_first = |indices: &mut Vec<usize>| {
-            indices.sort_by_key(|&index| Reverse(accounts[index].last_event_at));
+            indices.sort_by_key(|&index| Reverse(workflows[index].last_event_at));
         };
         let (own, others): (Vec<_>, Vec<_>) =
-            (0..accounts.len()).partition(|&index| matches!(self.places[index], Place::Own));
+            (0..workflows.len()).partition(|&index| matches!(self.places[index], Place::Own));
         // A workflow that really is called "other" shares that name rather than making two series of it.
-        let placeless = others.into_iter().filter(|&index| accounts[index].id.as_str() != OTHER);
+        let placeless = others.into_iter().filter(|&index| workflows[index].id.as_str() != OTHER);
         let (mut idle, wanting): (Vec<_>, Vec<_>) = placeless.partition(|&index| past[index]);
         let mut room = most.saturating_sub(own.len());
         let mut leaving: Vec<_> = own.into_iter().filter(|&index| past[index]).collect();
@@ -161,7 +161,7 @@ impl Admission {
             if room > 0 {
                 room -= 1;
             } else if let Some(left) = leaving.pop() {
-                self.withdraw(left, &accounts[left]);
+                self.withdraw(left, &workflows[left]);
             } else {
                 refused += u64::from(self.refused_workflows.insert(index));
                 continue;
@@ -173,7 +173,7 @@ impl Admission {
         refused
     }
 
-    fn withdraw(&mut self, index: usize, account: &Account) {
+    fn withdraw(&mut self, index: usize, account: &WorkflowState) {
         self.places[index] = Place::Nowhere(account.totals.clone());
         self.steps.retain(|at, _| at.workflow != index);
     }
@@ -213,12 +213,17 @@ impl Admission {
 }
 
 /// Whether a workflow has nothing current and the API no longer has it. `listed` is when any was last listed.
-fn is_past(account: &Account, by_status: &[ByStatus; 6], listed: Option<Timestamp>, now: Timestamp) -> bool {
+fn is_past(
+    account: &WorkflowState,
+    by_status: &[ByStatus; 6],
+    listed: Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
     let is_idle = by_status.iter().all(|sum| sum.count == 0);
     let sign = account.discovered.map(Steady::timestamp).max(account.last_event_at);
     let (limit, until) = match account.discovered {
         Some(_) => (UNLISTED, listed.unwrap_or(now)),
         None => (SILENT, now),
     };
-    is_idle && (account.gone || sign.is_none_or(|sign| until.duration_since(sign) > limit))
+    is_idle && (account.deleted || sign.is_none_or(|sign| until.duration_since(sign) > limit))
 }

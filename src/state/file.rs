@@ -18,7 +18,7 @@ use crate::ledger::{Changes, Ledger, Settings};
 const RETRY: Duration = Duration::from_secs(10);
 
 /// A store, and the ledgers that it keeps.
-pub struct Kept {
+pub struct StateFile {
     pub(super) store: Store,
     ledgers: Vec<Entry>,
     failed: Option<Instant>,
@@ -29,10 +29,10 @@ struct Entry {
     ledger: Arc<Mutex<Ledger>>,
     claim: Arc<Claim>,
     /// The marks as they were last written.
-    marks: Vec<u8>,
+    watermarks: Vec<u8>,
 }
 
-impl Kept {
+impl StateFile {
     /// Opens the state file at `path`, or begins a new one.
     ///
     /// # Errors
@@ -62,8 +62,8 @@ impl Kept {
         }
         let claim = Arc::new(Claim::new(&self.store.path, opener, kept.as_ref(), recognition)?);
         let ledger = Arc::new(Mutex::new(ledger));
-        let (marks, ledgers) = (Vec::new(), (ledger.clone(), claim.clone()));
-        self.ledgers.push(Entry { name, ledger, claim, marks });
+        let (watermarks, ledgers) = (Vec::new(), (ledger.clone(), claim.clone()));
+        self.ledgers.push(Entry { name, ledger, claim, watermarks });
         Ok(ledgers)
     }
 
@@ -106,7 +106,7 @@ impl Kept {
             return Err(error);
         }
         for news in news {
-            news.entry.marks = news.changes.marks;
+            news.entry.watermarks = news.changes.watermarks;
         }
         self.failed = None;
         Ok(self.store.size())
@@ -127,7 +127,7 @@ impl Entry {
             return None;
         }
         let (changes, identity) = (self.ledger.lock().take_changes(), self.claim.take_unwritten());
-        let is_news = !changes.is_empty() || changes.marks != self.marks || identity.is_some();
+        let is_news = !changes.is_empty() || changes.watermarks != self.watermarks || identity.is_some();
         is_news.then_some(News { entry: self, changes, identity })
     }
 }

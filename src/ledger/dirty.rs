@@ -7,17 +7,17 @@ use std::{
 
 /// Numbers of what changed; nothing is noted until somebody wants to know.
 #[derive(Debug, Default)]
-pub(super) struct Changed(Option<BTreeSet<u32>>);
+pub(super) struct DirtySet(Option<BTreeSet<u32>>);
 
-impl Changed {
+impl DirtySet {
     /// Notes changes from now on, beginning with all of these.
     pub fn watch(&mut self, all: impl Iterator<Item = u32>) {
         self.0 = Some(all.collect());
     }
 
     pub fn note(&mut self, number: u32) {
-        if let Some(changed) = &mut self.0 {
-            changed.insert(number);
+        if let Some(dirty) = &mut self.0 {
+            dirty.insert(number);
         }
     }
 
@@ -29,28 +29,28 @@ impl Changed {
 
 /// A list that grows and never shrinks. Whatever is borrowed to be changed counts as changed.
 #[derive(Debug)]
-pub(super) struct Tracked<T> {
+pub(super) struct DirtyVec<T> {
     items: Vec<T>,
-    pub changed: Changed,
+    pub dirty: DirtySet,
 }
 
-impl<T> Default for Tracked<T> {
+impl<T> Default for DirtyVec<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), changed: Changed::default() }
+        Self { items: Vec::new(), dirty: DirtySet::default() }
     }
 }
 
-impl<T> From<Vec<T>> for Tracked<T> {
+impl<T> From<Vec<T>> for DirtyVec<T> {
     fn from(items: Vec<T>) -> Self {
-        Self { items, changed: Changed::default() }
+        Self { items, dirty: DirtySet::default() }
     }
 }
 
-impl<T> Tracked<T> {
+impl<T> DirtyVec<T> {
     /// Adds an item and returns its index.
     pub fn push(&mut self, item: T) -> usize {
         self.items.push(item);
-        self.changed.note(super::index(self.items.len() - 1));
+        self.dirty.note(super::index(self.items.len() - 1));
         self.items.len() - 1
     }
 
@@ -60,7 +60,7 @@ impl<T> Tracked<T> {
     }
 }
 
-impl<T> Deref for Tracked<T> {
+impl<T> Deref for DirtyVec<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -68,7 +68,7 @@ impl<T> Deref for Tracked<T> {
     }
 }
 
-impl<T> Index<usize> for Tracked<T> {
+impl<T> Index<usize> for DirtyVec<T> {
     type Output = T;
 
     fn index(&self, index: usize) -> &T {
@@ -76,9 +76,9 @@ impl<T> Index<usize> for Tracked<T> {
     }
 }
 
-impl<T> IndexMut<usize> for Tracked<T> {
+impl<T> IndexMut<usize> for DirtyVec<T> {
     fn index_mut(&mut self, index: usize) -> &mut T {
-        self.changed.note(super::index(index));
+        self.dirty.note(super::index(index));
         &mut self.items[index]
     }
 }
@@ -89,15 +89,15 @@ mod tests {
 
     #[test]
     fn what_is_added_or_borrowed_to_be_changed_has_changed() {
-        let mut list = Tracked::from(vec!['a', 'b']);
+        let mut list = DirtyVec::from(vec!['a', 'b']);
         list[0] = 'x';
-        assert_eq!(list.changed.take(), BTreeSet::new(), "nobody wanted to know");
-        list.changed.watch(0..2);
-        assert_eq!(list.changed.take(), [0, 1].into());
+        assert_eq!(list.dirty.take(), BTreeSet::new(), "nobody wanted to know");
+        list.dirty.watch(0..2);
+        assert_eq!(list.dirty.take(), [0, 1].into());
         list[1] = 'y';
         assert_eq!((list.push('c'), list[0]), (2, 'x'));
         *list.untracked(0) = 'z';
-        assert_eq!(list.changed.take(), [1, 2].into());
-        assert_eq!(list.changed.take(), BTreeSet::new());
+        assert_eq!(list.dirty.take(), [1, 2].into());
+        assert_eq!(list.dirty.take(), BTreeSet::new());
     }
 }

@@ -5,19 +5,19 @@ use std::num::{NonZeroI64, NonZeroU8};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A moment to the microsecond, which is as precise as Kapso writes. `Option<Moment>` takes eight bytes.
+/// A moment to the microsecond, which is as precise as Kapso writes. `Option<Micros>` takes eight bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Moment(NonZeroI64);
+pub struct Micros(NonZeroI64);
 
-impl From<Timestamp> for Moment {
+impl From<Timestamp> for Micros {
     /// The very first microsecond of 1970 becomes the second one.
     fn from(at: Timestamp) -> Self {
         Self(NonZeroI64::new(at.as_microsecond()).unwrap_or(NonZeroU8::MIN.into()))
     }
 }
 
-impl From<Moment> for Timestamp {
-    fn from(Moment(microsecond): Moment) -> Self {
+impl From<Micros> for Timestamp {
+    fn from(Micros(microsecond): Micros) -> Self {
         Self::from_microsecond(microsecond.get()).unwrap_or(Self::UNIX_EPOCH)
     }
 }
@@ -28,10 +28,10 @@ mod tests {
 
     #[test]
     fn a_moment_is_small_and_exact_to_the_microsecond() {
-        assert_eq!(size_of::<Option<Moment>>(), 8);
+        assert_eq!(size_of::<Option<Micros>>(), 8);
         for text in ["2026-11-22T10:00:00.123456Z", "1969-12-31T23:59:59.9Z", "9999-12-30T22:00:00Z"] {
             let at: Timestamp = text.parse().unwrap();
-            assert_eq!(Timestamp::from(Moment::from(at)), at);
+            assert_eq!(Timestamp::from(Micros::from(at)), at);
         }
     }
 }

@@ -7,21 +7,21 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::{execution::Status, kapso::PAGE_SIZE, ledger::OpenExecution};
+use crate::{kapso::PAGE_SIZE, ledger::OpenExecution, model::Status};
 
 /// The open statuses that can be asked for.
 const OPEN: [Status; 3] = [Status::Running, Status::Waiting, Status::Handoff];
 
 /// The lists to read. What they leave out is asked for one by one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Cover {
+pub struct FetchPlan {
     /// The list of all that started since then.
     pub since: Option<Timestamp>,
     /// The lists of those in these statuses.
     pub statuses: Vec<Status>,
 }
 
-impl Cover {
+impl FetchPlan {
     /// Every status that can be asked for, and all that started since.
     pub fn whole(since: Timestamp) -> Self {
         Self { since: Some(since), ..Self::default() }.with_every_status()
@@ -40,7 +40,7 @@ impl Cover {
 
 /// The lists to read for `open`, which is ordered newest start first. The list of the new ones begins at
 /// `unread_since`; it is read anyway if there is `news`.
-pub fn cover(open: &[OpenExecution], unread_since: Timestamp, news: bool) -> Cover {
+pub fn fetch_plan(open: &[OpenExecution], unread_since: Timestamp, news: bool) -> FetchPlan {
     let mut rest = Rest::of(open);
     let mut best = (rest.requests() + usize::from(news), 0);
     for (taken, execution) in (1_usize..).zip(open) {
@@ -54,7 +54,7 @@ pub fn cover(open: &[OpenExecution], unread_since: Timestamp, news: bool) -> Cov
     }
     let taken = best.1;
     let oldest = taken.checked_sub(1).and_then(|last| open[last].started_at);
-    Cover {
+    FetchPlan {
         since: (news || taken > 0).then(|| oldest.map_or(unread_since, |at| at.min(unread_since))),
         statuses: Rest::of_all_and(open, &open[taken..]).listed(),
     }
@@ -118,32 +118,32 @@ mod tests {
 
     #[test]
     fn nothing_open_and_no_news_costs_nothing() {
-        assert_eq!(cover(&[], at(9), false), Cover::default());
+        assert_eq!(fetch_plan(&[], at(9), false), FetchPlan::default());
     }
 
     #[test]
     fn news_alone_is_one_list_of_what_is_unread() {
-        assert_eq!(cover(&[], at(9), true), Cover { since: Some(at(9)), statuses: vec![] });
+        assert_eq!(fetch_plan(&[], at(9), true), FetchPlan { since: Some(at(9)), statuses: vec![] });
     }
 
     #[test]
     fn one_page_that_shows_all_is_best() {
         let all = [open(Status::Running, 8, Some(3)), open(Status::Waiting, 2, Some(90))];
         for news in [false, true] {
-            assert_eq!(cover(&all, at(9), news), Cover { since: Some(at(2)), statuses: vec![] });
+            assert_eq!(fetch_plan(&all, at(9), news), FetchPlan { since: Some(at(2)), statuses: vec![] });
         }
     }
 
     #[test]
     fn the_list_begins_where_it_was_not_read_yet_although_all_open_ones_are_newer() {
         let all = [open(Status::Running, 8, Some(3))];
-        assert_eq!(cover(&all, at(5), false).since, Some(at(5)));
+        assert_eq!(fetch_plan(&all, at(5), false).since, Some(at(5)));
     }
 
     #[test]
     fn a_single_old_one_is_asked_for_by_itself() {
         let all = [open(Status::Running, 8, Some(3)), open(Status::Waiting, 2, Some(900))];
-        assert_eq!(cover(&all, at(9), true), Cover { since: Some(at(8)), statuses: vec![] });
+        assert_eq!(fetch_plan(&all, at(9), true), FetchPlan { since: Some(at(8)), statuses: vec![] });
     }
 
     #[test]
@@ -152,8 +152,8 @@ mod tests {
         all.extend((0..5).map(|n| open(Status::Waiting, -n, None)));
         all.push(open(Status::Handoff, -9, None));
         assert_eq!(
-            cover(&all, at(9), false),
-            Cover { since: Some(at(8)), statuses: vec![Status::Waiting] },
+            fetch_plan(&all, at(9), false),
+            FetchPlan { since: Some(at(8)), statuses: vec![Status::Waiting] },
             "the only one in handoff by itself"
         );
     }
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_status_that_cannot_be_asked_for_is_never_listed() {
         let all: Vec<_> = (0..5).map(|n| open(Status::Unknown, -n, None)).collect();
-        assert_eq!(cover(&all, at(9), false), Cover::default());
+        assert_eq!(fetch_plan(&all, at(9), false), FetchPlan::default());
     }
 
     #[test]
@@ -169,6 +169,6 @@ mod tests {
         let statuses = [Status::Running, Status::Waiting, Status::Handoff];
         let all: Vec<_> =
             (0..60).map(|n| open(statuses[n % 3], -i64::try_from(n).unwrap(), Some(3 * n + 1))).collect();
-        assert_eq!(cover(&all, at(9), true), Cover { since: Some(at(-59)), statuses: vec![] });
+        assert_eq!(fetch_plan(&all, at(9), true), FetchPlan { since: Some(at(-59)), statuses: vec![] });
     }
 }

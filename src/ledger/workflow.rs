@@ -3,15 +3,15 @@
 use jiff::{SignedDuration, Timestamp, fmt::serde::timestamp::microsecond};
 use serde::{Deserialize, Serialize};
 
-use super::{Attempts, Buckets, LATE, Totals, doubt::Missing, moment::Moment, name::Name};
+use super::{Attempts, Buckets, LATE, Totals, doubt::Missing, micros::Micros, name::Name};
 use crate::{
     clock::Steady,
-    execution::{ListedWorkflow, Page, WorkflowId},
+    model::{ListedWorkflow, Page, WorkflowId},
 };
 
 /// The account of one workflow.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Account {
+pub struct WorkflowState {
     /// Identity.
     pub id: WorkflowId,
     /// Its name, as far as it is known.
@@ -20,7 +20,7 @@ pub struct Account {
     #[serde(with = "microsecond::optional")]
     pub last_event_at: Option<Timestamp>,
     /// The newest start that its own lists have shown.
-    pub(super) newest_start: Option<Moment>,
+    pub(super) newest_start: Option<Micros>,
     /// `execution_count`, as the API last said.
     pub execution_count: Option<u64>,
     /// `last_executed_at`, as the API last said.
@@ -29,7 +29,7 @@ pub struct Account {
     /// What was counted.
     pub totals: Totals,
     /// `execution_count` when it was first read, and when that was.
-    pub(super) first_count: Option<(u64, Moment)>,
+    pub(super) first_count: Option<(u64, Micros)>,
     /// Starts that were counted and were before that.
     pub(super) started_before: u64,
     /// When the newest list of workflows that showed it was asked for.
@@ -37,9 +37,9 @@ pub struct Account {
     /// When that list was first seen to tell of new executions, or to tell nothing about them.
     pub moved: Option<Steady>,
     /// The span of starts in which its list of executions was read.
-    pub reach: Option<Reach>,
+    pub covered: Option<CoveredRange>,
     /// When the newest reading that went on to the newest execution was asked for.
-    pub reached_at: Option<Steady>,
+    pub covered_at: Option<Steady>,
     /// Its list had an item that could not be read, and is to be read again.
     pub doubtful: bool,
     /// When it was last asked about all of its open executions.
@@ -47,12 +47,12 @@ pub struct Account {
     /// When it was last asked for open executions of every status.
     pub surveyed: Option<Steady>,
     /// The API no longer has it.
-    pub gone: bool,
+    pub deleted: bool,
     /// Its executions that started up to then, and within the span that was read, are counted and forgotten, unless
     /// they are remembered.
-    pub(super) settled: Option<Moment>,
+    pub(super) forgotten_up_to: Option<Micros>,
     /// Its executions that started up to then may have been counted and forgotten before its lists were read.
-    pub(super) counted_elsewhere: Option<Moment>,
+    pub(super) counted_elsewhere: Option<Micros>,
     /// The last attempts to read its lists.
     #[serde(skip)]
     pub attempts: Attempts,
@@ -78,7 +78,7 @@ pub(super) struct Owed {
 
 /// A span of starts, all of which are known but those that a list may still show late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reach {
+pub struct CoveredRange {
     /// Its beginning.
     #[serde(with = "microsecond::required")]
     pub since: Timestamp,
@@ -87,7 +87,7 @@ pub struct Reach {
     pub until: Timestamp,
 }
 
-impl Reach {
+impl CoveredRange {
     fn until_without_late_ones(self) -> Timestamp {
         before_late_ones(self.until)
     }
@@ -98,7 +98,7 @@ impl Reach {
     }
 }
 
-impl Account {
+impl WorkflowState {
     pub(super) fn new(id: WorkflowId, buckets: &Buckets) -> Self {
         Self {
             id,
@@ -112,13 +112,13 @@ impl Account {
             started_before: 0,
             discovered: None,
             moved: None,
-            reach: None,
-            reached_at: None,
+            covered: None,
+            covered_at: None,
             doubtful: false,
             visited: None,
             surveyed: None,
-            gone: false,
-            settled: None,
+            deleted: false,
+            forgotten_up_to: None,
             counted_elsewhere: None,
             attempts: Attempts::default(),
             missing: None,
@@ -142,7 +142,7 @@ impl Account {
     /// Whether it is a workflow whose executions can be asked for: the list of workflows shows or showed it.
     #[must_use]
     pub fn is_listed(&self) -> bool {
-        !self.gone && (self.discovered.is_some() || self.reach.is_some())
+        !self.deleted && (self.discovered.is_some() || self.covered.is_some())
     }
 
     /// Whether its list answered 404, and that it is deleted is not confirmed.
@@ -156,15 +156,15 @@ impl Account {
         let before = (self.execution_count, self.last_executed_at);
         let now = (seen.execution_count, seen.last_executed_at);
         if before != now || now == (None, None) {
-            self.moved = self.moved.max(Some(page.asked_at));
+            self.moved = self.moved.max(Some(page.requested_at));
         }
         (self.execution_count, self.last_executed_at) = now;
         let first = seen.execution_count.map(|count| (count, page.as_of.into()));
         self.first_count = self.first_count.or(first);
-        self.discovered = self.discovered.max(Some(page.asked_at));
-        self.gone = false;
+        self.discovered = self.discovered.max(Some(page.requested_at));
+        self.deleted = false;
         self.missing = None;
-        self.note_owed(page.asked_at);
+        self.note_owed(page.requested_at);
     }
 
     fn note_owed(&mut self, now: Steady) {
@@ -177,14 +177,14 @@ impl Account {
     /// as long a time as they have been missing for, at least an interval, at most an hour.
     #[must_use]
     pub fn owes_since(&self, interval: SignedDuration) -> Option<Steady> {
-        let (owed, read) = (self.owed?, self.reached_at?);
+        let (owed, read) = (self.owed?, self.covered_at?);
         let pause = read.since(owed.since).clamp(interval, SignedDuration::from_hours(1).max(interval));
         Some(read.plus(pause))
     }
 
     /// Takes note of a start that was counted.
     pub(super) fn note_start(&mut self, at: Option<Timestamp>) {
-        let is_before = |at: Timestamp| self.first_count.is_none_or(|(_, first)| Moment::from(at) <= first);
+        let is_before = |at: Timestamp| self.first_count.is_none_or(|(_, first)| Micros::from(at) <= first);
         self.started_before += u64::from(at.is_some_and(is_before));
     }
 
@@ -198,21 +198,21 @@ impl Account {
     }
 
     /// Whether an execution that started then is counted and forgotten, unless it is remembered or open.
-    pub(super) fn is_settled_at(&self, at: Moment) -> bool {
-        let was_read = self.reach.is_some_and(|reach| at >= reach.since.into());
-        (was_read && Some(at) <= self.settled) || Some(at) <= self.counted_elsewhere
+    pub(super) fn is_forgotten_at(&self, at: Micros) -> bool {
+        let was_read = self.covered.is_some_and(|covered| at >= covered.since.into());
+        (was_read && Some(at) <= self.forgotten_up_to) || Some(at) <= self.counted_elsewhere
     }
 
     /// Whether a reading of its list has shown all that started until `at`.
-    pub(super) fn is_known_at(&self, at: Moment) -> bool {
-        self.reach.is_some_and(|reach| at <= reach.until_without_late_ones().into())
+    pub(super) fn is_known_at(&self, at: Micros) -> bool {
+        self.covered.is_some_and(|covered| at <= covered.until_without_late_ones().into())
     }
 
     /// From when on its list is to be read next: from where it was read up to, and never behind the newest start
     /// that was seen, since a list may have hidden what it had. `None` if it was never read.
     #[must_use]
     pub fn unread_since(&self) -> Option<Timestamp> {
-        let Reach { since, until } = self.reach?;
+        let CoveredRange { since, until } = self.covered?;
         let newest = self.newest_start.map_or(since, Timestamp::from);
         Some(before_late_ones(until.min(newest)))
     }

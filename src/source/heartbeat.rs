@@ -7,9 +7,9 @@ use std::sync::{
 
 /// Signs of life.
 #[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<AtomicU64>);
+pub struct Heartbeat(Arc<AtomicU64>);
 
-impl Pulse {
+impl Heartbeat {
     /// Gives a sign of life.
     pub fn beat(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);

@@ -9,14 +9,14 @@ use tokio::{sync::Mutex, task::spawn_blocking, time::Instant};
 
 use crate::{
     clock::Clock,
-    metrics::{Exporter, Exposition},
-    state::{Error, Kept, Writer},
+    metrics::{InstanceMetrics, Renderer},
+    state::{Error, StateFile, Writer},
 };
 
 /// The exposition, and the state behind it.
-pub struct Publication {
-    exposition: Arc<Exposition>,
-    exporter: Arc<Exporter>,
+pub struct Publisher {
+    renderer: Arc<Renderer>,
+    exporter: Arc<InstanceMetrics>,
     state: Option<Mutex<State>>,
     restored: bool,
     clock: Clock,
@@ -28,27 +28,27 @@ struct State {
     complained: bool,
 }
 
-impl Publication {
+impl Publisher {
     /// Publishes this; `kept` is the state file, if there is one.
     #[must_use]
     pub fn new(
-        exposition: Arc<Exposition>,
-        exporter: Arc<Exporter>,
-        kept: Option<Kept>,
+        renderer: Arc<Renderer>,
+        exporter: Arc<InstanceMetrics>,
+        kept: Option<StateFile>,
         clock: Clock,
     ) -> Self {
         if let Some(kept) = &kept {
             exporter.announce_state(kept.size().unwrap_or_default());
         }
-        let restored = kept.as_ref().is_some_and(Kept::is_restored);
+        let restored = kept.as_ref().is_some_and(StateFile::is_restored);
         let state = kept.map(|kept| Mutex::new(State { writer: Writer::new(kept), complained: false }));
-        Self { exposition, exporter, state, restored, clock }
+        Self { renderer, exporter, state, restored, clock }
     }
 
     /// What is published.
     #[must_use]
-    pub fn exposition(&self) -> Arc<Exposition> {
-        self.exposition.clone()
+    pub fn renderer(&self) -> Arc<Renderer> {
+        self.renderer.clone()
     }
 
     /// Whether every ledger goes on with what an earlier run kept.
@@ -63,15 +63,15 @@ impl Publication {
     /// # Errors
     /// If a family cannot be written as text.
     pub async fn publish(&self) -> anyhow::Result<Duration> {
-        let (begun, exposition) = (Instant::now(), self.exposition());
-        let snapshot = spawn_blocking(move || exposition.render()).await??;
+        let (begun, renderer) = (Instant::now(), self.renderer());
+        let snapshot = spawn_blocking(move || renderer.render()).await??;
         let rendered = begun.elapsed();
         if let Some(state) = &self.state {
             let mut state = state.lock().await;
             let written = state.writer.write().await;
             self.note(&mut state, written).ok();
         }
-        self.exposition.publish(snapshot);
+        self.renderer.publish(snapshot);
         Ok(rendered)
     }
 

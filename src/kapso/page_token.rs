@@ -7,7 +7,7 @@ use jiff::Timestamp;
 /// Where a page of a list is. It may be kept for a while: where the list allows, a cursor that has expired meanwhile
 /// is replaced by the time of the last item in front of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum PageToken {
     /// The first page.
     Start,
     /// The items up to this time, by which the list is ordered, newest first.
@@ -18,7 +18,7 @@ pub enum Place {
     Page(u64),
 }
 
-impl Place {
+impl PageToken {
     /// The time up to which items are asked for here.
     pub(super) fn bound(&self) -> Option<Timestamp> {
         match self {

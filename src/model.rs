@@ -328,9 +328,9 @@ pub struct Page<T> {
     /// What it lacks.
     pub flaws: Flaws,
     /// The number of the request that brought it: what was asked later has a higher one.
-    pub asked: u64,
+    pub request_seq: u64,
     /// When it was asked for.
-    pub asked_at: Steady,
+    pub requested_at: Steady,
     /// The same moment in Kapso's clock.
     pub as_of: Timestamp,
     /// Whether the list ends with it.
