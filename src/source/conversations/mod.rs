@@ -264,7 +264,7 @@ impl Territory for Conversations {
         }
         let discovered = if self.scope.only.is_empty() { self.discover().await } else { self.probe().await };
         let conversations = self.note_look(discovered, progress)?;
-        self.means.require_clock(progress)?;
+        self.means.require_clock(progress).await?;
         Ok(if workflows == Looked::Badly { workflows } else { conversations })
     }
 

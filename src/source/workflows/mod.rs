@@ -253,7 +253,7 @@ impl Territory for Workflows {
 
     async fn look_around(&mut self, _: Beat, progress: &mut Progress) -> Result<Looked, Stop> {
         let read = self.means().learn_workflows().await;
-        self.means().require_clock(progress)?;
+        self.means().require_clock(progress).await?;
         match read {
             Ok(read) => {
                 self.listed = read.or(self.listed);
