@@ -198,7 +198,7 @@ impl Client {
             api = %self.api(),
             %ours,
             %kapsos,
-            "this machine's clock and Kapso's differ: nothing is counted until Kapso's has stayed the same for 30s"
+            "this machine and Kapso tell different times: nothing is counted until Kapso has told the same for 30s"
         );
     }
 

@@ -49,7 +49,7 @@ pub struct Skew {
 enum Trust {
     #[default]
     Unknown,
-    /// Not yet: the first answer came `first`; what is believed has been told since `since`.
+    /// Not yet: the first answer came at `first`, and none has contradicted what is believed since `since`.
     Doubted {
         first: Steady,
         since: Steady,
@@ -148,15 +148,21 @@ impl Skew {
         self.gain_trust(received);
     }
 
+    fn agreed_since(&mut self, at: Steady) {
+        if let Trust::Doubted { since, .. } = &mut self.trust {
+            *since = at;
+        }
+    }
+
     fn gain_trust(&mut self, now: Steady) {
         let Trust::Doubted { since, .. } = self.trust else { return };
-        let has_lasted = self.doubt.is_none() && now.since(since) >= LASTING;
-        if has_lasted || self.believed.is_some_and(|believed| believed.is_ours()) {
+        if now.since(since) >= LASTING || self.believed.is_some_and(|believed| believed.is_ours()) {
             self.trust = Trust::Trusted;
         }
     }
 
     fn contradicted(&mut self, samples: Vec<Bounds>, believed: Bounds, now: Steady) {
+        self.agreed_since(now);
         let Some((bounds, count)) = cluster(samples) else { return };
         let same = self.doubt.and_then(|doubt| Some(Doubt { bounds: doubt.bounds.and(bounds)?, ..doubt }));
         let doubt = same.unwrap_or(Doubt { bounds, since: now });
@@ -176,9 +182,7 @@ impl Skew {
             self.before = Some(Before { range: (low.min(old), high.max(old)), until: now.plus(AFTERMATH) });
             self.believed = Some(doubt.bounds);
             self.doubt = None;
-            if let Trust::Doubted { since, .. } = &mut self.trust {
-                *since = doubt.since;
-            }
+            self.agreed_since(doubt.since);
         }
     }
 

@@ -136,12 +136,18 @@ async fn a_date_is_off_right_after_a_start(offset: SignedDuration, skew: SignedD
                 kapso.simulator.set_date_offset(SignedDuration::ZERO);
             }
             if second % 10 == 5 {
-                apis.iter().for_each(|&api| something_happens(&kapso, api));
+                something_happens_on(&kapso, &apis);
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         right_within(&kapso, &apis, LATER).await;
         watching_since(&kapso, &apis, started);
+    }
+}
+
+fn something_happens_on(kapso: &Simulated, apis: &[Api]) {
+    for &api in apis {
+        something_happens(kapso, api);
     }
 }
 
@@ -184,7 +190,7 @@ async fn a_start_with_a_clock_of_ours_that_is_wrong_takes_half_a_minute_more() {
         let kapso = Simulated::start(business(), &setup).await;
         let started = kapso.simulator.now();
         tokio::time::sleep(Duration::from_secs(5)).await;
-        apis.iter().for_each(|&api| something_happens(&kapso, api));
+        something_happens_on(&kapso, &apis);
         assert!(!is_up(&kapso.scrape(), apis[0].name()));
         right_within(&kapso, &apis, Duration::from_secs(30)).await;
         watching_since(&kapso, &apis, started);
