@@ -57,7 +57,7 @@ impl Publisher {
         self.restored
     }
 
-    /// Renders, saves and publishes; returns how long it rendered. State that cannot be written, or not in time,
+    /// Renders, saves and publishes; returns how long it took. State that cannot be written, or not in time,
     /// is said once and counted, and the numbers are published all the same.
     ///
     /// # Errors
@@ -65,14 +65,14 @@ impl Publisher {
     pub async fn publish(&self) -> anyhow::Result<Duration> {
         let (begun, renderer) = (Instant::now(), self.renderer());
         let snapshot = spawn_blocking(move || renderer.render()).await??;
-        let rendered = begun.elapsed();
+        let took = begun.elapsed();
         if let Some(state) = &self.state {
             let mut state = state.lock().await;
             let written = state.writer.write().await;
             self.note(&mut state, written).ok();
         }
         self.renderer.publish(snapshot);
-        Ok(rendered)
+        Ok(took)
     }
 
     /// Saves what is not saved yet, and closes the file. Nothing is saved after that.

@@ -193,8 +193,8 @@ impl Wiring {
             exporter.announce(&project.config.project, source, project.config.interval);
             streams.extend(of_api.get(&source.api()).map(|stream| (source, stream.clone())));
         }
-        let published = of_api.into_values().collect();
-        let renderer = Arc::new(Renderer::new(registry, exporter.clone(), published)?);
+        let streams_of_api = of_api.into_values().collect();
+        let renderer = Arc::new(Renderer::new(registry, exporter.clone(), streams_of_api)?);
         let started = project.clock.steady();
         let publisher = Publisher::new(renderer, exporter.clone(), kept, project.clock.clone());
         let publisher = Arc::new(publisher);

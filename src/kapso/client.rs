@@ -37,6 +37,9 @@ const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// By how much it may be ahead of ours, while Kapso's is not known.
 const AHEAD_OF_OURS: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
 
+/// How often Kapso is asked for the time while its clock is in doubt.
+const ASKED_FOR_THE_TIME: Duration = Duration::from_secs(5);
+
 /// A reading that gives way to others goes on after this time all the same.
 const LONGEST_GIVING_WAY: Duration = Duration::from_secs(5);
 
@@ -104,6 +107,8 @@ pub struct Client {
     settings: Settings,
     transport: Box<dyn Transport>,
     skew: Mutex<Skew>,
+    /// Sources that share a client do not wait for its clock at the same time.
+    turn: tokio::sync::Mutex<()>,
     requests: AtomicU64,
     hanging: Hanging,
 }
@@ -113,7 +118,8 @@ impl Client {
     #[must_use]
     pub fn new(settings: Settings, transport: impl Transport + 'static) -> Self {
         let (skew, requests, hanging) = (Mutex::default(), AtomicU64::new(1), Hanging::default());
-        Self { settings, transport: Box::new(transport), skew, requests, hanging }
+        let turn = tokio::sync::Mutex::default();
+        Self { settings, transport: Box::new(transport), skew, turn, requests, hanging }
     }
 
     /// Which API this is.
@@ -155,7 +161,7 @@ impl Client {
     /// Whether somebody tells the time: Kapso, or a clock of ours that is not before this program's own release.
     #[must_use]
     pub fn clock_is_plausible(&self) -> bool {
-        self.knows_kapso_clock() || self.today() >= RELEASED
+        self.knows_kapso_clock() || self.ours_is_plausible()
     }
 
     /// Fails unless the clock is plausible.
@@ -164,6 +170,48 @@ impl Client {
     /// [`Error::Clock`].
     pub fn require_plausible_clock(&self) -> Result<(), Error> {
         if self.clock_is_plausible() { Ok(()) } else { Err(Error::Clock { today: self.today() }) }
+    }
+
+    /// Waits while Kapso's clock contradicts ours right after a start and has not lasted, and asks for the time
+    /// meanwhile.
+    pub async fn settle_clock(&self) {
+        let settled = async {
+            let _turn = self.turn.lock().await;
+            if self.clock_is_in_doubt() {
+                self.say_that_clocks_differ();
+            }
+            while self.clock_is_in_doubt() {
+                sleep(ASKED_FOR_THE_TIME).await;
+                self.ask_for_the_time().await;
+            }
+        };
+        self.settings.shutdown.run_until_cancelled(settled).await;
+    }
+
+    fn clock_is_in_doubt(&self) -> bool {
+        self.ours_is_plausible() && self.skew.lock().is_in_doubt(self.steady_now())
+    }
+
+    fn say_that_clocks_differ(&self) {
+        let (ours, kapsos) = (self.steady_now().timestamp(), self.kapso_now());
+        tracing::warn!(
+            api = %self.api(),
+            %ours,
+            %kapsos,
+            "this machine and Kapso tell different times: nothing is counted until Kapso has told the same for 30s"
+        );
+    }
+
+    /// Any answer does, even a refusal.
+    async fn ask_for_the_time(&self) {
+        match self.workflows() {
+            Some(mut list) => drop(list.next().await),
+            None => drop(self.conversations(None).next().await),
+        }
+    }
+
+    fn ours_is_plausible(&self) -> bool {
+        self.today() >= RELEASED
     }
 
     fn today(&self) -> Date {

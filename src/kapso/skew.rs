@@ -6,6 +6,11 @@
 //! wrong. So an answer that contradicts what is known changes nothing by itself: the skew takes a **step** when
 //! nearly all of the latest answers contradict it in the same way, and have done so for half a minute. Only at
 //! the start, before the first answers have agreed, a plain majority suffices.
+//!
+//! Right after a start the skew is **in doubt** while it says that our own clock is wrong by more than half a minute:
+//! the watch must not begin at a time that Kapso takes back. It is trusted once answers have agreed for half a minute,
+//! or two of them agree with our clock; at the latest two minutes after the first one. A first answer that agrees with
+//! our clock is trusted at once.
 
 use std::{collections::VecDeque, time::SystemTime};
 
@@ -21,6 +26,10 @@ const MAJORITY: usize = WINDOW / 2 + 1;
 const QUORUM: usize = 12;
 /// How long a step has to last before it is believed.
 const LASTING: SignedDuration = SignedDuration::from_secs(30);
+/// So many answers that agree with our own clock outweigh those before, right after a start.
+const WITNESSES: usize = 2;
+/// A skew that is in doubt right after a start is trusted so long after the first answer.
+const LONGEST_DOUBT: SignedDuration = SignedDuration::from_mins(2);
 /// How long the skew before a step is not forgotten.
 const AFTERMATH: SignedDuration = SignedDuration::from_mins(10);
 
@@ -32,6 +41,20 @@ pub struct Skew {
     phase: Phase,
     doubt: Option<Doubt>,
     before: Option<Before>,
+    trust: Trust,
+}
+
+/// Whether the skew was ever beyond doubt.
+#[derive(Debug, Clone, Copy, Default)]
+enum Trust {
+    #[default]
+    Unknown,
+    /// Not yet: the first answer came at `first`, and none has contradicted what is believed since `since`.
+    Doubted {
+        first: Steady,
+        since: Steady,
+    },
+    Trusted,
 }
 
 /// Whether enough answers have agreed.
@@ -83,6 +106,11 @@ impl Bounds {
         self.low + (self.high - self.low) / 2
     }
 
+    /// Whether our own clock says nearly the same.
+    fn is_ours(&self) -> bool {
+        self.estimate().abs() <= LASTING
+    }
+
     /// The middle, or zero while that is allowed: a header that counts whole seconds is no reason to distrust a
     /// clock that may be right.
     fn estimate(&self) -> SignedDuration {
@@ -99,7 +127,10 @@ impl Skew {
         if self.window.len() > WINDOW {
             self.window.pop_front();
         }
-        let believed = self.believed.unwrap_or(told);
+        let believed = *self.believed.get_or_insert(told);
+        if matches!(self.trust, Trust::Unknown) {
+            self.trust = Trust::Doubted { first: received, since: received };
+        }
         let (agreeing, contradicting): (Vec<_>, Vec<_>) =
             self.window.iter().partition(|sample| believed.and(**sample).is_some());
         match believed.and(told) {
@@ -114,14 +145,34 @@ impl Skew {
             }
             None => self.contradicted(contradicting, believed, received),
         }
+        self.gain_trust(received);
+    }
+
+    fn agreed_since(&mut self, at: Steady) {
+        if let Trust::Doubted { since, .. } = &mut self.trust {
+            *since = at;
+        }
+    }
+
+    fn gain_trust(&mut self, now: Steady) {
+        let Trust::Doubted { since, .. } = self.trust else { return };
+        if now.since(since) >= LASTING || self.believed.is_some_and(|believed| believed.is_ours()) {
+            self.trust = Trust::Trusted;
+        }
     }
 
     fn contradicted(&mut self, samples: Vec<Bounds>, believed: Bounds, now: Steady) {
+        self.agreed_since(now);
         let Some((bounds, count)) = cluster(samples) else { return };
         let same = self.doubt.and_then(|doubt| Some(Doubt { bounds: doubt.bounds.and(bounds)?, ..doubt }));
         let doubt = same.unwrap_or(Doubt { bounds, since: now });
         self.doubt = Some(doubt);
+        let is_ours = bounds.is_ours() && count >= WITNESSES;
         let is_believed = match self.phase {
+            _ if is_ours && self.is_in_doubt(now) => {
+                self.phase = Phase::Known;
+                true
+            }
             Phase::Start => 2 * count > self.window.len(),
             Phase::Known => count >= QUORUM && now.since(doubt.since) >= LASTING,
         };
@@ -131,12 +182,18 @@ impl Skew {
             self.before = Some(Before { range: (low.min(old), high.max(old)), until: now.plus(AFTERMATH) });
             self.believed = Some(doubt.bounds);
             self.doubt = None;
+            self.agreed_since(doubt.since);
         }
     }
 
     /// Whether an answer told it.
     pub fn is_known(&self) -> bool {
         self.believed.is_some()
+    }
+
+    /// Whether it is one of the start that may be taken back.
+    pub fn is_in_doubt(&self, now: Steady) -> bool {
+        matches!(self.trust, Trust::Doubted { first, .. } if now.since(first) < LONGEST_DOUBT)
     }
 
     /// The skew; zero while nothing is known.

@@ -166,8 +166,10 @@ impl CrawlContext {
         Ok(read.filter(|read| read.is_clean).map(|read| read.requested_at))
     }
 
-    /// Ends the sweep where nobody tells the time: what is new could not be told from what is old.
-    fn require_clock(&self, progress: &mut Progress) -> Result<(), Stop> {
+    /// Waits until Kapso's clock is beyond doubt. Ends the sweep where nobody tells the time: what is new could not be
+    /// told from what is old.
+    async fn require_clock(&self, progress: &mut Progress) -> Result<(), Stop> {
+        self.client.settle_clock().await;
         self.client.require_plausible_clock().map_err(|error| {
             self.client.observer().failed(self.client.api(), Reason::Clock, 1);
             progress.note(error);

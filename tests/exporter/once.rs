@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use kapso_exporter::simulator::{Api, DEFAULT_KEY, Scenario};
 
 use crate::support::{Exposition, Finished, Kapso, differences, interrupt, run_against, run_to_end};
@@ -31,6 +32,16 @@ async fn one_sweep_brings_every_number_of_the_tally() {
     for api in ["platform", "legacy"] {
         assert_eq!(exposition.value("kapso_up", &[("api", api)]), Some(1.0));
     }
+}
+
+#[tokio::test]
+async fn a_clock_of_ours_that_is_wrong_makes_it_wait_and_no_more() {
+    let kapso = Kapso::start(business()).await;
+    kapso.simulator.set_date_offset(SignedDuration::from_hours(1));
+    let Finished { code, stdout, stderr } = kapso.run("once", &[AMPLE]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(stderr.matches("this machine and Kapso tell different times").count(), 1, "{stderr}");
+    assert_eq!(Exposition::parse(&stdout).value("kapso_up", &[("api", "platform")]), Some(1.0));
 }
 
 #[tokio::test]

@@ -19,6 +19,9 @@ const PATIENCE: [u32; 4] = [4, 4, 8, 16];
 /// … or at the latest after this time: conversations at rest are looked at every hour.
 const LONGEST: Duration = Duration::from_mins(75);
 
+/// A `Date` that is off when an exporter starts is so for so long.
+const STARTLED: Duration = Duration::from_secs(20);
+
 /// Plays `world` and compares everything that is published with the tally.
 ///
 /// # Errors
@@ -72,11 +75,16 @@ impl Run<'_> {
         self.simulated.step_clock(SignedDuration::from_millis(phase.step));
         simulator.set_faults(phase.faults());
         simulator.set_latency(Duration::from_millis(phase.latency));
-        simulator.set_date_offset(self.date_offset(place, phase));
         let lasts = Duration::from_secs(phase.intervals * self.world.interval);
         let lost = lasts.min(self.world.interval() * LOST);
         let until_kept = lasts.saturating_sub(lost);
-        tokio::time::sleep(until_kept / 2).await;
+        let startles = self.startles(place, phase).min(until_kept / 2);
+        if !startles.is_zero() {
+            simulator.set_date_offset(SignedDuration::from_millis(phase.date));
+            tokio::time::sleep(startles).await;
+        }
+        simulator.set_date_offset(self.date_offset(place, phase));
+        tokio::time::sleep((until_kept / 2).saturating_sub(startles)).await;
         if !self.world.may_hide_what_resumed(place) {
             self.move_on(&phase.moves);
         }
@@ -106,12 +114,23 @@ impl Run<'_> {
         }
     }
 
-    /// Kapso's clock is not far off while an exporter starts, which cannot know better, nor far behind where the
+    /// How long Kapso's clock is as far off as drawn after an exporter has started: not where that could be true by the
+    /// exporter's own clock.
+    fn startles(&self, place: usize, phase: &Phase) -> Duration {
+        let is_known = (phase.date - self.world.skew).abs() < 32_000;
+        if !self.starts(place) || is_known || self.world.forgets() { Duration::ZERO } else { STARTLED }
+    }
+
+    /// Whether an exporter starts at the beginning of this phase.
+    fn starts(&self, place: usize) -> bool {
+        let before = place.checked_sub(1).map(|before| &self.world.schedule[before].end);
+        before.is_none_or(|end| matches!(end, End::Restart(_)))
+    }
+
+    /// Kapso's clock is not far off for long while an exporter starts, which cannot know better, nor far behind where the
     /// exporter's own clock may be behind, too: what happens now would seem to be in the future for both.
     fn date_offset(&self, place: usize, phase: &Phase) -> SignedDuration {
-        let before = place.checked_sub(1).map(|before| &self.world.schedule[before].end);
-        let starts = before.is_none_or(|end| matches!(end, End::Restart(_)));
-        let may_be_far_off = !starts && !self.world.forgets();
+        let may_be_far_off = !self.starts(place) && !self.world.forgets();
         let is_behind = self.world.skew < 0 || self.world.schedule.iter().any(|phase| phase.step < 0);
         let date = match (may_be_far_off, is_behind) {
             (false, _) => phase.date.clamp(-1500, 1500),

@@ -230,3 +230,63 @@ fn a_slow_drift_is_followed() {
     }
     assert!(world.estimate() > 8.0);
 }
+
+impl World {
+    fn is_in_doubt(&self) -> bool {
+        self.skew.is_in_doubt(Self::steady(self.now))
+    }
+}
+
+#[test]
+fn a_first_answer_that_agrees_with_our_clock_is_trusted_for_good() {
+    for ahead in [0.0, 25.0, -25.0] {
+        let mut world = World::new();
+        assert!(!world.is_in_doubt());
+        world.answer(ahead);
+        assert!(!world.is_in_doubt(), "{ahead}");
+        world.answers(60.0, |_| HOUR);
+        assert!(!world.is_in_doubt(), "{ahead}");
+    }
+}
+
+#[test]
+fn a_start_that_contradicts_our_clock_is_in_doubt_until_two_answers_agree_with_it() {
+    for wrong in [300.0, -300.0, HOUR] {
+        let mut world = World::new();
+        world.answers(20.0, |_| wrong);
+        world.answers(0.83, |_| 0.0);
+        assert!(world.is_in_doubt(), "{wrong}");
+        world.answers(0.83, |_| 0.0);
+        assert!(!world.is_in_doubt(), "{wrong}");
+        assert_near(world.estimate(), 0.0);
+    }
+}
+
+#[test]
+fn a_start_that_contradicts_our_clock_is_trusted_after_half_a_minute() {
+    for truth in [300.0, -HOUR] {
+        let mut world = World::new();
+        world.answers(29.0, |_| truth);
+        assert!(world.is_in_doubt(), "{truth}");
+        world.answers(4.0, |_| truth);
+        assert!(!world.is_in_doubt(), "{truth}");
+        assert_near(world.estimate(), truth);
+    }
+}
+
+#[test]
+fn a_start_is_in_doubt_for_two_minutes_at_most() {
+    let mut world = World::new();
+    world.answers(119.0, |number| if number % 2 == 0 { HOUR } else { -HOUR });
+    assert!(world.is_in_doubt());
+    world.now += 2.0;
+    assert!(!world.is_in_doubt());
+}
+
+#[test]
+fn of_two_replicas_the_one_that_agrees_with_our_clock_is_right() {
+    let mut world = World::new();
+    world.answers(600.0, |number| if number % 2 == 0 { 300.0 } else { 0.0 });
+    assert!(!world.is_in_doubt());
+    assert_near(world.estimate(), 0.0);
+}

@@ -62,3 +62,35 @@ fn the_day_of_the_release_is_that_of_the_changelog() {
     let heading = format!("## [{}] - {RELEASED}\n", env!("CARGO_PKG_VERSION"));
     assert!(include_str!("../../../CHANGELOG.md").contains(&heading), "{heading}");
 }
+
+/// When Kapso was asked until its clock was settled, with answers that carry `dates`.
+async fn asked_until_settled(ours: &str, dates: &[&'static [(&'static str, &'static str)]]) -> Vec<u64> {
+    let scene = scene_at(ours, Api::Platform, dates.iter().map(|date| Say(200, date, EMPTY)));
+    scene.ids().await.unwrap();
+    scene.client.settle_clock().await;
+    scene.times()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_agrees_with_ours_or_is_better_than_ours_is_waited_for_no_time_at_all() {
+    let date: &[_] = &[("date", "Sun, 22 Nov 2026 10:00:20 GMT")];
+    for ours in [NOW, "2026-11-22T10:00:49Z", "1970-01-01T00:00:09Z"] {
+        assert_eq!(asked_until_settled(ours, &[date]).await, [0], "{ours}");
+    }
+    assert_eq!(asked_until_settled(NOW, &[&[]]).await, [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_contradicts_ours_is_asked_for_until_two_answers_agree_with_ours() {
+    let wrong: &[_] = &[("date", "Sun, 22 Nov 2026 10:05:00 GMT")];
+    let right: [&[_]; 2] =
+        [&[("date", "Sun, 22 Nov 2026 10:00:10 GMT")], &[("date", "Sun, 22 Nov 2026 10:00:15 GMT")]];
+    assert_eq!(asked_until_settled(NOW, &[wrong, wrong, right[0], right[1]]).await, [0, 5, 10, 15]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_contradicts_ours_is_waited_for_two_minutes_at_most() {
+    let wrong: &[_] = &[("date", "Sun, 22 Nov 2026 10:05:00 GMT")];
+    let times = asked_until_settled(NOW, &[wrong]).await;
+    assert!((120..140).contains(times.last().unwrap()), "{times:?}");
+}

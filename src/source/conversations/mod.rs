@@ -269,7 +269,7 @@ impl Crawl for Conversations {
         }
         let discovered = if self.scope.only.is_empty() { self.discover().await } else { self.probe().await };
         let conversations = self.note_discovery(discovered, progress)?;
-        self.context.require_clock(progress)?;
+        self.context.require_clock(progress).await?;
         Ok(if workflows == Discovered::Badly { workflows } else { conversations })
     }
 

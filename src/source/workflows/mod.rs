@@ -255,7 +255,7 @@ impl Crawl for Workflows {
 
     async fn discover_all(&mut self, _: Pass, progress: &mut Progress) -> Result<Discovered, Stop> {
         let read = self.context().learn_workflows().await;
-        self.context().require_clock(progress)?;
+        self.context().require_clock(progress).await?;
         match read {
             Ok(read) => {
                 self.listed = read.or(self.listed);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
-    simulator::{Api, Scenario},
+    simulator::{Api, Scenario, Simulator},
     source::Source,
 };
 
@@ -120,5 +120,79 @@ async fn a_clock_that_is_set_within_a_restart_counts_nothing_twice() {
         kapso.restart_with(&kept, &setup);
         something_happens(&kapso, Api::Platform);
         right_within(&kapso, &kapso_apis, LATER).await;
+    }
+}
+
+/// Kapso's `Date` is off until 20 s after the exporter's start, with traffic all the while.
+async fn a_date_is_off_right_after_a_start(offset: SignedDuration, skew: SignedDuration) {
+    for sources in SOURCES {
+        let apis = apis(sources);
+        let setup = Setup { skew, ..watching(sources) };
+        let prepare = |simulator: &Simulator| simulator.set_date_offset(offset);
+        let kapso = Simulated::start_after(business(), &setup, prepare).await;
+        let started = kapso.simulator.now();
+        for second in 0..60 {
+            if second == 20 {
+                kapso.simulator.set_date_offset(SignedDuration::ZERO);
+            }
+            if second % 10 == 5 {
+                something_happens_on(&kapso, &apis);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        right_within(&kapso, &apis, LATER).await;
+        watching_since(&kapso, &apis, started);
+    }
+}
+
+fn something_happens_on(kapso: &Simulated, apis: &[Api]) {
+    for &api in apis {
+        something_happens(kapso, api);
+    }
+}
+
+/// Watching began then, give or take what a `Date` leaves open.
+fn watching_since(kapso: &Simulated, apis: &[Api], started: Timestamp) {
+    let started = started.as_millisecond() as f64 / 1000.0;
+    let scrape = kapso.scrape();
+    for api in apis {
+        let name = "kapso_exporter_watch_start_timestamp_seconds";
+        let since = scrape.value(name, &[("api", api.name())]).unwrap();
+        assert!((since - started).abs() <= 1.5, "{}: {since} instead of {started}", api.name());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn kapsos_clock_may_be_ahead_right_after_a_start() {
+    a_date_is_off_right_after_a_start(SignedDuration::from_mins(5), SignedDuration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn kapsos_clock_may_be_behind_right_after_a_start() {
+    a_date_is_off_right_after_a_start(SignedDuration::from_mins(-5), SignedDuration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn kapsos_clock_may_be_off_right_after_a_start_while_ours_is_wrong() {
+    for minutes in [5, -5] {
+        for hours in [1, -1] {
+            let (offset, skew) = (SignedDuration::from_mins(minutes), SignedDuration::from_hours(hours));
+            a_date_is_off_right_after_a_start(offset, skew).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_with_a_clock_of_ours_that_is_wrong_takes_half_a_minute_more() {
+    for (sources, hours) in SOURCES.into_iter().zip([1, -1]) {
+        let apis = apis(sources);
+        let setup = Setup { skew: SignedDuration::from_hours(hours), ..watching(sources) };
+        let kapso = Simulated::start(business(), &setup).await;
+        let started = kapso.simulator.now();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        something_happens_on(&kapso, &apis);
+        assert!(!is_up(&kapso.scrape(), apis[0].name()));
+        right_within(&kapso, &apis, Duration::from_secs(30)).await;
+        watching_since(&kapso, &apis, started);
     }
 }

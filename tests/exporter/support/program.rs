@@ -91,7 +91,7 @@ pub async fn interrupt(
 
 impl Finished {
     async fn of(child: Child) -> Self {
-        let output = timeout(Duration::from_secs(20), child.wait_with_output());
+        let output = timeout(Duration::from_mins(1), child.wait_with_output());
         let output = output.await.expect("the program ends by itself").unwrap();
         Self {
             code: output.status.code(),
