@@ -365,3 +365,29 @@ fn an_execution_that_is_resumed_in_a_workflow_whose_open_one_is_asked_for_by_its
     };
     judge(&world).unwrap();
 }
+
+/// A page in the midst of a workflow's history was empty, and seemed to be its end.
+#[test]
+fn a_history_that_seemed_to_end_with_an_empty_page_is_read_again() {
+    let lies = Wrong::Lie { about: vec![Subject::WorkflowExecutions], untruth: Untruth::Empty, one_in: 3 };
+    let absent = Wrong::Lie { about: vec![Subject::Workflows], untruth: Untruth::NotFound, one_in: 1 };
+    let first = Phase {
+        one_in: 5,
+        faults: vec![ServerError, RateLimited],
+        wrongs: vec![absent],
+        end: End::Restart(Restart::Switching(Walks::Workflows)),
+        ..undisturbed(1)
+    };
+    let world = World {
+        seed: 700_431,
+        walks: Walks::Both,
+        history: 7,
+        open_history: 3,
+        handoffs_percent: 37,
+        page: 1,
+        limit_headers: false,
+        schedule: vec![first, Phase { latency: 1, wrongs: vec![lies], ..undisturbed(2) }],
+        ..still()
+    };
+    judge(&world).unwrap();
+}

@@ -60,17 +60,17 @@ struct Progressing {
     token: PageToken,
     /// Every item so far could be read.
     clean: bool,
-    /// It is the second one, after one that was not clean or showed nothing.
+    /// It is the second one, after one that was not clean or may have been cut short.
     again: bool,
     /// It is not to go on before then.
     not_before: Option<Instant>,
-    /// It has shown an execution.
-    found: bool,
+    /// Its last page was empty: the list ends there, or hides the rest.
+    ends_empty: bool,
 }
 
 impl Progressing {
     const FIRST: Self =
-        Self { token: PageToken::Start, clean: true, again: false, not_before: None, found: false };
+        Self { token: PageToken::Start, clean: true, again: false, not_before: None, ends_empty: false };
     const SECOND: Self = Self { again: true, ..Self::FIRST };
 }
 
@@ -188,7 +188,7 @@ impl Lists {
         while let Some(page) = pager.next().await? {
             self.context.take_in(|ledger, now| ledger.see(visit, &page, now));
             reading.clean &= page.is_clean();
-            reading.found |= !page.items.is_empty();
+            reading.ends_empty = page.items.is_empty();
             if let Some(token) = pager.place().filter(|_| Instant::now() >= end) {
                 self.history.lock().insert(workflow.clone(), Progressing { token, ..reading });
                 return Ok(false);
@@ -198,7 +198,7 @@ impl Lists {
             self.history.lock().insert(workflow.clone(), Progressing::SECOND);
             return Ok(false);
         }
-        if !reading.found && !reading.again {
+        if reading.ends_empty && !reading.again {
             let not_before = Some(Instant::now() + EMPTY_RECHECK);
             self.history.lock().insert(workflow.clone(), Progressing { not_before, ..Progressing::SECOND });
             return Ok(true);
