@@ -115,7 +115,11 @@ async fn soak(executions: u64) {
     let clock = Clock::following_tokio(beginning);
     let folder = tempfile::tempdir_in("target").unwrap();
     let mut kept = StateFile::open(&folder.path().join("state.redb")).unwrap();
-    let settings = Settings { lookback: SignedDuration::from_hours(1), ..Settings::default() };
+    let settings = Settings {
+        lookback: SignedDuration::from_hours(1),
+        remembered: SignedDuration::from_hours(1),
+        ..Settings::default()
+    };
     let url = Url::parse("http://kapso.invalid").unwrap();
     let opener =
         Opener { base_url: (&url).into(), key: "key".into(), sources: [Source::Conversations].into() };

@@ -1,14 +1,15 @@
-//! What state costs: a write of a thousand changed executions, and a start with a million known ones.
+//! What state costs: a write of a thousand changed executions, a start with a million known ones, and memory for a
+//! million conversations that are at rest.
 //! `cargo bench --bench state`; the figures are in `docs/reliability.md`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::cast_possible_wrap)]
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
     clock::Steady,
     ledger::{Ledger, Settings},
-    model::{Execution, Flaws, Page, Status, Workflow},
+    model::{Conversation, ConversationStatus, Execution, Flaws, Page, Status, Workflow},
     state::Store,
 };
 
@@ -53,7 +54,41 @@ fn list(ledger: &mut Ledger, conversation: usize, now: usize) {
     ledger.close(&listing);
 }
 
+/// Bytes of memory that the process has.
+fn memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+/// The list of conversations shows a million that were last active long ago.
+fn rest() {
+    let watch_start = 100 * 24 * 3600;
+    let before = memory();
+    let mut ledger = Ledger::new(Settings::default());
+    ledger.watch_from(at(watch_start));
+    for first in (0..KNOWN).step_by(100) {
+        let conversation = |number| Conversation {
+            id: format!("conversation-{number:024}").as_str().into(),
+            status: ConversationStatus::Ended,
+            last_active_at: Some(at(number / 1000)),
+        };
+        let page = Page {
+            items: (first..first + 100).map(conversation).collect(),
+            flaws: Flaws::default(),
+            request_seq: 1,
+            requested_at: Steady::at(at(watch_start)),
+            as_of: at(watch_start),
+            last: true,
+        };
+        ledger.learn_conversations(&page, SignedDuration::from_mins(1));
+    }
+    assert_eq!(ledger.remembered_conversations(), KNOWN);
+    println!("{KNOWN} conversations at rest: {} bytes of memory each", (memory() - before) / KNOWN);
+}
+
 fn main() {
+    rest();
     let folder = tempfile::tempdir_in("target").unwrap();
     let path = folder.path().join("state.redb");
     let mut store = Store::open(&path).unwrap();

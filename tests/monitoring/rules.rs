@@ -76,7 +76,7 @@ fn an_alert_leads_to_a_section_of_its_own_in_a_runbook() {
             .split_once(&format!("\n## {}\n", alert.name()))
             .unwrap_or_else(|| panic!("{page} has no heading `## {}`", alert.name()));
         let section = section.split("\n## ").next().unwrap();
-        for part in ["**CrawlContext**", "**Look**", "**Do**"] {
+        for part in ["**Means**", "**Look**", "**Do**"] {
             assert!(section.contains(part), "{page}: {} lacks {part}", alert.name());
         }
     }
