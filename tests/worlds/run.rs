@@ -123,14 +123,24 @@ impl Run<'_> {
 
     /// Whether an exporter starts at the beginning of this phase.
     fn starts(&self, place: usize) -> bool {
-        let before = place.checked_sub(1).map(|before| &self.world.schedule[before].end);
-        before.is_none_or(|end| matches!(end, End::Restart(_)))
+        self.phases_since_start(place).is_empty()
     }
 
-    /// Kapso's clock is not far off for long while an exporter starts, which cannot know better, nor far behind where the
+    /// Whether its watch may begin in this phase: with the first executions that are shown.
+    fn may_begin_to_watch(&self, place: usize) -> bool {
+        self.phases_since_start(place).iter().all(Phase::hides)
+    }
+
+    fn phases_since_start(&self, place: usize) -> &[Phase] {
+        let before = &self.world.schedule[..place];
+        let start = before.iter().rposition(|phase| matches!(phase.end, End::Restart(_)));
+        &before[start.map_or(0, |restart| restart + 1)..]
+    }
+
+    /// Kapso's clock is not far off for long while a watch begins, which cannot know better, nor far behind where the
     /// exporter's own clock may be behind, too: what happens now would seem to be in the future for both.
     fn date_offset(&self, place: usize, phase: &Phase) -> SignedDuration {
-        let may_be_far_off = !self.starts(place) && !self.world.forgets();
+        let may_be_far_off = !self.may_begin_to_watch(place) && !self.world.forgets();
         let is_behind = self.world.skew < 0 || self.world.schedule.iter().any(|phase| phase.step < 0);
         let date = match (may_be_far_off, is_behind) {
             (false, _) => phase.date.clamp(-1500, 1500),

@@ -306,7 +306,7 @@ impl Phase {
     }
 
     /// Whether answers do not show what there is.
-    fn hides(&self) -> bool {
+    pub fn hides(&self) -> bool {
         !self.wrongs.is_empty()
     }
 }
