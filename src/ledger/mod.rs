@@ -120,7 +120,7 @@ pub struct Ledger {
     stale_answers: u64,
 }
 
-/// What is known beside accounts, records and executions.
+/// What is known beside workflows, conversations and executions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Watermarks {
     /// When watching began.
@@ -232,7 +232,7 @@ impl Ledger {
         self.stale_answers
     }
 
-    /// The accounts of all workflows ever seen, in the order of their first sight.
+    /// The workflows that were ever seen, in the order of their first sight.
     #[must_use]
     pub fn workflows(&self) -> &[WorkflowState] {
         &self.workflows

@@ -161,7 +161,7 @@ impl From<FirstWatermarks> for Watermarks {
             activity_read: first.activity_read,
             full_scan_read: steady(first.full_scan_read),
             learned: steady(first.learned),
-            // Whether they were listed so shows in the accounts, which are read whole: none is begun anew.
+            // Whether they were listed so shows in the workflows, which are read whole: none is begun anew.
             by_workflow: false,
         }
     }

@@ -279,7 +279,7 @@ impl InstanceMetrics {
     }
 }
 
-/// Reports a project's requests to [`Exporter`].
+/// Reports a project's requests to [`InstanceMetrics`].
 pub struct RequestObserver {
     /// Where to.
     pub exporter: Arc<InstanceMetrics>,

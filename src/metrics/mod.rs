@@ -1,7 +1,7 @@
 //! The metrics: what is published, and the rendered exposition.
 //!
-//! [`TABLE`] has a row for each family that comes from the ledgers, [`Exporter`] those of the program
-//! itself. [`Exposition`] renders everything once per change into bytes, plain and compressed; a scrape hands
+//! [`TABLE`] has a row for each family that comes from the ledgers, [`InstanceMetrics`] those of the program
+//! itself. [`Renderer`] renders everything once per change into bytes, plain and compressed; a scrape hands
 //! these out and neither takes a lock nor renders anything.
 
 mod collector;

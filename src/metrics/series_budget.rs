@@ -124,7 +124,7 @@ impl SeriesBudget {
         }
     }
 
-    /// Takes note of accounts that are new, or not past any more. Those that are past from the start had their time
+    /// Takes note of workflows that are new, or not past any more. Those that are past from the start had their time
     /// before a restart; what comes later is news.
     fn take_in(&mut self, workflows: &[WorkflowState], past: &[bool]) {
         let is_start = self.places.is_empty();

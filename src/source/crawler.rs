@@ -50,7 +50,7 @@ pub enum Pass {
     Next,
 }
 
-/// What a source walks over.
+/// What a source crawls.
 pub trait Crawl: Sync {
     /// Something to ask about.
     type Task: Send + 'static;
@@ -59,7 +59,7 @@ pub trait Crawl: Sync {
 
     /// Which task it is.
     fn key(task: &Self::Task) -> Self::Key;
-    /// What tells that the walk is alive.
+    /// What tells that the crawl is alive.
     fn heartbeat(&self) -> &Heartbeat;
     /// The requests that hang.
     fn hanging(&self) -> &Hanging;
@@ -125,12 +125,12 @@ struct Outcomes<K> {
 }
 
 impl<T: Crawl> Crawler<T> {
-    /// A walk that has not begun.
+    /// One that has not begun.
     pub fn new(crawl: T) -> Self {
         Self { crawl, under_way: JoinSet::new(), keys: HashMap::new(), caught_up: false, turn: 0 }
     }
 
-    /// What tells that the walk is alive.
+    /// What tells that the crawl is alive.
     pub fn heartbeat(&self) -> &Heartbeat {
         self.crawl.heartbeat()
     }

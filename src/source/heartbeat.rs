@@ -1,4 +1,4 @@
-//! Signs of life of a walk, for whoever watches over it.
+//! Signs of life of a crawl, for whoever watches over it.
 
 use std::sync::{
     Arc,

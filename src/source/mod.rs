@@ -1,6 +1,6 @@
 //! Sources: what to ask of which API, and what an answer means to the ledger.
 //!
-//! `walk` sweeps whatever can be planned and asked: `conversations` lists the executions of each conversation,
+//! `crawler` sweeps whatever can be planned and asked: `conversations` lists the executions of each conversation,
 //! on the platform API or (source `agents`) on the legacy one; `workflows` those of each workflow.
 
 pub mod conversations;
@@ -90,7 +90,7 @@ pub fn listed_by(sources: impl IntoIterator<Item = Source>, api: Api) -> ListedB
     lists
 }
 
-/// What a walk covers.
+/// What a crawl covers.
 #[derive(Debug, Clone)]
 pub struct CrawlScope {
     /// These conversations only; none = discover them.
@@ -121,7 +121,7 @@ impl CrawlScope {
     }
 }
 
-/// What a walk works with.
+/// What a crawl works with.
 #[derive(Clone)]
 pub struct CrawlContext {
     /// Asks.
@@ -132,7 +132,7 @@ pub struct CrawlContext {
     pub budget: Arc<Budget>,
     /// When this program began to watch.
     pub started: Steady,
-    /// Tells that the walk is alive.
+    /// Tells that the crawl is alive.
     pub heartbeat: Heartbeat,
 }
 
@@ -196,7 +196,7 @@ impl CrawlContext {
     }
 }
 
-/// The walk of a source.
+/// The crawl of a source.
 pub enum SourceCrawler {
     /// Over conversations.
     Conversations(Crawler<Conversations>),
@@ -205,7 +205,7 @@ pub enum SourceCrawler {
 }
 
 impl SourceCrawler {
-    /// The walk of this source.
+    /// The crawl of this source.
     #[must_use]
     pub fn new(source: Source, context: CrawlContext, scope: CrawlScope) -> Self {
         match source {

@@ -43,9 +43,12 @@ impl Backlog {
         self.lateness = self.lateness.max(seconds(since, now));
     }
 
-    /// Takes note of a list that shows open executions.
-    pub fn list(&mut self, asked: Option<Timestamp>) {
-        self.oldest_list = self.oldest_list.into_iter().chain(asked).min();
+    /// Takes note of a list that shows open executions, and of when it was asked for. It is `now`, in Kapso's clock
+    /// `kapso_now`.
+    pub fn list(&mut self, requested_at: Option<Steady>, now: Steady, kapso_now: Timestamp) {
+        let requested_at =
+            requested_at.map(|at| kapso_now.saturating_add(at.since(now)).unwrap_or(kapso_now));
+        self.oldest_list = self.oldest_list.into_iter().chain(requested_at).min();
     }
 }
 

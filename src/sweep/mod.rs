@@ -83,7 +83,7 @@ pub enum SweepEvent<'a> {
 pub struct Sweeper {
     /// Which source it is.
     pub source: Source,
-    /// The walk.
+    /// The crawl.
     pub crawler: SourceCrawler,
     /// From one sweep's start to the next.
     pub interval: Duration,

@@ -1,4 +1,4 @@
-//! The walk over conversations: discover them, list the executions of those that are due, and ask one by one for the
+//! The crawl over conversations: discover them, list the executions of those that are due, and ask one by one for the
 //! open executions that no list shows.
 
 mod absence;
@@ -30,7 +30,7 @@ use crate::{
 /// A sweep that goes on for long lists the workflows again after so many intervals.
 const WORKFLOWS_EVERY: i32 = 10;
 
-/// A walk over the conversations of one API, into its ledger.
+/// A crawl over the conversations of one API, into its ledger.
 pub struct Conversations {
     context: CrawlContext,
     scope: CrawlScope,
@@ -53,7 +53,7 @@ pub enum Task {
 }
 
 impl Conversations {
-    /// A walk that has not begun.
+    /// One that has not begun.
     #[must_use]
     pub fn new(context: CrawlContext, scope: CrawlScope) -> Self {
         let (discovery, absence) = {

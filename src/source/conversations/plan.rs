@@ -108,7 +108,7 @@ fn due<'a>(ledger: &'a Ledger, rules: &Rules) -> Due<'a> {
     };
     for record in ledger.conversations().filter(is_watched) {
         if record.has_open_executions() {
-            due.backlog.list(record.read_at.map(|at| rules.in_kapso_clock(at)));
+            due.backlog.list(record.read_at, rules.now, rules.kapso_now);
         }
         due.backlog.failing += usize::from(record.attempts.is_failing());
         match due_reason(record, rules) {
@@ -159,12 +159,6 @@ fn due_reason(record: &ConversationState, rules: &Rules) -> DueReason {
         return DueReason::Urgent { since: next, weight: weight(last_event, rules.kapso_now) };
     }
     DueReason::AtRest { read_at }
-}
-
-impl Rules {
-    fn in_kapso_clock(&self, at: Steady) -> Timestamp {
-        self.kapso_now.saturating_add(at.since(self.now)).unwrap_or(self.kapso_now)
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The walk over workflows: one request lists them all, and each is asked for its open executions and for what
+//! The crawl over workflows: one request lists them all, and each is asked for its open executions and for what
 //! is new; `plan` says which, `cover` how. It sees executions without a conversation.
 //!
 //! The lists have no filter on the end of an execution. So each one that left the open ones, as far as the lists
@@ -34,7 +34,7 @@ const VISITS_AT_ONCE: usize = 2;
 /// A history in which there was nothing is read once more after this time: one answer is not believed.
 const EMPTY_RECHECK: Duration = Duration::from_mins(10);
 
-/// A walk over the workflows of a project, into its ledger.
+/// A crawl over the workflows of a project, into its ledger.
 pub struct Workflows {
     lists: Lists,
     scope: CrawlScope,
@@ -75,7 +75,7 @@ impl Progressing {
 }
 
 impl Workflows {
-    /// A walk that has not begun.
+    /// One that has not begun.
     #[must_use]
     pub fn new(context: CrawlContext, scope: CrawlScope) -> Self {
         context.ledger.lock().begin_listing_by_workflow();

@@ -107,7 +107,7 @@ struct DueReason {
     first: bool,
 }
 
-/// The plan, for accounts with their open executions, and for the executions that are asked for one by one with the
+/// The plan, for workflows with their open executions, and for the executions that are asked for one by one with the
 /// moments since when they are due.
 #[must_use]
 pub fn queue(
@@ -146,7 +146,7 @@ pub fn queue(
         backlog.due += 1;
         urgent.push((seconds(since, rules.now), Task::Execution(id)));
     }
-    // Those that are not due yet keep the order of the accounts from sweep to sweep, and so an even distance.
+    // Those that are not due yet keep the order of the workflows from sweep to sweep, and so an even distance.
     urgent.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     (Queue::new(urgent.into_iter().map(|(_, task)| task), history.into_iter().chain(at_rest)), backlog)
 }
@@ -158,7 +158,7 @@ pub fn backlog(workflows: &[WorkflowState], rules: &Rules) -> Backlog {
     let mut resting = 0;
     for account in workflows {
         if account.has_open_executions() {
-            backlog.list(account.visited.map(|at| rules.in_kapso_clock(at)));
+            backlog.list(account.visited, rules.now, rules.kapso_now);
         }
         if let Some(due_reason) = due_reason(account, rules) {
             backlog.wait(due_reason.since, rules.now);
@@ -249,12 +249,6 @@ fn recheck_due(account: &WorkflowState, pause: SignedDuration, rules: &Rules) ->
     let surveyed = account.surveyed.filter(|_| account.is_listed())?;
     let since = account.attempts.postpone(surveyed.plus(pause.max(rules.interval)), rules.interval);
     (since <= rules.now).then_some(since)
-}
-
-impl Rules {
-    fn in_kapso_clock(&self, at: Steady) -> Timestamp {
-        self.kapso_now.saturating_add(at.since(self.now)).unwrap_or(self.kapso_now)
-    }
 }
 
 #[cfg(test)]
