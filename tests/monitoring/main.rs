@@ -9,6 +9,7 @@
     clippy::cast_possible_truncation
 )]
 
+mod architecture;
 mod dashboards;
 mod deployment;
 mod documents;
