@@ -1,9 +1,9 @@
 //! Conversations that are no longer watched, in a few bytes each.
 //!
-//! A conversation is watched while it is young or has open executions (`ConversationState::is_watched`). Once it is not, and
-//! nobody has listed it for [`ARCHIVED_AFTER`], all that must still be known of it is what was counted: a hash of its
-//! id, its status and three times. It leaves the archive when it is active again or an execution of it is shown. One of which there is
-//! nothing to keep is forgotten: its next activity makes it known again.
+//! A conversation is watched while it is young or has open executions (`ConversationState::is_watched`). Once it is not,
+//! and nobody has listed it for [`ARCHIVED_AFTER`], all that must still be known of it is what was counted: a hash of its
+//! id, its status and three times. It leaves the archive when it is active again or an execution of it is shown. One of
+//! which there is nothing to keep is forgotten: its next activity makes it known again.
 //!
 //! A hash of 128 bits takes no room to speak of, and no two ids share one.
 

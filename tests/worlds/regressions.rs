@@ -274,6 +274,23 @@ fn an_execution_that_is_resumed_in_a_busy_workflow_is_found() {
     judge(&world).unwrap();
 }
 
+/// One conversation whose list has a page for each execution; what is over is shown for five minutes.
+fn shown_for_five_minutes(schedule: Vec<Phase>) -> World {
+    World {
+        seed: 980_552,
+        history: 5,
+        open_history: 1,
+        silent_percent: 12,
+        starts: 3,
+        changes: 1,
+        page: 1,
+        interval: 30,
+        lookback: 5,
+        schedule,
+        ..still()
+    }
+}
+
 /// An execution of before the watch ended while every second page of its list was empty. When it was shown, it seemed to
 /// have been counted and forgotten, since a younger one had been.
 #[test]
@@ -285,19 +302,7 @@ fn what_ended_deep_in_a_list_that_hid_its_end_is_counted() {
         moves: vec![Move::End, Move::End],
         ..undisturbed(3)
     };
-    let world = World {
-        seed: 980_552,
-        history: 5,
-        open_history: 1,
-        silent_percent: 12,
-        starts: 3,
-        changes: 1,
-        page: 1,
-        interval: 30,
-        lookback: 5,
-        schedule: vec![hidden, Phase { end: End::OddStatus, ..undisturbed(1) }],
-        ..still()
-    };
+    let world = shown_for_five_minutes(vec![hidden, Phase { end: End::OddStatus, ..undisturbed(1) }]);
     judge(&world).unwrap();
 }
 
@@ -310,20 +315,7 @@ fn history_that_ended_while_a_conversations_list_was_empty_is_counted() {
         end: End::OddStatus,
         ..undisturbed(3)
     };
-    let world = World {
-        seed: 980_552,
-        history: 5,
-        open_history: 1,
-        silent_percent: 12,
-        starts: 3,
-        changes: 1,
-        page: 1,
-        interval: 30,
-        lookback: 5,
-        schedule: vec![hidden],
-        ..still()
-    };
-    judge(&world).unwrap();
+    judge(&shown_for_five_minutes(vec![hidden])).unwrap();
 }
 
 /// An execution that had ended before the watch was resumed and handed off. The source that was added by a restart took
