@@ -9,8 +9,8 @@
 //!
 //! Right after a start the skew is **in doubt** while it says that our own clock is wrong by more than half a minute:
 //! the watch must not begin at a time that Kapso takes back. It is trusted once answers have agreed for half a minute,
-//! or two of them agree with our clock; at the latest two minutes after the first one. A first answer that agrees with
-//! our clock is trusted at once.
+//! or two of them agree with our clock; at the latest after two minutes with a majority's answers, or after two hours
+//! with fewer. A first answer that agrees with our clock is trusted at once.
 
 use std::{collections::VecDeque, time::SystemTime};
 
@@ -28,8 +28,10 @@ const QUORUM: usize = 12;
 const LASTING: SignedDuration = SignedDuration::from_secs(30);
 /// So many answers that agree with our own clock outweigh those before, right after a start.
 const WITNESSES: usize = 2;
-/// A skew that is in doubt right after a start is trusted so long after the first answer.
+/// A skew that is in doubt right after a start is trusted so long after the first of enough answers, …
 const LONGEST_DOUBT: SignedDuration = SignedDuration::from_mins(2);
+/// … or so long after the first one, however few there were: silence proves nothing, and Kapso may impose a pause.
+const LONGEST_SILENCE: SignedDuration = SignedDuration::from_hours(2);
 /// How long the skew before a step is not forgotten.
 const AFTERMATH: SignedDuration = SignedDuration::from_mins(10);
 
@@ -193,7 +195,9 @@ impl Skew {
 
     /// Whether it is one of the start that may be taken back.
     pub fn is_in_doubt(&self, now: Steady) -> bool {
-        matches!(self.trust, Trust::Doubted { first, .. } if now.since(first) < LONGEST_DOUBT)
+        let Trust::Doubted { first, .. } = self.trust else { return false };
+        let longest = if self.window.len() < MAJORITY { LONGEST_SILENCE } else { LONGEST_DOUBT };
+        now.since(first) < longest
     }
 
     /// The skew; zero while nothing is known.

@@ -383,3 +383,56 @@ fn a_history_that_seemed_to_end_with_an_empty_page_is_read_again() {
     };
     judge(&world).unwrap();
 }
+
+fn not_found(subject: Subject) -> Wrong {
+    Wrong::Lie { about: vec![subject], untruth: Untruth::NotFound, one_in: 1 }
+}
+
+/// Kapso hardly answered while its clock was wrong: nothing contradicted that for two minutes, and it was believed.
+#[test]
+fn a_clock_that_is_wrong_at_the_start_is_not_believed_because_kapso_hardly_answers() {
+    let refused = Phase {
+        date: -2_306_501,
+        one_in: 6,
+        faults: vec![OddRefusal],
+        wrongs: vec![not_found(Subject::Execution)],
+        ..undisturbed(3)
+    };
+    let world = World {
+        seed: 593_490,
+        agents: true,
+        conversations: 6,
+        history: 6,
+        open_history: 1,
+        starts: 1,
+        handoffs_percent: 47,
+        limit_headers: false,
+        interval: 30,
+        lookback: 1440,
+        schedule: vec![
+            refused,
+            Phase { wrongs: vec![not_found(Subject::LegacyConversations)], ..undisturbed(3) },
+        ],
+        ..still()
+    };
+    judge(&world).unwrap();
+    let failing = Phase {
+        date: -4_583_501,
+        one_in: 4,
+        faults: vec![ServerError, CutBody, Hang, RepeatedItem, OddRefusal],
+        wrongs: vec![not_found(Subject::AgentExecutions)],
+        end: End::Resume,
+        ..undisturbed(3)
+    };
+    let world = World {
+        seed: 829_129,
+        conversations: 3,
+        history: 1,
+        handoffs_percent: 2,
+        limit_headers: false,
+        interval: 30,
+        schedule: vec![failing],
+        ..still()
+    };
+    judge(&world).unwrap();
+}

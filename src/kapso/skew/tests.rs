@@ -284,6 +284,25 @@ fn a_start_is_in_doubt_for_two_minutes_at_most() {
 }
 
 #[test]
+fn an_hour_without_an_answer_ends_no_doubt() {
+    let mut world = World::new();
+    world.answers(3.0, |_| HOUR);
+    world.now += HOUR;
+    assert!(world.is_in_doubt());
+    world.answers(1.7, |_| 0.0);
+    assert!(!world.is_in_doubt());
+    assert_near(world.estimate(), 0.0);
+}
+
+#[test]
+fn two_hours_without_an_answer_end_the_doubt() {
+    let mut world = World::new();
+    world.answers(3.0, |_| HOUR);
+    world.now += 2.0 * HOUR;
+    assert!(!world.is_in_doubt());
+}
+
+#[test]
 fn of_two_replicas_the_one_that_agrees_with_our_clock_is_right() {
     let mut world = World::new();
     world.answers(600.0, |number| if number % 2 == 0 { 300.0 } else { 0.0 });
