@@ -380,10 +380,8 @@ impl Client {
                 tracing::info!(limit, budget, "the API told its limit of requests per minute");
             }
         }
-        if let Some(date) = headers.get(header::DATE).and_then(|date| date.to_str().ok()) {
-            let received = self.steady_now();
-            self.skew.lock().observe(sent, received, date);
-        }
+        let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        self.skew.lock().observe(sent, self.steady_now(), date);
     }
 }
 

@@ -9,8 +9,9 @@
 //!
 //! Right after a start the skew is **in doubt** while it says that our own clock is wrong by more than half a minute:
 //! the watch must not begin at a time that Kapso takes back. It is trusted once answers have agreed for half a minute,
-//! or two of them agree with our clock; at the latest after two minutes with a majority's answers, or after two hours
-//! with fewer. A first answer that agrees with our clock is trusted at once.
+//! or two of them agree with our clock; at the latest with the second answer, whatever it tells, after two minutes. Time
+//! without answers proves nothing, but after two hours it is trusted all the same. A first answer that agrees with our
+//! clock is trusted at once.
 
 use std::{collections::VecDeque, time::SystemTime};
 
@@ -28,9 +29,9 @@ const QUORUM: usize = 12;
 const LASTING: SignedDuration = SignedDuration::from_secs(30);
 /// So many answers that agree with our own clock outweigh those before, right after a start.
 const WITNESSES: usize = 2;
-/// A skew that is in doubt right after a start is trusted so long after the first of enough answers, …
+/// A skew that is in doubt right after a start is trusted with the second answer after this time, …
 const LONGEST_DOUBT: SignedDuration = SignedDuration::from_mins(2);
-/// … or so long after the first one, however few there were: silence proves nothing, and Kapso may impose a pause.
+/// … or after this one without. Kapso may impose a pause that is nearly as long.
 const LONGEST_SILENCE: SignedDuration = SignedDuration::from_hours(2);
 /// How long the skew before a step is not forgotten.
 const AFTERMATH: SignedDuration = SignedDuration::from_mins(10);
@@ -51,10 +52,12 @@ pub struct Skew {
 enum Trust {
     #[default]
     Unknown,
-    /// Not yet: the first answer came at `first`, and none has contradicted what is believed since `since`.
+    /// Not yet: the first answer came at `first`, none has contradicted what is believed since `since`, and so many
+    /// came after [`LONGEST_DOUBT`].
     Doubted {
         first: Steady,
         since: Steady,
+        overdue: usize,
     },
     Trusted,
 }
@@ -122,16 +125,23 @@ impl Bounds {
 }
 
 impl Skew {
-    /// Takes an answer into account whose request was sent and whose head was received then.
-    pub fn observe(&mut self, sent: Steady, received: Steady, date: &str) {
-        let Some(told) = Bounds::told(sent, received, date) else { return };
+    /// Takes an answer into account whose request was sent and whose head was received then, with its `Date`.
+    pub fn observe(&mut self, sent: Steady, received: Steady, date: Option<&str>) {
+        let told = date.and_then(|date| Bounds::told(sent, received, date));
+        if let Some(told) = told {
+            self.learn(told, received);
+        }
+        self.gain_trust(received, told.is_some());
+    }
+
+    fn learn(&mut self, told: Bounds, received: Steady) {
         self.window.push_back(told);
         if self.window.len() > WINDOW {
             self.window.pop_front();
         }
         let believed = *self.believed.get_or_insert(told);
         if matches!(self.trust, Trust::Unknown) {
-            self.trust = Trust::Doubted { first: received, since: received };
+            self.trust = Trust::Doubted { first: received, since: received, overdue: 0 };
         }
         let (agreeing, contradicting): (Vec<_>, Vec<_>) =
             self.window.iter().partition(|sample| believed.and(**sample).is_some());
@@ -147,7 +157,6 @@ impl Skew {
             }
             None => self.contradicted(contradicting, believed, received),
         }
-        self.gain_trust(received);
     }
 
     fn agreed_since(&mut self, at: Steady) {
@@ -156,9 +165,11 @@ impl Skew {
         }
     }
 
-    fn gain_trust(&mut self, now: Steady) {
-        let Trust::Doubted { since, .. } = self.trust else { return };
-        if now.since(since) >= LASTING || self.believed.is_some_and(|believed| believed.is_ours()) {
+    fn gain_trust(&mut self, now: Steady, is_told: bool) {
+        let Trust::Doubted { first, since, overdue } = &mut self.trust else { return };
+        *overdue += usize::from(now.since(*first) >= LONGEST_DOUBT);
+        let has_lasted = (is_told && now.since(*since) >= LASTING) || *overdue >= WITNESSES;
+        if has_lasted || self.believed.is_some_and(|believed| believed.is_ours()) {
             self.trust = Trust::Trusted;
         }
     }
@@ -195,9 +206,7 @@ impl Skew {
 
     /// Whether it is one of the start that may be taken back.
     pub fn is_in_doubt(&self, now: Steady) -> bool {
-        let Trust::Doubted { first, .. } = self.trust else { return false };
-        let longest = if self.window.len() < MAJORITY { LONGEST_SILENCE } else { LONGEST_DOUBT };
-        now.since(first) < longest
+        matches!(self.trust, Trust::Doubted { first, .. } if now.since(first) < LONGEST_SILENCE)
     }
 
     /// The skew; zero while nothing is known.

@@ -31,7 +31,7 @@ impl World {
         let (sent, received) = (Self::steady(self.now - 0.05), Self::steady(self.now));
         let shown = Self::steady(self.now + ahead - 0.02).timestamp();
         let date = httpdate::fmt_http_date(SystemTime::from(shown));
-        self.skew.observe(sent, received, &date);
+        self.skew.observe(sent, received, Some(&date));
     }
 
     /// Answers for so long, one every 0.83 s, each ahead by what `ahead` says of its number.
@@ -76,7 +76,7 @@ fn a_clock_that_agrees_to_the_second_is_taken_as_right() {
 #[test]
 fn answers_narrow_each_other() {
     let observe = |skew: &mut Skew, sent: &str, received: &str, date: &str| {
-        skew.observe(Steady::at(sent.parse().unwrap()), Steady::at(received.parse().unwrap()), date);
+        skew.observe(Steady::at(sent.parse().unwrap()), Steady::at(received.parse().unwrap()), Some(date));
     };
     let mut skew = Skew::default();
     // The first answer bounds the skew to 90.6 to 92.3 s, the second one to 90.2 to 91.9 s.
@@ -279,8 +279,21 @@ fn a_start_is_in_doubt_for_two_minutes_at_most() {
     let mut world = World::new();
     world.answers(119.0, |number| if number % 2 == 0 { HOUR } else { -HOUR });
     assert!(world.is_in_doubt());
-    world.now += 2.0;
+    world.answers(3.0, |number| if number % 2 == 0 { HOUR } else { -HOUR });
     assert!(!world.is_in_doubt());
+}
+
+#[test]
+fn answers_that_tell_no_time_end_the_doubt_after_two_minutes() {
+    let mut world = World::new();
+    world.answer(HOUR);
+    let silent = |world: &mut World, seconds: f64| {
+        world.now = seconds;
+        world.skew.observe(World::steady(seconds - 0.05), World::steady(seconds), None);
+        world.is_in_doubt()
+    };
+    assert!(silent(&mut world, 119.0) && silent(&mut world, 125.0));
+    assert!(!silent(&mut world, 130.0));
 }
 
 #[test]
