@@ -19,11 +19,11 @@ use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
     clock::Clock,
+    crawl::{self, CrawlContext, CrawlScope, Heartbeat, SourceCrawler},
     kapso::{self, Answer, Budget, Client, Transport},
     ledger::Settings,
     metrics::{InstanceMetrics, Limits, Renderer, RequestObserver, Stream},
-    model::Api,
-    source::{self, CrawlContext, CrawlScope, Heartbeat, Source, SourceCrawler},
+    model::{Api, Source},
     state::{Opener, StateFile},
     sweep::Sweeper,
 };
@@ -162,7 +162,7 @@ async fn soak(executions: u64) {
         max_age: SignedDuration::from_hours(24),
         interval,
         max_staleness: SignedDuration::from_mins(10),
-        listed_by: source::listed_by([Source::Conversations], Api::Platform),
+        listed_by: crawl::listed_by([Source::Conversations], Api::Platform),
     };
     let crawler = SourceCrawler::new(Source::Conversations, context, scope);
     let sweeper = Sweeper {

@@ -16,8 +16,7 @@ use crate::{
         discreet::RedactedValueParser,
         parse::{self, HumanDuration},
     },
-    model::ConversationId,
-    source::Source,
+    model::{ConversationId, Source},
 };
 
 /// Prometheus exporter for Kapso: workflow executions, handoffs, failures and durations of WhatsApp automations.

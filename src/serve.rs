@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::Web,
+    model::Source,
     publisher::Publisher,
-    source::Source,
     state,
     sweep::SweepEvent,
     verification::Verification,

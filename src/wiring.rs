@@ -16,13 +16,13 @@ use url::Url;
 use crate::{
     clock::{Clock, Steady},
     config::Config,
+    crawl::{self, CrawlContext, CrawlScope, Heartbeat, SourceCrawler},
     kapso::{self, Budget, Client, Http, Observer, Transport},
     ledger::Ledger,
     metrics::{InstanceMetrics, Limits, Renderer, RequestObserver, Stream},
-    model::Api,
+    model::{Api, Source},
     publisher::Publisher,
     simulator::{Scenario, Simulator},
-    source::{self, CrawlContext, CrawlScope, Heartbeat, Source, SourceCrawler},
     state::{BaseUrl, Claim, Opener, StateFile},
     sweep::Sweeper,
     verification::Verification,
@@ -223,7 +223,7 @@ impl Wiring {
             max_age: config.ledger.conversation_max_age,
             interval: config.interval,
             max_staleness: config.ledger.max_staleness,
-            listed_by: source::listed_by(config.sources.iter().copied(), source.api()),
+            listed_by: crawl::listed_by(config.sources.iter().copied(), source.api()),
         };
         let context = CrawlContext {
             client: stream.client.clone(),

@@ -26,7 +26,7 @@ mod world;
 use std::time::Instant;
 
 use exposition::Exposition;
-use kapso_exporter::source::Source;
+use kapso_exporter::model::Source;
 use table::Table;
 use world::Size;
 

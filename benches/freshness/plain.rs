@@ -26,7 +26,7 @@ pub async fn rounds(size: Size, limits: &[u32]) -> Vec<Vec<String>> {
         (plain.requests, plain.delays) = (0, Vec::new());
         let begun = Instant::now();
         plain.round().await;
-        let open = Open::of(&simulator, kapso_exporter::source::Source::Conversations);
+        let open = Open::of(&simulator, kapso_exporter::model::Source::Conversations);
         rows.push(vec![
             number(size.conversations),
             number(open.executions),

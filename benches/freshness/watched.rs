@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kapso_exporter::{
     ledger::{Buckets, Histogram},
+    model::Source,
     simulator::Simulator,
-    source::Source,
 };
 use tokio::time::{Instant, sleep};
 

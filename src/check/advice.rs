@@ -3,8 +3,7 @@
 use super::{Configuration, Forecast, Limit, Report, SourceReport, State, text::span};
 use crate::{
     kapso::{ASSUMED_LIMIT, Reason},
-    model::Api,
-    source::Source,
+    model::{Api, Source},
 };
 
 /// The advice on a report, most pressing first, each sentence once.

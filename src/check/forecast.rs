@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Forecast, Requests, Sample, SourceReport, Workflows, survey::Survey};
 use crate::{
+    crawl::conversations::plan::LOOK_AROUND,
     kapso::PAGE_SIZE,
-    model::Api,
-    source::{Source, conversations::plan::LOOK_AROUND},
+    model::{Api, Source},
 };
 
 /// What it costs to look at a workflow as if it were new: three statuses, and what is new.

@@ -11,8 +11,7 @@ use super::{
 };
 use crate::{
     kapso::{Client, Error, ExecutionFilter, Pager, Reason},
-    model::{ConversationId, Execution, Status, WorkflowId},
-    source::Source,
+    model::{ConversationId, Execution, Source, Status, WorkflowId},
     wiring::Project,
 };
 

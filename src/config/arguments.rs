@@ -9,7 +9,7 @@ use clap::{
 use super::parse::HumanDuration;
 use crate::{
     cli::{self, Cli, Watch},
-    source::Source,
+    model::Source,
 };
 
 /// What the demo watches in place of.

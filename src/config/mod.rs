@@ -19,9 +19,8 @@ use url::Url;
 use crate::{
     cli::{Scrape, Watch},
     ledger,
-    model::{Api, ConversationId},
+    model::{Api, ConversationId, Source},
     simulator::DEFAULT_KEY,
-    source::Source,
 };
 
 /// The environment variable that holds the API key.

@@ -6,7 +6,10 @@ use jiff::SignedDuration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::{model::ConversationId, source::Source, web};
+use crate::{
+    model::{ConversationId, Source},
+    web,
+};
 
 /// A duration that a person wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,9 +13,9 @@ use tokio::sync::Notify;
 
 use super::statuses::UnknownStatuses;
 use crate::{
+    crawl::Backlog,
     kapso::{BudgetStatus, Endpoint, Observer, Reason},
-    model::{Api, unix_seconds},
-    source::{Backlog, Source},
+    model::{Api, Source, unix_seconds},
     sweep::{Outcome, Report, SweepEvent},
 };
 

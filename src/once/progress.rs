@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::{
     ledger::ConversationState,
     metrics::Stream,
-    source::Source,
+    model::Source,
     wiring::{Project, Wiring},
 };
 

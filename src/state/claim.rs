@@ -12,7 +12,7 @@ use super::{
     Error,
     identity::{Identity, Opener, Recognition, Salt},
 };
-use crate::source::Source;
+use crate::model::Source;
 
 /// Who opened a ledger, and whether it is theirs. Until that is known, nothing of it is written.
 pub struct Claim {

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{ledger::Ledger, source::Source};
+use crate::{ledger::Ledger, model::Source};
 
 /// Makes the hashes of one key differ from ledger to ledger.
 pub(super) type Salt = [u8; 16];

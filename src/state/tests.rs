@@ -10,7 +10,7 @@ use crate::model::{
     Conversation, ConversationStatus, Execution, Flaws, Handoff, HandoffReason, HandoffSource,
     ListedWorkflow, Page, Status, Step, Workflow,
 };
-use crate::{clock::Steady, source::Source};
+use crate::{clock::Steady, model::Source};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()

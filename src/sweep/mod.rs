@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
+    crawl::{Backlog, Progress, SourceCrawler},
     kapso::Reason,
-    source::{Backlog, Progress, Source, SourceCrawler},
+    model::Source,
 };
 
 /// An API that is absent is asked again after this time, …

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::source::Heartbeat;
+use crate::crawl::Heartbeat;
 
 /// What comes of `work`, or `None` if there was no sign of life within `patience`; then it is dropped where it is.
 pub async fn guarded<T>(

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    source::Source,
+    model::Source,
     sweep::{Outcome, Report},
 };
 

@@ -14,8 +14,8 @@ use jiff::{
     tz::{self, TimeZone},
 };
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, DEFAULT_KEY, Scenario},
-    source::Source,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

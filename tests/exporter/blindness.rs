@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, DEFAULT_KEY, Scenario, Traffic},
-    source::Source,
 };
 
 use crate::support::{Exposition, Setup, Simulated};

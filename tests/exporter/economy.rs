@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, RequestRecord, Scenario, Traffic},
-    source::Source,
 };
 
 use crate::support::{Exporter, Kapso, Setup, Simulated, wait_for};

@@ -4,8 +4,8 @@ use std::{env, time::Duration};
 
 use jiff::SignedDuration;
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, Fault, Faults, Scenario, Traffic},
-    source::Source,
 };
 
 use crate::support::{

@@ -29,8 +29,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use kapso_exporter::{
     ledger::Buckets,
+    model::Source,
     simulator::{Api, Fault, Faults, Ids, Scenario, Traffic},
-    source::Source,
 };
 
 use crate::{support::Setup, wrong::Wrong};

@@ -17,9 +17,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::Task;
 use crate::{
     clock::Steady,
+    crawl::queue::{self, Backlog, MOVED_WEIGHT, Queue, seconds, weight},
     ledger::{ConversationState, Ledger},
     model::ExecutionId,
-    source::queue::{self, Backlog, MOVED_WEIGHT, Queue, seconds, weight},
 };
 
 /// An execution starts a little after the message that starts it: a list that was read this soon after the

@@ -16,9 +16,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::fetch_plan::{FetchPlan, fetch_plan};
 use crate::{
     clock::Steady,
+    crawl::queue::{self, Backlog, MOVED_WEIGHT, Queue, seconds, weight},
     ledger::{OpenExecution, WorkflowState},
     model::{ExecutionId, WorkflowId},
-    source::queue::{self, Backlog, MOVED_WEIGHT, Queue, seconds, weight},
 };
 
 /// A list that was read this soon after a start may have missed it.

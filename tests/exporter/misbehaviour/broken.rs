@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, Breakage, Scenario, Simulator},
-    source::Source,
 };
 
 use super::{INTERVAL, PLATFORM, SOON, is_up, move_to, only, right_within, start_in, throughout, watching};

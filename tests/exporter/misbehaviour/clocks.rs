@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, Scenario, Simulator},
-    source::Source,
 };
 
 use super::{INTERVAL, LATER, SOON, apis, business, is_up, right_within, something_happens, watching};

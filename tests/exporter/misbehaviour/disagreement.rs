@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, ConversationIds, Disagreement, Names, Scenario},
-    source::Source,
 };
 
 use super::{INTERVAL, PLATFORM, SOON, move_to, only, open, right_within, start_in, throughout, watching};

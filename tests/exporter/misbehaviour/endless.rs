@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, Scenario},
-    source::Source,
 };
 
 use super::{INTERVAL, PLATFORM, SOON, business, move_to, only, right_within, start_in, watching};

@@ -1,8 +1,8 @@
 //! Ids and names with any characters.
 
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, Ids, Scenario},
-    source::Source,
 };
 
 use super::{INTERVAL, SOON, right_within, watching};

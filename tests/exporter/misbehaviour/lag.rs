@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, Lag, Misbehaviour, Scenario, Traffic},
-    source::Source,
 };
 
 use super::{INTERVAL, PLATFORM, SOON, move_to, only, right_within, start_in, throughout, watching};

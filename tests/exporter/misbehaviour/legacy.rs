@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, Lie, Scenario, Subject, Totals, Untruth},
-    source::Source,
 };
 
 use super::{INTERVAL, SOON, business, is_up, only, open, right_within, something_happens, watching};

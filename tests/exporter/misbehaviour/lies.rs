@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, Lie, Subject, Untruth},
-    source::Source,
 };
 
 use super::{

@@ -17,8 +17,8 @@ mod sources;
 use std::time::Duration;
 
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, Misbehaviour, Scenario},
-    source::Source,
 };
 
 use crate::support::{Exposition, Setup, Simulated, differences};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, OddTime, OddTimes, Scenario},
-    source::Source,
 };
 
 use super::{INTERVAL, PLATFORM, SOON, move_to, only, open, right_within, start_in, watching};

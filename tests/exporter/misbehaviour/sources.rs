@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kapso_exporter::{
+    model::Source,
     simulator::{Api, Scenario},
-    source::Source,
 };
 
 use super::{LATER, PLATFORM, SOON, move_to, open, right_within, watching};

@@ -17,12 +17,12 @@ use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use kapso_exporter::{
     clock::{Clock, Steady},
+    crawl::{self, CrawlContext, CrawlScope, Heartbeat, SourceCrawler},
     kapso::{self, Answer, Budget, Client, Transport},
     ledger::{Buckets, Ledger, Saved, Settings, Totals},
     metrics::{InstanceMetrics, Limits, Renderer, RequestObserver, Stream},
-    model::Api,
+    model::{Api, Source},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
-    source::{self, CrawlContext, CrawlScope, Heartbeat, Source, SourceCrawler},
     sweep::{SweepEvent, Sweeper},
 };
 use parking_lot::Mutex;
@@ -292,7 +292,7 @@ fn sweeper(
         max_age: setup.max_age,
         interval: setup.interval,
         max_staleness: Settings::default().max_staleness,
-        listed_by: source::listed_by(setup.sources.iter().copied(), source.api()),
+        listed_by: crawl::listed_by(setup.sources.iter().copied(), source.api()),
     };
     let (client, ledger, budget) = (stream.client.clone(), stream.ledger.clone(), stream.budget.clone());
     let context = CrawlContext { client, ledger, budget, started, heartbeat: Heartbeat::default() };

@@ -1,0 +1,28 @@
+//! The domain: what Kapso says about one execution and one conversation, in this program's own words.
+//!
+//! Both APIs are translated into these types before anything else sees them, so that whatever counts,
+//! plans or publishes knows neither wire format. No I/O, no clock.
+
+mod api;
+mod conversation;
+mod execution;
+mod handoff;
+mod ids;
+mod page;
+mod source;
+mod status;
+mod time;
+mod workflow;
+
+pub use self::{
+    api::Api,
+    conversation::{Conversation, ConversationStatus},
+    execution::Execution,
+    handoff::{Handoff, HandoffReason, HandoffSource},
+    ids::{ConversationId, ExecutionId, WorkflowId},
+    page::{Extent, Flaws, Page},
+    source::Source,
+    status::Status,
+    time::{seconds_between, unix_seconds},
+    workflow::{ListedWorkflow, Step, Workflow},
+};
