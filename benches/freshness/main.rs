@@ -2,7 +2,7 @@
 //! `cargo bench --bench freshness` prints the tables of `docs/freshness.md`.
 //!
 //! Words after `--` choose cells: `conversations` or `workflows` (the source), `plain` (the plain loop), a number of
-//! conversations, a share of them such as `5%`.
+//! conversations, a share of them such as `5%`. `KAPSO_TEST_SEED` draws another traffic.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

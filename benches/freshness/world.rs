@@ -8,8 +8,8 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use kapso_exporter::{
     clock::Clock,
+    model::Source,
     simulator::{Api, DEFAULT_KEY, Scenario, Simulator, Traffic, WorkflowTally},
-    source::Source,
 };
 use serde_json::Value;
 use tower::ServiceExt;
@@ -43,7 +43,7 @@ impl Size {
         let minutes = |from, to| Duration::from_mins(from)..Duration::from_mins(to);
         let open = self.open();
         Scenario {
-            seed: 7,
+            seed: seed(),
             conversations: self.conversations,
             open_history: open / 3,
             workflows: (1..=20).map(|n| format!("Workflow {n}")).collect(),
@@ -57,6 +57,11 @@ impl Size {
             ..Scenario::default()
         }
     }
+}
+
+/// As `KAPSO_TEST_SEED` says: whatever holds for one traffic has to hold for others.
+fn seed() -> u64 {
+    std::env::var("KAPSO_TEST_SEED").map_or(7, |seed| seed.parse().unwrap())
 }
 
 /// A simulated Kapso that nobody watches yet.
