@@ -83,7 +83,7 @@ fn exposition(ledger: Ledger) -> Renderer {
         base: Url::parse("http://127.0.0.1").unwrap(),
         timeout: Duration::from_secs(1),
         budget: budget.clone(),
-        clock: Clock::system(),
+        clock: Arc::new(kapso::KapsoClock::new(Clock::system())),
         observer: Arc::new(RequestObserver {
             exporter: exporter.clone(),
             project: "default".into(),

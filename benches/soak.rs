@@ -135,7 +135,7 @@ async fn soak(executions: u64) {
             base: url,
             timeout: Duration::from_secs(10),
             budget: budget.clone(),
-            clock: clock.clone(),
+            clock: Arc::new(kapso::KapsoClock::new(clock.clone())),
             observer: Arc::new(observer),
             shutdown: shutdown.clone(),
         },

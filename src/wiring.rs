@@ -108,7 +108,7 @@ impl Project {
             base: self.config.base_url(api).clone(),
             timeout: self.config.timeout,
             budget: self.budget.clone(),
-            clock: self.clock.clone(),
+            clock: Arc::new(kapso::KapsoClock::new(self.clock.clone())),
             observer,
             shutdown: self.shutdown.clone(),
         };

@@ -61,5 +61,5 @@ fn check(scene: &Scene, own: Option<u32>, begun: Instant, before: usize) {
         last = *at;
     }
     assert!(last.elapsed() <= LONGEST_WAIT);
-    let _ = scene.client.kapso_now();
+    let _ = scene.client.clock().now();
 }

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use kapso_exporter::{
     clock::Clock,
-    kapso::{Answer, Budget, Client, Endpoint, Observer, Reason, Settings, Transport},
+    kapso::{Answer, Budget, Client, Endpoint, KapsoClock, Observer, Reason, Settings, Transport},
     model::Api,
 };
 use parking_lot::Mutex;
@@ -86,7 +86,9 @@ impl Scene {
             base: Url::parse(BASE).expect("a URL"),
             timeout: TIMEOUT,
             budget: budget.clone(),
-            clock: Clock::following_tokio("2026-11-22T10:00:00Z".parse().expect("a time")),
+            clock: Arc::new(KapsoClock::new(Clock::following_tokio(
+                "2026-11-22T10:00:00Z".parse().expect("a time"),
+            ))),
             observer: failures.clone(),
             shutdown: CancellationToken::new(),
         };

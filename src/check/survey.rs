@@ -88,7 +88,7 @@ impl<'a> Surveyor<'a> {
 
     fn max_age_ago(&self) -> Timestamp {
         let age = self.project.config.ledger.conversation_max_age;
-        self.client.kapso_now().saturating_sub(age).unwrap_or(Timestamp::MIN)
+        self.client.clock().now().saturating_sub(age).unwrap_or(Timestamp::MIN)
     }
 
     /// One page: in all likelihood that is all of them. Returns them, those that ran last first.

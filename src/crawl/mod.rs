@@ -90,7 +90,7 @@ impl CrawlContext {
     /// When watching began, in Kapso's clock: when this program began, unless the ledger remembers more.
     fn watch_start(&self) -> Timestamp {
         let remembered = self.ledger.lock().watch_start();
-        remembered.unwrap_or_else(|| self.client.in_kapso_clock(self.started))
+        remembered.unwrap_or_else(|| self.client.clock().at(self.started))
     }
 
     /// Takes in what there is to ask about. That comes before the first execution, so that Kapso's clock is known
@@ -104,8 +104,8 @@ impl CrawlContext {
     fn take_in<T>(&self, act: impl FnOnce(&mut Ledger, Timestamp) -> T) -> T {
         self.heartbeat.beat();
         let mut ledger = self.ledger.lock();
-        ledger.watch_from(self.client.in_kapso_clock(self.started));
-        act(&mut ledger, self.client.kapso_now())
+        ledger.watch_from(self.client.clock().at(self.started));
+        act(&mut ledger, self.client.clock().now())
     }
 
     /// Reads the list of workflows, where there is one. Returns when it was asked for, if it could be read to
@@ -120,7 +120,7 @@ impl CrawlContext {
     /// told from what is old.
     async fn require_clock(&self, progress: &mut Progress) -> Result<(), Stop> {
         self.client.settle_clock().await;
-        self.client.require_plausible_clock().map_err(|error| {
+        self.client.clock().require_plausible().map_err(|error| {
             self.client.observer().failed(self.client.api(), Reason::Clock, 1);
             progress.note(error);
             Stop
@@ -130,7 +130,7 @@ impl CrawlContext {
     /// Tidies up after a pass. Where many executions disappeared at once, that is an error.
     fn finish_pass(&self, progress: &mut Progress) {
         let mut ledger = self.ledger.lock();
-        ledger.prune(self.client.kapso_now_at_least());
+        ledger.prune(self.client.clock().now_at_least());
         progress.open = ledger.open_executions();
         if ledger.many_are_missing() {
             self.client.observer().failed(self.client.api(), Reason::Disappeared, 1);

@@ -41,7 +41,7 @@ impl Singles {
 
     /// Asks for one.
     pub async fn fetch(&self, context: &CrawlContext, id: ExecutionId) -> Result<bool, Error> {
-        self.0.lock().insert(id.clone(), context.client.steady_now());
+        self.0.lock().insert(id.clone(), context.client.clock().steady_now());
         context.fetch_one(&id).await?;
         Ok(true)
     }
@@ -50,7 +50,7 @@ impl Singles {
 impl CrawlContext {
     /// Asks for one execution, and takes in what it is, or that it is not there.
     pub(super) async fn fetch_one(&self, id: &ExecutionId) -> Result<(), Error> {
-        let requested_at = self.client.steady_now();
+        let requested_at = self.client.clock().steady_now();
         match self.client.workflow_execution(id).await {
             Ok(page) => self.take_in(|ledger, now| ledger.see_one(&page, now)),
             Err(error) if error.reason() == Some(Reason::NotFound) => {

@@ -13,29 +13,18 @@ use backon::BackoffBuilder;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode, header};
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
-use parking_lot::Mutex;
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{
-    Answer, Budget, Endpoint, Error, Hanging, Reason, Transport,
+    Answer, Budget, Endpoint, Error, Hanging, KapsoClock, Reason, Transport,
     address::address,
     retry::{BACKOFF, LONGEST_WAIT, delay_before_retry, retry_after},
-    skew::Skew,
     times::Dates,
 };
-use crate::{
-    RELEASED,
-    clock::{Clock, Steady},
-    model::Api,
-};
-
-/// By how much a time in an answer may be ahead of Kapso's clock.
-const AHEAD: SignedDuration = SignedDuration::from_mins(5);
-/// By how much it may be ahead of ours, while Kapso's is not known.
-const AHEAD_OF_OURS: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
+use crate::{clock::Steady, model::Api};
 
 /// How often Kapso is asked for the time while its clock is in doubt.
 const ASKED_FOR_THE_TIME: Duration = Duration::from_secs(5);
@@ -63,8 +52,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// Shared by all clients with the same key.
     pub budget: Arc<Budget>,
-    /// Our clock.
-    pub clock: Clock,
+    /// Kapso's clock as this API shows it.
+    pub clock: Arc<KapsoClock>,
     /// Hears of every request.
     pub observer: Arc<dyn Observer>,
     /// Ends every wait.
@@ -106,7 +95,6 @@ pub(super) type Read<'a, T> = dyn Fn(&Body) -> Result<T, serde_json::Error> + Se
 pub struct Client {
     settings: Settings,
     transport: Box<dyn Transport>,
-    skew: Mutex<Skew>,
     /// Sources that share a client do not wait for its clock at the same time.
     turn: tokio::sync::Mutex<()>,
     requests: AtomicU64,
@@ -117,9 +105,9 @@ impl Client {
     /// A client that asks through `transport`.
     #[must_use]
     pub fn new(settings: Settings, transport: impl Transport + 'static) -> Self {
-        let (skew, requests, hanging) = (Mutex::default(), AtomicU64::new(1), Hanging::default());
+        let (requests, hanging) = (AtomicU64::new(1), Hanging::default());
         let turn = tokio::sync::Mutex::default();
-        Self { settings, transport: Box::new(transport), skew, turn, requests, hanging }
+        Self { settings, transport: Box::new(transport), turn, requests, hanging }
     }
 
     /// Which API this is.
@@ -128,48 +116,10 @@ impl Client {
         self.settings.api
     }
 
-    /// The time now in Kapso's clock, as well as its `Date` headers tell.
+    /// Kapso's clock, as the answers show it.
     #[must_use]
-    pub fn kapso_now(&self) -> Timestamp {
-        self.in_kapso_clock(self.steady_now())
-    }
-
-    /// The time now, for all that is planned.
-    #[must_use]
-    pub fn steady_now(&self) -> Steady {
-        self.settings.clock.steady()
-    }
-
-    /// A moment in Kapso's clock.
-    #[must_use]
-    pub fn in_kapso_clock(&self, at: Steady) -> Timestamp {
-        moved(at, self.skew.lock().estimate())
-    }
-
-    /// The time now in Kapso's clock, or an earlier one: after a step of that clock, the earlier of what it showed.
-    #[must_use]
-    pub fn kapso_now_at_least(&self) -> Timestamp {
-        self.as_of(self.steady_now())
-    }
-
-    /// Whether an answer showed Kapso's clock.
-    #[must_use]
-    pub fn knows_kapso_clock(&self) -> bool {
-        self.skew.lock().is_known()
-    }
-
-    /// Whether somebody tells the time: Kapso, or a clock of ours that is not before this program's own release.
-    #[must_use]
-    pub fn clock_is_plausible(&self) -> bool {
-        self.knows_kapso_clock() || self.ours_is_plausible()
-    }
-
-    /// Fails unless the clock is plausible.
-    ///
-    /// # Errors
-    /// [`Error::Clock`].
-    pub fn require_plausible_clock(&self) -> Result<(), Error> {
-        if self.clock_is_plausible() { Ok(()) } else { Err(Error::Clock { today: self.today() }) }
+    pub fn clock(&self) -> &KapsoClock {
+        &self.settings.clock
     }
 
     /// Waits while Kapso's clock contradicts ours right after a start and has not lasted, and asks for the time
@@ -177,10 +127,11 @@ impl Client {
     pub async fn settle_clock(&self) {
         let settled = async {
             let _turn = self.turn.lock().await;
-            if self.clock_is_in_doubt() {
+            let clock = self.clock();
+            if clock.is_in_doubt() {
                 self.say_that_clocks_differ();
             }
-            while self.clock_is_in_doubt() {
+            while clock.is_in_doubt() {
                 sleep(ASKED_FOR_THE_TIME).await;
                 self.ask_for_the_time().await;
             }
@@ -188,12 +139,8 @@ impl Client {
         self.settings.shutdown.run_until_cancelled(settled).await;
     }
 
-    fn clock_is_in_doubt(&self) -> bool {
-        self.ours_is_plausible() && self.skew.lock().is_in_doubt(self.steady_now())
-    }
-
     fn say_that_clocks_differ(&self) {
-        let (ours, kapsos) = (self.steady_now().timestamp(), self.kapso_now());
+        let (ours, kapsos) = (self.clock().steady_now().timestamp(), self.clock().now());
         tracing::warn!(
             api = %self.api(),
             %ours,
@@ -208,28 +155,6 @@ impl Client {
             Some(mut list) => drop(list.next().await),
             None => drop(self.conversations(None).next().await),
         }
-    }
-
-    fn ours_is_plausible(&self) -> bool {
-        self.today() >= RELEASED
-    }
-
-    fn today(&self) -> Date {
-        TimeZone::UTC.to_datetime(self.steady_now().timestamp()).date()
-    }
-
-    /// A moment in Kapso's clock, so that nothing is claimed to be newer than it is: after a step of that clock, the
-    /// earlier of what it showed.
-    fn as_of(&self, sent: Steady) -> Timestamp {
-        moved(sent, self.skew.lock().least(sent))
-    }
-
-    fn dates(&self) -> Dates {
-        let (now, skew) = (self.steady_now(), self.skew.lock());
-        let ahead = if skew.is_known() { AHEAD } else { AHEAD_OF_OURS };
-        // Our own clock is a witness, too: what happens now is not in the future for a Date that is behind.
-        let most = skew.most(now).max(SignedDuration::ZERO) + ahead;
-        Dates { now: moved(now, skew.estimate()), latest: moved(now, most) }
     }
 
     /// Waits until no other request waits for its turn in the budget, for a while at most.
@@ -328,7 +253,7 @@ impl Client {
             return Err(Error::Status { endpoint, status, retry_after: Some(paused) });
         }
         budget.acquire().await;
-        let (sent, started) = (self.steady_now(), Instant::now());
+        let (sent, started) = (self.clock().steady_now(), Instant::now());
         begun.get_or_insert(started);
         let request_seq = self.requests.fetch_add(1, Ordering::Relaxed);
         let answer =
@@ -351,13 +276,13 @@ impl Client {
     ) -> Result<Body, Error> {
         let (status, endpoint) = (answer.status, request.endpoint);
         if status.is_success() {
-            let (as_of, dates) = (self.as_of(sent), self.dates());
+            let (as_of, dates) = (self.clock().as_of(sent), self.clock().dates());
             return Ok(Body { bytes: answer.body, request_seq, requested_at: sent, as_of, dates });
         }
         if status == StatusCode::BAD_REQUEST && request.behind == Behind::Cursor {
             return Err(Error::CursorExpired { endpoint });
         }
-        let mut retry_after = retry_after(&answer.headers, self.kapso_now());
+        let mut retry_after = retry_after(&answer.headers, self.clock().now());
         if status == StatusCode::TOO_MANY_REQUESTS {
             let wait = *retry_after.get_or_insert(Duration::from_mins(1));
             self.settings.budget.refused(wait);
@@ -381,13 +306,8 @@ impl Client {
             }
         }
         let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
-        self.skew.lock().observe(sent, self.steady_now(), date);
+        self.clock().observe(sent, date);
     }
-}
-
-fn moved(at: Steady, skew: SignedDuration) -> Timestamp {
-    let at = at.timestamp();
-    at.saturating_add(skew).unwrap_or(at)
 }
 
 /// What is wrong with a body and where, without a piece of it: serde's own text may quote values.

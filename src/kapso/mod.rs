@@ -8,6 +8,7 @@
 mod address;
 mod budget;
 mod client;
+mod clock;
 mod envelope;
 mod error;
 mod hanging;
@@ -31,6 +32,7 @@ use jiff::Timestamp;
 pub use self::{
     budget::{ASSUMED_LIMIT, Budget, BudgetStatus},
     client::{Client, Observer, Settings},
+    clock::KapsoClock,
     error::{Error, Reason},
     hanging::Hanging,
     page_token::{Cursor, PageToken},

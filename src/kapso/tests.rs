@@ -102,7 +102,7 @@ fn scene_at(now: &str, api: Api, replies: impl IntoIterator<Item = Reply>) -> Sc
         base: Url::parse("http://kapso.invalid/v1/").unwrap(),
         timeout: TIMEOUT,
         budget: budget.clone(),
-        clock: Clock::following_tokio(now.parse().unwrap()),
+        clock: Arc::new(KapsoClock::new(Clock::following_tokio(now.parse().unwrap()))),
         observer: failures.clone(),
         shutdown: shutdown.clone(),
     };

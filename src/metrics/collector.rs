@@ -74,7 +74,7 @@ struct Open<'a> {
 
 impl Ledgers {
     fn open<'a>(&self, stream: &'a Stream, series_budget: &'a Mutex<SeriesBudget>) -> Open<'a> {
-        let now = stream.client.kapso_now();
+        let now = stream.client.clock().now();
         let ledger = stream.ledger.lock();
         let current = ledger.current(now);
         let mut series_budget = series_budget.lock();
@@ -105,7 +105,7 @@ impl Limits {
 impl Open<'_> {
     fn view(&self) -> View<'_> {
         let Self { stream, ledger, current, series_budget } = self;
-        let now = stream.client.steady_now();
+        let now = stream.client.clock().steady_now();
         View::new(&stream.project, stream.client.api(), ledger, current, series_budget, stream.limits, now)
     }
 }

@@ -59,7 +59,7 @@ fn show(bar: &ProgressBar, wiring: &Wiring) {
 /// Conversations that were listed, of those that one first sweep lists: all that are watched; or workflows.
 fn listed_of_due(source: Source, stream: &Stream, wiring: &Wiring) -> (u64, u64) {
     let config = &wiring.project.config;
-    let now = stream.client.kapso_now();
+    let now = stream.client.clock().now();
     let ledger = stream.ledger.lock();
     let watch_start = ledger.watch_start();
     if source == Source::Workflows {

@@ -75,7 +75,7 @@ impl Conversations {
 
     /// Lists the workflows: their names and figures. Nothing waits for these, so that a sweep does it once.
     async fn read_workflows(&mut self, pass: Pass) -> Result<(), Error> {
-        let now = self.context.client.steady_now();
+        let now = self.context.client.clock().steady_now();
         let pause = self.scope.signed_interval().saturating_mul(WORKFLOWS_EVERY);
         if pass == Pass::First || self.workflows_read.is_none_or(|read| now.since(read) >= pause) {
             self.workflows_read = Some(now);
@@ -125,7 +125,7 @@ impl Conversations {
     /// Reads so many pages of the full scan, or up to its end.
     async fn read_full_scan(&mut self, at_most: usize) -> Result<(), Error> {
         for _ in 0..at_most {
-            let full_scan = self.discovery.full_scan(self.context.client.kapso_now(), self.scope.max_age);
+            let full_scan = self.discovery.full_scan(self.context.client.clock().now(), self.scope.max_age);
             let list = match full_scan.kind {
                 Kind::Activity => self.context.client.conversations(Some(full_scan.since)),
                 Kind::Creation => self.context.client.conversations_created(full_scan.since),
@@ -147,7 +147,7 @@ impl Conversations {
     /// that are.
     async fn probe(&mut self) -> Result<(), Error> {
         if self.context.client.api() == Api::Legacy && !self.probed {
-            self.context.client.conversations(Some(self.context.client.kapso_now())).next().await?;
+            self.context.client.conversations(Some(self.context.client.clock().now())).next().await?;
             self.probed = true;
         }
         Ok(())
@@ -166,7 +166,7 @@ impl Conversations {
         };
         let stop = is_hopeless(&error);
         if legacy && error.reason() == Some(Reason::NotFound) {
-            progress.absent = self.absence.is_believed(self.context.client.steady_now());
+            progress.absent = self.absence.is_believed(self.context.client.clock().steady_now());
         }
         progress.note(error);
         if stop || progress.absent { Err(Stop) } else { Ok(Discovered::Badly) }
@@ -174,8 +174,8 @@ impl Conversations {
 
     fn rules(&self, pass: Pass) -> plan::Rules {
         plan::Rules {
-            now: self.context.client.steady_now(),
-            kapso_now: self.context.client.kapso_now(),
+            now: self.context.client.clock().steady_now(),
+            kapso_now: self.context.client.clock().now(),
             interval: self.scope.signed_interval(),
             ahead: self.scope.ahead(pass),
             max_age: self.scope.max_age,
@@ -206,7 +206,7 @@ fn withdraw_others(ledger: &mut Ledger, only: &[ConversationId]) {
 
 /// Reads a conversation's list.
 async fn read_list(context: CrawlContext, only: bool, id: ConversationId) -> Result<bool, Error> {
-    let requested_at = context.client.steady_now();
+    let requested_at = context.client.clock().steady_now();
     let ordered = context.client.api() == Api::Platform;
     let mut listing = context.ledger.lock().open(&id, ordered);
     let mut pager = context.client.executions(&id);
@@ -304,20 +304,20 @@ impl Crawl for Conversations {
     }
 
     fn note_failure(&self, task: &Task, failed: Failed) {
-        let now = self.context.client.steady_now();
+        let now = self.context.client.clock().steady_now();
         if let Task::Conversation(id) = task {
             self.context.ledger.lock().conversation_failed(id, now, failed);
         }
     }
 
     fn note_complete(&self) {
-        self.context.ledger.lock().note_learned(self.context.client.steady_now());
+        self.context.ledger.lock().note_learned(self.context.client.clock().steady_now());
     }
 
     fn finish_pass(&self, progress: &mut Progress) {
         self.context.finish_pass(progress);
         let ledger = self.context.ledger.lock();
-        let (now, watch_start) = (self.context.client.kapso_now(), ledger.watch_start());
+        let (now, watch_start) = (self.context.client.clock().now(), ledger.watch_start());
         let watched = |record: &&ConversationState| record.is_watched(now, self.scope.max_age, watch_start);
         progress.watched = ledger.conversations().filter(watched).count();
         progress.failing = ledger.conversations().filter(watched).filter(|r| r.attempts.is_failing()).count();

@@ -90,8 +90,8 @@ impl Workflows {
     fn rules(&self, pass: Pass) -> Rules {
         let watch_start = self.context().watch_start();
         Rules {
-            now: self.context().client.steady_now(),
-            kapso_now: self.context().client.kapso_now(),
+            now: self.context().client.clock().steady_now(),
+            kapso_now: self.context().client.clock().now(),
             interval: self.scope.signed_interval(),
             ahead: self.scope.ahead(pass),
             watch_start,
@@ -111,7 +111,7 @@ impl Workflows {
 
 impl Lists {
     async fn do_work(self, workflow: WorkflowId, work: FetchTask) -> Result<bool, Error> {
-        let requested_at = self.context.client.steady_now();
+        let requested_at = self.context.client.clock().steady_now();
         let open = work.open();
         match self.try_work(&workflow, work).await {
             Err(error) if error.reason() == Some(Reason::NotFound) => {
@@ -129,7 +129,8 @@ impl Lists {
     }
 
     async fn try_work(&self, workflow: &WorkflowId, work: FetchTask) -> Result<bool, Error> {
-        let mut visit = self.context.ledger.lock().visit_at(workflow, self.context.client.steady_now());
+        let mut visit =
+            self.context.ledger.lock().visit_at(workflow, self.context.client.clock().steady_now());
         match work {
             FetchTask::History { since, until } => {
                 self.read_history(workflow, &mut visit, since, until).await
@@ -297,14 +298,14 @@ impl Crawl for Workflows {
     }
 
     fn note_failure(&self, key: &Key, failed: Failed) {
-        let now = self.context().client.steady_now();
+        let now = self.context().client.clock().steady_now();
         if let Key::Visit(workflow) | Key::History(workflow) = key {
             self.context().ledger.lock().workflow_failed(workflow, now, failed);
         }
     }
 
     fn note_complete(&self) {
-        self.context().ledger.lock().note_learned(self.context().client.steady_now());
+        self.context().ledger.lock().note_learned(self.context().client.clock().steady_now());
     }
 
     fn finish_pass(&self, progress: &mut Progress) {

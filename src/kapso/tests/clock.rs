@@ -5,7 +5,7 @@ use crate::RELEASED;
 async fn the_time_is_told_in_the_clock_of_the_api() {
     let scene = scene(Api::Platform, [Say(200, &[("date", "Sun, 22 Nov 2026 10:05:00 GMT")], EMPTY)]);
     scene.ids().await.unwrap();
-    assert_eq!(scene.client.kapso_now().to_string(), "2026-11-22T10:05:00.5Z");
+    assert_eq!(scene.client.clock().now().to_string(), "2026-11-22T10:05:00.5Z");
 }
 
 #[tokio::test(start_paused = true)]
@@ -13,9 +13,9 @@ async fn the_clock_of_the_api_is_known_once_an_answer_has_a_date() {
     let date = &[("date", "Sun, 22 Nov 2026 10:05:00 GMT")];
     let scene = scene(Api::Platform, [Say(200, &[], EMPTY), Say(200, date, EMPTY)]);
     scene.ids().await.unwrap();
-    assert!(!scene.client.knows_kapso_clock());
+    assert!(!scene.client.clock().is_known());
     scene.ids().await.unwrap();
-    assert!(scene.client.knows_kapso_clock());
+    assert!(scene.client.clock().is_known());
 }
 
 #[tokio::test(start_paused = true)]
@@ -26,7 +26,7 @@ async fn after_a_step_an_answer_is_claimed_to_be_no_newer_than_it_is() {
     for _ in 0..3 {
         scene.ids().await.unwrap();
     }
-    assert_eq!(scene.client.kapso_now().to_string(), NOW);
+    assert_eq!(scene.client.clock().now().to_string(), NOW);
     let page = scene.client.executions(&"c".into()).next().await.unwrap().unwrap();
     assert_eq!(page.as_of.to_string(), "2026-11-22T09:00:00.5Z");
 }
@@ -37,23 +37,23 @@ async fn a_clock_that_is_older_than_this_program_is_not_plausible_until_kapso_te
     let scene =
         scene_at("1970-01-01T00:00:09Z", Api::Platform, [Say(200, &[], EMPTY), Say(200, date, EMPTY)]);
     scene.ids().await.unwrap();
-    let error = scene.client.require_plausible_clock().unwrap_err();
+    let error = scene.client.clock().require_plausible().unwrap_err();
     assert_eq!(
         error.to_string(),
         "this machine's clock shows 1970-01-01, and Kapso's answers carry no Date header: what is new cannot be \
          told from what is old"
     );
     assert_eq!((error.reason(), error.is_transient()), (Some(Reason::Clock), false));
-    assert!(!scene.client.clock_is_plausible());
+    assert!(!scene.client.clock().is_plausible());
     scene.ids().await.unwrap();
-    assert!(scene.client.clock_is_plausible() && scene.client.require_plausible_clock().is_ok());
+    assert!(scene.client.clock().is_plausible() && scene.client.clock().require_plausible().is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_is_plausible_from_the_day_of_the_release_on() {
     for (day, plausible) in [(RELEASED.yesterday().unwrap(), false), (RELEASED, true)] {
         let scene = scene_at(&format!("{day}T00:00:00Z"), Api::Platform, []);
-        assert_eq!(scene.client.clock_is_plausible(), plausible, "{day}");
+        assert_eq!(scene.client.clock().is_plausible(), plausible, "{day}");
     }
 }
 

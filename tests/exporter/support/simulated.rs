@@ -244,7 +244,7 @@ fn client(
         base: Url::parse(&format!("http://kapso.invalid/{path}")).unwrap(),
         timeout: setup.timeout,
         budget: budget.clone(),
-        clock: clock.clone(),
+        clock: Arc::new(kapso::KapsoClock::new(clock.clone())),
         observer: Arc::new(observer),
         shutdown: shutdown.clone(),
     };
