@@ -1,20 +1,21 @@
 //! What a page, a rendering and a scrape cost: `cargo bench`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::{hint::black_box, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use kapso_exporter::{
+    app::{App, Store},
     clock::{Clock, Steady},
-    kapso::{self, Answer, Budget, Client, Transport},
+    config::Config,
+    kapso::{Answer, Transport},
     ledger::{Ledger, Settings},
-    metrics::{InstanceMetrics, Limits, Renderer, RequestObserver, Stream},
-    model::{Api, Execution, Flaws, Page, Status, Workflow},
+    metrics::Renderer,
+    model::{Api, Execution, Flaws, Page, Source, Status, Workflow},
+    project::Transports,
 };
-use parking_lot::Mutex;
-use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -74,31 +75,35 @@ impl Transport for Nowhere {
     }
 }
 
-fn exposition(ledger: Ledger) -> Renderer {
-    let registry = Registry::new();
-    let exporter = Arc::new(InstanceMetrics::register(&registry).unwrap());
-    let budget = Arc::new(Budget::new(None));
-    let settings = kapso::Settings {
-        api: Api::Platform,
-        base: Url::parse("http://127.0.0.1").unwrap(),
-        timeout: Duration::from_secs(1),
-        budget: budget.clone(),
-        clock: Arc::new(kapso::KapsoClock::new(Clock::system())),
-        observer: Arc::new(RequestObserver {
-            exporter: exporter.clone(),
-            project: "default".into(),
-            changed: Arc::default(),
-        }),
-        shutdown: CancellationToken::new(),
-    };
-    let stream = Stream {
+impl Transports for Nowhere {
+    fn open(&self, _: Api, _: &Config) -> anyhow::Result<Box<dyn Transport>> {
+        Ok(Box::new(Self))
+    }
+}
+
+fn exposition(ledger: Ledger) -> Arc<Renderer> {
+    let url = || Url::parse("http://127.0.0.1").unwrap();
+    let config = Config {
         project: "default".into(),
-        ledger: Arc::new(Mutex::new(ledger)),
-        client: Arc::new(Client::new(settings, Nowhere)),
-        budget,
-        limits: Limits::within(10_000_000, 0),
+        key: "key".into(),
+        platform_url: url(),
+        legacy_url: url(),
+        demo: false,
+        sources: [Source::Conversations].into(),
+        conversations: Vec::new(),
+        interval: Duration::from_mins(1),
+        timeout: Duration::from_secs(1),
+        requests_per_minute: None,
+        ledger: Settings::default(),
+        max_series: 10_000_000,
+        max_conversations: 0,
+        state_path: None,
     };
-    Renderer::new(registry, exporter, vec![stream]).unwrap()
+    let store = Store::Memory(BTreeMap::new());
+    let app =
+        App::build(config, Arc::new(Nowhere), Clock::system(), store, CancellationToken::new()).unwrap();
+    *app.streams[&Api::Platform].ledger.lock() = ledger;
+    app.publisher.renderer()
 }
 
 fn fold(c: &mut Criterion) {

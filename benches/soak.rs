@@ -18,16 +18,14 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
+    app::{App, Store},
     clock::Clock,
-    crawl::{self, CrawlContext, CrawlScope, Heartbeat, SourceCrawler},
-    kapso::{self, Answer, Budget, Client, Transport},
+    config::Config,
+    kapso::{Answer, Transport},
     ledger::Settings,
-    metrics::{InstanceMetrics, Limits, Renderer, RequestObserver, Stream},
     model::{Api, Source},
-    state::{Opener, StateFile},
-    sweep::Sweeper,
+    project::Transports,
 };
-use prometheus::Registry;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -37,9 +35,9 @@ const CONVERSATIONS: i64 = 60;
 const PERIOD: i64 = 60;
 const LASTS: i64 = 150;
 const PAGE: i64 = 100;
-const HOUR: Duration = Duration::from_hours(1);
 
 /// Execution `n` of a conversation starts `n` periods after the beginning.
+#[derive(Clone)]
 struct Arithmetic {
     beginning: Timestamp,
     clock: Clock,
@@ -103,6 +101,12 @@ impl Transport for Arithmetic {
     }
 }
 
+impl Transports for Arithmetic {
+    fn open(&self, _: Api, _: &Config) -> anyhow::Result<Box<dyn Transport>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
 /// Resident memory of this process, in megabytes.
 fn memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -114,83 +118,49 @@ async fn soak(executions: u64) {
     let beginning: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
     let clock = Clock::following_tokio(beginning);
     let folder = tempfile::tempdir_in("target").unwrap();
-    let mut kept = StateFile::open(&folder.path().join("state.redb")).unwrap();
+    let interval = Duration::from_mins(1);
     let settings = Settings {
         lookback: SignedDuration::from_hours(1),
         remembered: SignedDuration::from_hours(1),
         ..Settings::default()
     };
-    let url = Url::parse("http://kapso.invalid").unwrap();
-    let opener =
-        Opener { base_url: (&url).into(), key: "key".into(), sources: [Source::Conversations].into() };
-    let (ledger, _) = kept.ledger("default/platform".into(), settings, opener).unwrap();
-    let registry = Registry::new();
-    let exporter = Arc::new(InstanceMetrics::register(&registry).unwrap());
-    let (budget, shutdown) = (Arc::new(Budget::new(Some(100_000))), CancellationToken::new());
-    let observer =
-        RequestObserver { exporter: exporter.clone(), project: "default".into(), changed: Arc::default() };
-    let client = Arc::new(Client::new(
-        kapso::Settings {
-            api: Api::Platform,
-            base: url,
-            timeout: Duration::from_secs(10),
-            budget: budget.clone(),
-            clock: Arc::new(kapso::KapsoClock::new(clock.clone())),
-            observer: Arc::new(observer),
-            shutdown: shutdown.clone(),
-        },
-        Arithmetic { beginning, clock: clock.clone() },
-    ));
-    let stream = Stream {
+    let config = Config {
         project: "default".into(),
-        ledger: ledger.clone(),
-        client: client.clone(),
-        budget: budget.clone(),
-        limits: Limits::within(50_000, 0),
-    };
-    let exposition = Renderer::new(registry, exporter, vec![stream]).unwrap();
-    let interval = Duration::from_mins(1);
-    let context = CrawlContext {
-        client,
-        ledger: ledger.clone(),
-        budget,
-        started: clock.steady(),
-        heartbeat: Heartbeat::default(),
-    };
-    let scope = CrawlScope {
-        only: Vec::new(),
-        max_age: SignedDuration::from_hours(24),
+        key: "key".into(),
+        platform_url: Url::parse("http://kapso.invalid").unwrap(),
+        legacy_url: Url::parse("http://kapso.invalid").unwrap(),
+        demo: false,
+        sources: [Source::Conversations].into(),
+        conversations: Vec::new(),
         interval,
-        max_staleness: SignedDuration::from_mins(10),
-        listed_by: crawl::listed_by([Source::Conversations], Api::Platform),
+        timeout: Duration::from_secs(10),
+        requests_per_minute: Some(100_000),
+        ledger: settings,
+        max_series: 50_000,
+        max_conversations: 0,
+        state_path: Some(folder.path().join("state.redb")),
     };
-    let crawler = SourceCrawler::new(Source::Conversations, context, scope);
-    let sweeper = Sweeper {
-        source: Source::Conversations,
-        crawler,
-        interval,
-        patience: HOUR,
-        clock: clock.clone(),
-        shutdown: shutdown.clone(),
-    };
-    tokio::spawn(sweeper.run(|_, _| {}));
+    let store = Store::open(&config).unwrap();
+    let transports = Arc::new(Arithmetic { beginning, clock: clock.clone() });
+    let app = App::build(config, transports, clock, store, CancellationToken::new()).unwrap();
+    for (source, stream) in app.sources() {
+        let status = stream.clone();
+        tokio::spawn(app.sweeper(source, stream).run(move |source, event| status.record(source, &event)));
+    }
     println!("| hours | executions counted | remembered | memory | state file |");
     println!("|---|---|---|---|---|");
     let hours = executions / (CONVERSATIONS as u64 * 60) + 1;
     let report = (hours / 10).max(1);
     for hour in 1..=hours {
-        let mut size = None;
         for _ in 0..60 {
             tokio::time::sleep(interval).await;
-            let snapshot = exposition.render().unwrap();
-            size = kept.save(false).unwrap().or(size);
-            exposition.publish(snapshot);
+            app.publisher.publish().await.unwrap();
         }
         if hour % report == 0 || hour == 1 {
-            let ledger = ledger.lock();
+            let ledger = app.streams[&Api::Platform].ledger.lock();
             let counted: u64 = ledger.workflows().iter().map(|account| account.totals.started).sum();
             let remembered = ledger.remembered();
-            let size = size.unwrap_or_default() / 1024;
+            let size = fs::metadata(folder.path().join("state.redb")).unwrap().len() / 1024;
             println!("| {hour} | {counted} | {remembered} | {} MB | {size} kB |", memory());
         }
     }

@@ -1,5 +1,6 @@
 //! The library behind the `kapso-exporter` program: everything but `main`.
 
+pub mod app;
 pub mod check;
 pub mod cli;
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod metrics;
 pub mod model;
 pub mod once;
 pub mod process;
+pub mod project;
 pub mod publisher;
 pub mod serve;
 pub mod simulate;
@@ -21,9 +23,8 @@ pub mod state;
 pub mod sweep;
 pub mod verification;
 pub mod web;
-pub mod wiring;
 
-use std::{fmt, process::ExitCode};
+use std::{fmt, process::ExitCode, sync::Arc};
 
 use jiff::civil::Date;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ use self::{
     cli::{Cli, Command, Watch},
     clock::Clock,
     config::Config,
-    wiring::Project,
+    project::{HttpTransports, Project, Transports},
 };
 
 /// The day of this version's release, as the changelog has it: no clock that is right shows an earlier one. A release
@@ -70,20 +71,23 @@ impl fmt::Display for CliError {
 /// Does what the command line says, until it is done or `shutdown` is cancelled.
 async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliError> {
     let clock = Clock::system();
+    let transports: Arc<dyn Transports> = Arc::new(HttpTransports);
     match cli.command {
         None => {
-            let project = project(cli.serve.watch, clock, shutdown).await?;
-            serve::serve(project, cli.serve.web).await.map_err(CliError::Run)
+            let config = config(cli.serve.watch, &clock, &shutdown).await?;
+            serve::serve(config, cli.serve.web, transports, clock, shutdown).await.map_err(CliError::Run)
         }
         Some(Command::Once(flags)) => {
-            once::once(project(flags, clock, shutdown).await?).await.map_err(CliError::Run)
+            let config = config(flags, &clock, &shutdown).await?;
+            once::once(config, transports, clock, shutdown).await.map_err(CliError::Run)
         }
         Some(Command::Check(flags)) if flags.offline => {
             let config = Config::load(flags.watch).map_err(CliError::Usage)?;
             check::offline(&config, flags.output).map_err(CliError::Run)
         }
         Some(Command::Check(flags)) => {
-            let project = project(flags.watch, clock, shutdown).await?;
+            let config = config(flags.watch, &clock, &shutdown).await?;
+            let project = Project::new(config, transports, clock, shutdown);
             check::check(&project, flags.output).await.map_err(CliError::Run)
         }
         Some(Command::Simulate(flags)) => {
@@ -92,12 +96,12 @@ async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliError> 
     }
 }
 
-/// The project that the flags name; for the demo that of the embedded simulated Kapso.
-async fn project(flags: Watch, clock: Clock, shutdown: CancellationToken) -> Result<Project, CliError> {
+/// What the flags come to; for the demo with the embedded simulated Kapso.
+async fn config(flags: Watch, clock: &Clock, shutdown: &CancellationToken) -> Result<Config, CliError> {
     let demo = flags.demo;
     let mut config = Config::load(flags).map_err(CliError::Usage)?;
     if demo {
-        wiring::embed_simulator(&mut config, &clock, &shutdown).await.map_err(CliError::Run)?;
+        simulate::embed(&mut config, clock, shutdown).await.map_err(CliError::Run)?;
     }
-    Ok(Project::new(config, clock, shutdown))
+    Ok(config)
 }

@@ -16,7 +16,7 @@ use crate::{
 /// The exposition, and the state behind it.
 pub struct Publisher {
     renderer: Arc<Renderer>,
-    exporter: Arc<InstanceMetrics>,
+    instance: Arc<InstanceMetrics>,
     state: Option<Mutex<State>>,
     restored: bool,
     clock: Clock,
@@ -33,16 +33,16 @@ impl Publisher {
     #[must_use]
     pub fn new(
         renderer: Arc<Renderer>,
-        exporter: Arc<InstanceMetrics>,
+        instance: Arc<InstanceMetrics>,
         kept: Option<StateFile>,
         clock: Clock,
     ) -> Self {
         if let Some(kept) = &kept {
-            exporter.announce_state(kept.size().unwrap_or_default());
+            instance.announce_state(kept.size().unwrap_or_default());
         }
         let restored = kept.as_ref().is_some_and(StateFile::is_restored);
         let state = kept.map(|kept| Mutex::new(State { writer: Writer::new(kept), complained: false }));
-        Self { renderer, exporter, state, restored, clock }
+        Self { renderer, instance, state, restored, clock }
     }
 
     /// What is published.
@@ -91,14 +91,14 @@ impl Publisher {
         match written {
             Ok(None) => Ok(()),
             Ok(Some(size)) => {
-                self.exporter.state_written(size, self.clock.wall());
+                self.instance.state_written(size, self.clock.wall());
                 if std::mem::take(&mut state.complained) {
                     tracing::info!("state is written again");
                 }
                 Ok(())
             }
             Err(error) => {
-                self.exporter.state_failed();
+                self.instance.state_failed();
                 if !std::mem::replace(&mut state.complained, true) {
                     tracing::error!("state is not written: {error}; counting goes on in memory");
                 }

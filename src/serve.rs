@@ -5,27 +5,28 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, SetOnce},
+    sync::{SetOnce, watch},
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    app::App,
     cli::Web,
-    model::Source,
+    clock::Clock,
+    config::Config,
+    project::{Project, Stream, Transports},
     publisher::Publisher,
     state,
-    sweep::SweepEvent,
     verification::Verification,
-    web::{self, App, Status},
-    wiring::{Project, Wiring},
+    web::{self, Pages, Readiness},
 };
 
 /// The exposition is rendered anew at least this often: idle times grow by themselves.
 const RENDER_INTERVAL: Duration = Duration::from_secs(15);
-/// While a sweep is under way it is rendered no more often than this, ...
-const RENDER_PACE: Duration = Duration::from_secs(1);
+/// While streams change it is rendered no more often than this, ...
+const RENDER_PACE: Duration = Duration::from_millis(250);
 /// ... and takes no more than a twentieth of one core.
 const RENDER_SHARE: u32 = 20;
 /// From a stop to the moment at which a disk that has not answered is given up. Less than the process may take.
@@ -35,8 +36,13 @@ const SAVED_WITHIN: Duration = Duration::from_millis(3500);
 ///
 /// # Errors
 /// If an address cannot be bound, or a part of the program ends before it is told to.
-pub async fn serve(project: Project, web: Web) -> anyhow::Result<()> {
-    let shutdown = project.shutdown.clone();
+pub async fn serve(
+    config: Config,
+    web: Web,
+    transports: Arc<dyn Transports>,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let mut listeners = Vec::new();
     for address in &web.listen_address {
         let bound = web::bind(address).await;
@@ -53,13 +59,13 @@ pub async fn serve(project: Project, web: Web) -> anyhow::Result<()> {
         sleep(SAVED_WITHIN).await;
     };
     let exporter = tokio::select! {
-        opened = Serving::open(project) => opened?,
+        opened = Serving::open(App::open(config, transports, clock, shutdown.clone())) => opened?,
         () = given_up => anyhow::bail!("stopped before the state file was open"),
     };
-    pages.set(web::router(exporter.app(web.telemetry_path))).ok();
+    pages.set(web::router(exporter.pages(web.telemetry_path))).ok();
     exporter.spawn(&mut tasks);
     let (stopped, unexpected) = ended(&mut tasks, &shutdown).await;
-    let saved = exporter.wiring.publisher.close(stopped + SAVED_WITHIN).await;
+    let saved = exporter.app.publisher.close(stopped + SAVED_WITHIN).await;
     saved.context("state is not written")?;
     if let Some(refusal) = exporter.refusal.lock().take() {
         return Err(refusal.into());
@@ -83,48 +89,52 @@ async fn ended(tasks: &mut JoinSet<()>, shutdown: &CancellationToken) -> (Instan
 
 /// Everything that runs.
 struct Serving {
-    wiring: Wiring,
-    status: Arc<Status>,
-    changes: Changes,
+    app: App,
+    readiness: Arc<Readiness>,
     /// The state file is of another project.
     refusal: Arc<Mutex<Option<state::Error>>>,
 }
 
 impl Serving {
-    async fn open(project: Project) -> anyhow::Result<Self> {
-        let wiring = Wiring::open(project).await?;
-        let status = Arc::new(Status::default());
-        for (source, stream) in &wiring.streams {
-            status.announce(&stream.project, *source);
+    async fn open(app: impl Future<Output = anyhow::Result<App>>) -> anyhow::Result<Self> {
+        let (app, readiness) = (app.await?, Arc::new(Readiness::default()));
+        app.publisher.publish().await?;
+        if app.publisher.is_restored() {
+            readiness.set_ready();
         }
-        wiring.publisher.publish().await?;
-        if wiring.publisher.is_restored() {
-            status.set_ready();
-        }
-        let changes = Changes { swept: Arc::default(), requested: wiring.requested.clone() };
-        Ok(Self { wiring, status, changes, refusal: Arc::default() })
+        Ok(Self { app, readiness, refusal: Arc::default() })
     }
 
-    fn app(&self, telemetry_path: String) -> App {
-        App {
-            renderer: self.wiring.publisher.renderer(),
-            status: self.status.clone(),
-            clock: self.wiring.project.clock.clone(),
+    fn pages(&self, telemetry_path: String) -> Pages {
+        Pages {
+            renderer: self.app.publisher.renderer(),
+            streams: self.app.streams.values().cloned().collect(),
+            readiness: self.readiness.clone(),
+            clock: self.app.project.clock.clone(),
             telemetry_path,
         }
     }
 
     fn spawn(&self, tasks: &mut JoinSet<()>) {
-        let verifications = self.wiring.verifications();
-        for (source, stream) in &self.wiring.streams {
-            let sweep = self.wiring.sweeper(*source, stream).run(self.on_event());
+        let verifications = self.app.verifications();
+        for (source, stream) in self.app.sources() {
+            let (sweeper, status) = (self.app.sweeper(source, stream), stream.clone());
+            let sweep = sweeper.run(move |source, event| status.record(source, &event));
             let verification = verifications.get(&source.api()).cloned();
             tasks.spawn(self.once_verified(verification, sweep));
         }
-        let Project { config, shutdown, .. } = &self.wiring.project;
-        let (publisher, status) = (self.wiring.publisher.clone(), self.status.clone());
-        tasks.spawn(render_loop(publisher, status, self.changes.clone(), shutdown.clone()));
-        tasks.spawn(grace_period(self.status.clone(), config.interval, shutdown.clone()));
+        let Project { config, shutdown, .. } = &self.app.project;
+        let rendering = Rendering {
+            publisher: self.app.publisher.clone(),
+            streams: self.app.streams.values().cloned().collect(),
+            readiness: self.readiness.clone(),
+            changed: self.app.changed.subscribe(),
+        };
+        let ends = shutdown.clone();
+        tasks.spawn(async move {
+            ends.run_until_cancelled(rendering.run()).await;
+        });
+        tasks.spawn(grace_period(self.readiness.clone(), config.interval, shutdown.clone()));
     }
 
     /// Sweeps once it is known that the state is that of the project; stops the exporter if it is not.
@@ -133,7 +143,7 @@ impl Serving {
         verification: Option<Arc<Verification>>,
         sweep: S,
     ) -> impl Future<Output = ()> + Send + use<S> {
-        let (refusal, shutdown) = (self.refusal.clone(), self.wiring.project.shutdown.clone());
+        let (refusal, shutdown) = (self.refusal.clone(), self.app.project.shutdown.clone());
         async move {
             let Some(verification) = verification else { return sweep.await };
             match verification.wait().await {
@@ -145,72 +155,56 @@ impl Serving {
             }
         }
     }
-
-    /// What is done with a loop's news.
-    fn on_event(&self) -> impl FnMut(Source, SweepEvent<'_>) + Send + 'static {
-        let exporter = self.wiring.exporter.clone();
-        let (status, swept) = (self.status.clone(), self.changes.swept.clone());
-        let project = self.wiring.project.config.project.clone();
-        move |source, event| {
-            exporter.record(&project, source, &event);
-            if let SweepEvent::Swept(report) = event {
-                status.swept(&project, report);
-                swept.notify_one();
-            }
-        }
-    }
 }
 
-/// Publishes after each sweep, while one is under way as news come in, and at least every [`RENDER_INTERVAL`].
-/// Once all sources were swept and that is published, the exporter is ready.
-async fn render_loop(
+/// Publishes what changed, and at least every [`RENDER_INTERVAL`].
+struct Rendering {
     publisher: Arc<Publisher>,
-    status: Arc<Status>,
-    changes: Changes,
-    shutdown: CancellationToken,
-) {
-    let mut pace = RENDER_PACE;
-    while shutdown.run_until_cancelled(changes.wait(pace)).await.is_some() {
-        let all_swept = status.all_swept();
-        match shutdown.run_until_cancelled(publisher.publish()).await {
-            Some(Ok(rendered)) => pace = RENDER_PACE.max(rendered * RENDER_SHARE),
-            Some(Err(error)) => {
-                tracing::error!(%error, "cannot render the metrics");
-                continue;
+    streams: Vec<Arc<Stream>>,
+    readiness: Arc<Readiness>,
+    changed: watch::Receiver<u64>,
+}
+
+impl Rendering {
+    /// Once all sources were swept and that is published, the exporter is ready.
+    async fn run(mut self) {
+        let mut earliest = Instant::now();
+        loop {
+            self.wait(earliest).await;
+            let all_swept = self.streams.iter().all(|stream| stream.status.lock().is_swept());
+            let begun = Instant::now();
+            match self.publisher.publish().await {
+                Ok(rendered) => earliest = begun + RENDER_PACE.max(rendered * RENDER_SHARE),
+                Err(error) => {
+                    tracing::error!(%error, "cannot render the metrics");
+                    continue;
+                }
             }
-            None => return,
-        }
-        if all_swept {
-            status.set_ready();
+            if all_swept {
+                self.readiness.set_ready();
+            }
         }
     }
-}
 
-/// Why to render anew.
-#[derive(Clone)]
-struct Changes {
-    /// A sweep was done.
-    swept: Arc<Notify>,
-    /// A request was made.
-    requested: Arc<Notify>,
-}
-
-impl Changes {
-    /// Waits for one: for the end of a sweep no time at all, for requests until `pace` has passed too.
-    async fn wait(&self, pace: Duration) {
-        let requested = async { tokio::join!(self.requested.notified(), sleep(pace)) };
+    /// Waits until there is something new, and it is not too early.
+    async fn wait(&mut self, earliest: Instant) {
+        let changed = async {
+            // The sender lives as long as the streams do.
+            self.changed.changed().await.ok();
+            sleep_until(earliest).await;
+            self.changed.mark_unchanged();
+        };
         tokio::select! {
-            () = self.swept.notified() => {}
-            _ = requested => {}
+            () = changed => {}
             () = sleep(RENDER_INTERVAL) => {}
         }
     }
 }
 
 /// After one interval the exporter is ready whatever Kapso answers: that it is blind shows in its metrics.
-async fn grace_period(status: Arc<Status>, interval: Duration, shutdown: CancellationToken) {
+async fn grace_period(readiness: Arc<Readiness>, interval: Duration, shutdown: CancellationToken) {
     if shutdown.run_until_cancelled(sleep(interval)).await.is_some() {
-        status.set_ready();
+        readiness.set_ready();
     }
     shutdown.cancelled().await;
 }

@@ -1,11 +1,14 @@
-//! `kapso-exporter simulate`: the simulated Kapso on its own.
+//! `kapso-exporter simulate`: the simulated Kapso on its own; and the one that `--demo` embeds.
 
 use anyhow::Context;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
     cli::Simulate,
     clock::Clock,
+    config::Config,
     simulator::{Fault, Faults, Scenario, Simulator},
     web,
 };
@@ -29,6 +32,21 @@ pub async fn simulate(flags: Simulate, clock: Clock, shutdown: CancellationToken
         "listening"
     );
     Simulator::new(scenario(flags), clock).serve(listener, shutdown).await.context("cannot serve")
+}
+
+/// Starts the simulated Kapso on a free loopback port and points the configuration at it.
+///
+/// # Errors
+/// If no port can be bound.
+pub async fn embed(config: &mut Config, clock: &Clock, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let listener =
+        TcpListener::bind("127.0.0.1:0").await.context("cannot bind a port for the simulated Kapso")?;
+    let base = format!("http://{}", listener.local_addr()?);
+    config.platform_url = Url::parse(&format!("{base}/platform/v1"))?;
+    config.legacy_url = Url::parse(&format!("{base}/api/v1"))?;
+    let simulator = Simulator::new(Scenario::demo(1), clock.clone());
+    tokio::spawn(simulator.serve(listener, shutdown.clone()));
+    Ok(())
 }
 
 fn scenario(flags: Simulate) -> Scenario {

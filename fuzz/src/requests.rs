@@ -11,17 +11,16 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::BodyExt;
 use kapso_exporter::{
     clock::Clock,
-    metrics::{InstanceMetrics, Renderer},
-    web::{App, Status, router},
+    metrics::{Limits, Renderer},
+    web::{Pages, Readiness, router},
 };
-use prometheus::Registry;
 use tower::ServiceExt;
 
 use super::scripted::run as simulate;
 
 static APP: LazyLock<(Router, Arc<Renderer>)> = LazyLock::new(app);
 
-/// Every request is answered, and an renderer is the same whether it is compressed or not, which it is only
+/// Every request is answered, and the exposition is the same whether it is compressed or not, which it is only
 /// where the request speaks of it.
 pub fn run(data: &[u8]) {
     let Some(request) = read(data) else { return };
@@ -65,17 +64,16 @@ fn read(data: &[u8]) -> Option<Request<Body>> {
 }
 
 fn app() -> (Router, Arc<Renderer>) {
-    let registry = Registry::new();
-    let exporter = Arc::new(InstanceMetrics::register(&registry).expect("names that differ"));
-    let renderer = Arc::new(Renderer::new(registry, exporter, Vec::new()).expect("no other names"));
-    renderer.publish(renderer.render().expect("an renderer"));
-    let app = App {
+    let renderer = Arc::new(Renderer::new(Arc::default(), Vec::new(), Limits::within(0, 0)));
+    renderer.publish(renderer.render().expect("an exposition"));
+    let pages = Pages {
         renderer: renderer.clone(),
-        status: Arc::new(Status::default()),
+        streams: Vec::new(),
+        readiness: Arc::new(Readiness::default()),
         clock: Clock::system(),
         telemetry_path: "/metrics".into(),
     };
-    (router(app), renderer)
+    (router(pages), renderer)
 }
 
 fn plain(body: &[u8], gzip: bool) -> Vec<u8> {

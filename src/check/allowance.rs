@@ -13,8 +13,10 @@ use http::StatusCode;
 use url::Url;
 
 use crate::{
+    config::Config,
     kapso::{Answer, Endpoint, Observer, Reason, Transport},
     model::Api,
+    project::{Project, Transports},
 };
 
 /// How many requests may be sent. Clones share it.
@@ -45,13 +47,25 @@ impl Allowance {
     }
 }
 
-/// A [`Transport`] that sends as much as is allowed.
-pub(super) struct Metered<T> {
-    pub inner: T,
-    pub allowance: Allowance,
+/// Sends as much as is allowed.
+struct Metered<T> {
+    inner: T,
+    allowance: Allowance,
 }
 
-impl<T: Transport> Transport for Metered<T> {
+/// The same project, of which no more is asked than is allowed.
+pub(super) fn metered(project: &Project, allowance: &Allowance) -> Project {
+    let transports = Metered { inner: project.transports.clone(), allowance: allowance.clone() };
+    Project { transports: Arc::new(transports), ..project.clone() }
+}
+
+impl Transports for Metered<Arc<dyn Transports>> {
+    fn open(&self, api: Api, config: &Config) -> anyhow::Result<Box<dyn Transport>> {
+        Ok(Box::new(Metered { inner: self.inner.open(api, config)?, allowance: self.allowance.clone() }))
+    }
+}
+
+impl Transport for Metered<Box<dyn Transport>> {
     fn get<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Answer, String>> {
         if self.allowance.take() {
             return self.inner.get(url);

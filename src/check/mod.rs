@@ -22,7 +22,7 @@ pub use self::report::{
     Conversations, Forecast, Limit, Problem, Report, Requests, Sample, SourceReport, State, Workflows,
 };
 pub use self::state_file::StateFileReport;
-use crate::{cli::Output, config::Config, wiring::Project};
+use crate::{cli::Output, config::Config, project::Project};
 
 /// The most requests that a check sends, those that are repeated because they failed included.
 pub const MAX_REQUESTS: u32 = 12;

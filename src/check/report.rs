@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     kapso::{Error, Reason},
     model::Api,
-    wiring::Project,
+    project::Project,
 };
 
 /// The whole of it. Holds no key, no name and no phone number.

@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::{
     State,
-    allowance::{Allowance, Metered, Unobserved},
+    allowance::{Allowance, Unobserved, metered},
 };
 use crate::{
     model::Api,
+    project::Project,
     state::{Error, Standing, StateFile},
     verification::Verification,
-    wiring::Project,
 };
 
 /// The state file.
@@ -55,15 +55,14 @@ fn open(
     allowance: &Allowance,
 ) -> anyhow::Result<Result<Option<Verification>, Error>> {
     let kept = StateFile::open(path).and_then(|mut kept| {
-        kept.ledger(project.ledger_name(api), project.config.ledger.clone(), project.opener(api))
+        kept.ledger(project.key(api).to_string(), project.config.ledger.clone(), project.opener(api))
     });
     let (ledger, claim) = match kept {
         Ok((_, claim)) if claim.standing() == Standing::Verified => return Ok(Ok(None)),
         Ok(kept) => kept,
         Err(error) => return Ok(Err(error)),
     };
-    let transport = Metered { inner: project.http(api)?, allowance: allowance.clone() };
-    let client = project.client(api, Arc::new(Unobserved), transport);
+    let client = metered(project, allowance).client(api, Arc::new(Unobserved))?;
     let (interval, shutdown) = (project.config.interval, project.shutdown.clone());
     Ok(Ok(Some(Verification::new(client, ledger, claim, interval, shutdown))))
 }

@@ -7,12 +7,12 @@ use tokio::time::sleep;
 
 use super::{
     Conversations, Problem, Sample, Workflows,
-    allowance::{Allowance, Metered, Unobserved},
+    allowance::{Allowance, Unobserved, metered},
 };
 use crate::{
     kapso::{Client, Error, ExecutionFilter, Pager, Reason},
     model::{ConversationId, Execution, Source, Status, WorkflowId},
-    wiring::Project,
+    project::Project,
 };
 
 /// Pages of the list of conversations that are read.
@@ -37,8 +37,7 @@ pub(super) struct Survey {
 /// Asks `source`, `allowed` requests at most.
 pub(super) async fn survey(project: &Project, source: Source, allowed: u32) -> anyhow::Result<Survey> {
     let allowance = Allowance::new(allowed);
-    let transport = Metered { inner: project.http(source.api())?, allowance: allowance.clone() };
-    let client = project.client(source.api(), Arc::new(Unobserved), transport);
+    let client = metered(project, &allowance).client(source.api(), Arc::new(Unobserved))?;
     let mut surveyor = Surveyor {
         project,
         client: &client,

@@ -3,6 +3,7 @@
 //! `crawler` sweeps whatever can be planned and asked: `conversations` lists the executions of each conversation,
 //! on the platform API or (source `agents`) on the legacy one; `workflows` those of each workflow.
 
+mod changed;
 pub mod conversations;
 mod crawler;
 mod heartbeat;
@@ -15,12 +16,12 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
+pub use self::{changed::Changed, heartbeat::Heartbeat, queue::Backlog};
 use self::{
     conversations::Conversations,
     crawler::{Crawler, Pass, Stop},
     workflows::Workflows,
 };
-pub use self::{heartbeat::Heartbeat, queue::Backlog};
 use crate::{
     clock::Steady,
     kapso::{Budget, Client, Error, Reason},
@@ -84,6 +85,8 @@ pub struct CrawlContext {
     pub started: Steady,
     /// Tells that the crawl is alive.
     pub heartbeat: Heartbeat,
+    /// Told of every answer that the ledger took in.
+    pub changed: Changed,
 }
 
 impl CrawlContext {
@@ -97,7 +100,9 @@ impl CrawlContext {
     /// by then, and with it when watching began.
     fn learn<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
         self.heartbeat.beat();
-        act(&mut self.ledger.lock())
+        let learned = act(&mut self.ledger.lock());
+        self.changed.notify();
+        learned
     }
 
     /// Takes executions into the ledger, which may be the first ones ever, at the time it is now in Kapso's clock.
@@ -105,7 +110,10 @@ impl CrawlContext {
         self.heartbeat.beat();
         let mut ledger = self.ledger.lock();
         ledger.watch_from(self.client.clock().at(self.started));
-        act(&mut ledger, self.client.clock().now())
+        let taken_in = act(&mut ledger, self.client.clock().now());
+        drop(ledger);
+        self.changed.notify();
+        taken_in
     }
 
     /// Reads the list of workflows, where there is one. Returns when it was asked for, if it could be read to
@@ -136,6 +144,8 @@ impl CrawlContext {
             self.client.observer().failed(self.client.api(), Reason::Disappeared, 1);
             progress.note(Error::Disappeared);
         }
+        drop(ledger);
+        self.changed.notify();
     }
 
     /// How many requests half of the budget allows in a time.

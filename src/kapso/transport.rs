@@ -28,6 +28,12 @@ pub trait Transport: Send + Sync {
     fn get<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Answer, String>>;
 }
 
+impl Transport for Box<dyn Transport> {
+    fn get<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Answer, String>> {
+        (**self).get(url)
+    }
+}
+
 /// [`Transport`] over HTTP: keeps connections, accepts gzip, follows no redirect (the key would go along).
 #[derive(Debug)]
 pub struct Http {

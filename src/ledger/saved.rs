@@ -44,7 +44,7 @@ pub struct Changes {
 }
 
 /// All rows.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Saved {
     /// The format of the rows.
     pub format: u64,

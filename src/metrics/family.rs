@@ -1,152 +1,247 @@
-//! A metric family as a row of a table, and the rows that it is filled with.
+//! A metric family as a row of the table, and the rows that it is filled with.
 
-use prometheus::{
-    core::Desc,
-    proto::{self, LabelPair, Metric, MetricFamily, MetricType},
+use std::borrow::Cow;
+
+use super::{
+    instance::Instance,
+    sink::Sink,
+    view::{View, Workflow},
+};
+use crate::{
+    label,
+    ledger::Histogram,
+    model::Source,
+    project::{BudgetStatus, SourceStatus},
 };
 
-use super::view::{View, Workflow};
-use crate::{label, ledger::Histogram};
-
-/// A family whose values are computed from the ledgers.
+/// A family.
 #[derive(Debug)]
 pub struct Family {
     /// Its name.
     pub name: &'static str,
     /// The text of its HELP line: what it is, and which field it comes from.
     pub help: &'static str,
-    /// Its labels beside `api` and `project` (and `workflow_id` and `workflow_name`).
+    /// What is measured.
+    pub unit: Unit,
+    /// Its labels beside those that all rows of the kind have.
     pub labels: &'static [&'static str],
     /// Its type.
-    pub kind: MetricType,
-    /// It shows what is current: it is withdrawn if nothing was learned for too long.
-    pub current: bool,
+    pub kind: Kind,
+    /// When it is there.
+    pub shown: Shown,
     /// Its values.
     pub rows: RowsFrom,
+    /// What its HELP line has no room for.
+    pub note: Note,
 }
 
-/// Where a family's values come from.
+/// The type of a family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Goes up and down.
+    Gauge,
+    /// Only goes up.
+    Counter,
+    /// Counts values by size.
+    Histogram,
+}
+
+impl Kind {
+    /// As in a TYPE line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// What a family's values measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A size.
+    Bytes,
+    /// Whether something is so.
+    Flag,
+    /// Nothing.
+    None,
+    /// How many of something.
+    Number,
+    /// A time.
+    Seconds,
+    /// A moment.
+    UnixSeconds,
+}
+
+impl Unit {
+    /// In words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Flag => "1 or 0",
+            Self::None => "none",
+            Self::Number => "a number",
+            Self::Seconds => "seconds",
+            Self::UnixSeconds => "Unix time in seconds",
+        }
+    }
+}
+
+/// When a family of streams or workflows is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Always.
+    Always,
+    /// It shows what is current: it is withdrawn if nothing was learned for too long.
+    WhileCurrent,
+}
+
+/// What is to be known of a family beside what it says itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Note {
+    /// Where its values come from.
+    pub from: &'static str,
+    /// What they don't show.
+    pub blind: &'static str,
+    /// How many series there are.
+    pub series: &'static str,
+    /// A query to begin with.
+    pub example: &'static str,
+}
+
+/// Where a family's values come from. Each kind of rows has labels of its own.
 #[derive(Debug)]
 pub enum RowsFrom {
-    /// Called for each ledger; labels `api` and `project`.
-    Ledger(fn(&View<'_>, &mut Rows<'_>)),
-    /// Called for each workflow of each ledger; labels `workflow_id` and `workflow_name` too.
-    Workflow(fn(&Workflow<'_>, &mut Rows<'_>)),
+    /// The process; no labels.
+    Instance(fn(&Instance, &mut Rows<'_>)),
+    /// Each project's request budget; `project`.
+    Project(fn(&BudgetStatus, &mut Rows<'_>)),
+    /// Each stream; `api` and `project`.
+    Stream(fn(&View, &mut Rows<'_>)),
+    /// Each source of each stream; `source` too.
+    Source(fn(&SourceStatus, &mut Rows<'_>)),
+    /// Each workflow of each stream; `workflow_id` and `workflow_name` too.
+    Workflow(fn(&Workflow, &mut Rows<'_>)),
+}
+
+impl RowsFrom {
+    const fn labels(&self) -> &'static [&'static str] {
+        match self {
+            Self::Instance(_) => &[],
+            Self::Project(_) => &["project"],
+            Self::Stream(_) => &["api", "project"],
+            Self::Source(_) => &["api", "project", "source"],
+            Self::Workflow(_) => &["api", "project", "workflow_id", "workflow_name"],
+        }
+    }
 }
 
 impl Family {
     /// All its label names, in alphabetical order.
     #[must_use]
     pub fn label_names(&self) -> Vec<&'static str> {
-        let workflow: &[_] = match self.rows {
-            RowsFrom::Ledger(_) => &[],
-            RowsFrom::Workflow(_) => &["workflow_id", "workflow_name"],
-        };
-        let mut names = [&["api", "project"], self.labels, workflow].concat();
+        let mut names = [self.rows.labels(), self.labels].concat();
         names.sort_unstable();
         names
     }
 
-    /// Its description for the registry.
-    ///
-    /// # Errors
-    /// If a name is not one that Prometheus allows.
-    pub fn desc(&self) -> prometheus::Result<Desc> {
-        let labels = self.label_names().into_iter().map(Into::into).collect();
-        Desc::new(self.name.into(), self.help.into(), labels, std::collections::HashMap::new())
-    }
-
-    /// The family over these ledgers.
-    #[must_use]
-    pub fn collect(&self, views: &[View<'_>]) -> MetricFamily {
-        let mut metrics = Vec::new();
-        for view in views.iter().filter(|view| !(self.current && view.stale)) {
-            let base = [("api", view.api.as_str()), ("project", view.project)];
-            match self.rows {
-                RowsFrom::Ledger(rows) => rows(view, &mut Rows::new(self, &base, &mut metrics)),
-                RowsFrom::Workflow(rows) => {
-                    for workflow in &view.workflows {
-                        let labels = [
-                            base[0],
-                            base[1],
-                            ("workflow_id", workflow.id),
-                            ("workflow_name", workflow.name),
-                        ];
-                        rows(workflow, &mut Rows::new(self, &labels, &mut metrics));
-                    }
-                }
+    /// Hands its samples to `sink`: those of the process, and of these streams.
+    pub fn collect(&self, instance: &Instance, views: &[View], sink: &mut dyn Sink) {
+        sink.begin(self);
+        let is_shown = |view: &&View| self.shown == Shown::Always || !view.stale;
+        let views = views.iter().filter(is_shown);
+        match self.rows {
+            RowsFrom::Instance(rows) => rows(instance, &mut Rows::new(self, &[], sink)),
+            RowsFrom::Project(rows) => views.filter(|view| view.is_first).for_each(|view| {
+                rows(&view.budget, &mut Rows::new(self, &[("project", view.project())], sink));
+            }),
+            RowsFrom::Stream(rows) => {
+                views.for_each(|view| rows(view, &mut Rows::new(self, &view.labels(), sink)));
             }
+            RowsFrom::Source(rows) => views.for_each(|view| {
+                for (source, status) in &view.status.sources {
+                    rows(status, &mut Rows::new(self, &view.labels_of(*source), sink));
+                }
+            }),
+            RowsFrom::Workflow(rows) => views.for_each(|view| {
+                for workflow in &view.workflows {
+                    rows(workflow, &mut Rows::new(self, &view.labels_with(workflow), sink));
+                }
+            }),
         }
-        let mut family = MetricFamily::default();
-        family.set_name(self.name.into());
-        family.set_help(self.help.into());
-        family.set_field_type(self.kind);
-        family.set_metric(metrics);
-        family
     }
 }
 
-/// Takes the values of a family, for one ledger or workflow.
+impl View {
+    fn labels(&self) -> [Label<'_>; 2] {
+        [("api", self.key.api.as_str()), ("project", self.project())]
+    }
+
+    fn labels_of(&self, source: Source) -> [Label<'_>; 3] {
+        let [api, project] = self.labels();
+        [api, project, ("source", source.as_str())]
+    }
+
+    fn labels_with<'a>(&'a self, workflow: &'a Workflow) -> [Label<'a>; 4] {
+        let [api, project] = self.labels();
+        [api, project, ("workflow_id", &workflow.id), ("workflow_name", &workflow.name)]
+    }
+}
+
+/// A label's name and value.
+pub type Label<'a> = (&'static str, &'a str);
+
+/// Takes the values of a family that have some labels in common.
 pub struct Rows<'a> {
     family: &'a Family,
-    base: &'a [(&'static str, &'a str)],
-    metrics: &'a mut Vec<Metric>,
+    base: &'a [Label<'a>],
+    sink: &'a mut dyn Sink,
 }
 
 impl<'a> Rows<'a> {
-    fn new(family: &'a Family, base: &'a [(&'static str, &'a str)], metrics: &'a mut Vec<Metric>) -> Self {
-        Self { family, base, metrics }
+    /// For the rows of `family` that have the labels `base`.
+    pub fn new(family: &'a Family, base: &'a [Label<'a>], sink: &'a mut dyn Sink) -> Self {
+        Self { family, base, sink }
     }
 
     /// A gauge's value; `values` are those of the family's own labels, in its order.
     pub fn gauge(&mut self, values: &[&str], value: f64) {
-        let mut gauge = proto::Gauge::default();
-        gauge.set_value(value);
-        self.add(values).set_gauge(gauge);
+        debug_assert_eq!(self.family.kind, Kind::Gauge, "{}", self.family.name);
+        self.sink.gauge(&self.labels(values), value);
     }
 
     /// A counter's value.
-    #[allow(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
     pub fn counter(&mut self, values: &[&str], value: u64) {
-        let mut counter = proto::Counter::default();
-        counter.set_value(value as f64);
-        self.add(values).set_counter(counter);
+        debug_assert_eq!(self.family.kind, Kind::Counter, "{}", self.family.name);
+        self.sink.counter(&self.labels(values), value);
     }
 
     /// A histogram.
     pub fn histogram(&mut self, values: &[&str], histogram: &Histogram) {
-        let mut to = proto::Histogram::default();
-        to.set_sample_count(histogram.count());
-        to.set_sample_sum(histogram.sum());
-        let bucket = |(bound, count)| {
-            let mut bucket = proto::Bucket::default();
-            bucket.set_upper_bound(bound);
-            bucket.set_cumulative_count(count);
-            bucket
-        };
-        to.set_bucket(histogram.cumulative().map(bucket).collect());
-        self.add(values).set_histogram(to);
+        debug_assert_eq!(self.family.kind, Kind::Histogram, "{}", self.family.name);
+        self.sink.histogram(&self.labels(values), histogram);
     }
 
-    fn add(&mut self, values: &[&str]) -> &mut Metric {
+    /// All labels, by name. Whatever text its value comes from, it is short and clean.
+    fn labels<'b>(&self, values: &[&'b str]) -> Vec<(&'static str, Cow<'b, str>)>
+    where
+        'a: 'b,
+    {
         debug_assert_eq!(values.len(), self.family.labels.len(), "{}", self.family.name);
-        let own = self.family.labels.iter().zip(values).map(|(name, value)| (*name, *value));
-        let mut labels: Vec<_> = self.base.iter().copied().chain(own).collect();
+        let own = self.family.labels.iter().copied().zip(values.iter().copied());
+        let mut labels: Vec<_> = self.base.iter().copied().chain(own).map(clean).collect();
         labels.sort_unstable_by_key(|(name, _)| *name);
-        self.metrics.push(Metric::from_label(labels.into_iter().map(pair).collect()));
-        let last = self.metrics.len() - 1;
-        &mut self.metrics[last]
+        labels
     }
 }
 
-/// A label. Whatever text its value comes from, it is short and clean.
-fn pair((name, value): (&str, &str)) -> LabelPair {
+fn clean((name, value): Label<'_>) -> (&'static str, Cow<'_, str>) {
     let value = match name {
         "conversation_id" | "workflow_id" => label::id(value),
         _ => label::name(value),
     };
-    let mut pair = LabelPair::default();
-    pair.set_name(name.into());
-    pair.set_value(value.into());
-    pair
+    (name, value)
 }

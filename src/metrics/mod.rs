@@ -1,16 +1,14 @@
 //! The metrics: what is published, and the rendered exposition.
 //!
-//! [`TABLE`] has a row for each family that comes from the ledgers, [`InstanceMetrics`] those of the program
-//! itself. [`Renderer`] renders everything once per change into bytes, plain and compressed; a scrape hands
-//! these out and neither takes a lock nor renders anything.
+//! [`TABLE`] has a row for each family. [`Renderer`] copies each stream under its lock, lets the table fill a sink with
+//! the copies, and writes that into bytes, plain and compressed; a scrape hands these out and neither takes a lock
+//! nor renders anything.
 
-mod collector;
-mod exporter;
 mod family;
-mod notes;
+mod instance;
 mod reference;
 mod series_budget;
-mod statuses;
+mod sink;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -21,20 +19,27 @@ use std::{io::Write, sync::Arc};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use prometheus::{Encoder, Registry, TextEncoder, process_collector::ProcessCollector, proto::MetricFamily};
+use parking_lot::Mutex;
+use prometheus::{
+    Encoder, TextEncoder, core::Collector, process_collector::ProcessCollector, proto::MetricFamily,
+};
 
 pub use self::{
-    collector::Stream,
-    exporter::{InstanceMetrics, RequestObserver},
-    family::{Family, Rows, RowsFrom},
-    reference::{Described, Mismatch, Note, reference},
+    family::{Family, Kind, Label, Note, Rows, RowsFrom, Shown, Unit},
+    instance::{Instance, InstanceMetrics, StateFigures},
+    reference::reference,
+    sink::{Labels, Sink},
     table::TABLE,
     view::{Limits, OTHER, View, Workflow},
 };
-use crate::logging;
+use self::{series_budget::SeriesBudget, sink::MetricFamilies};
+use crate::project::Stream;
 
 /// The media type of the exposition.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The family that counts the series of all.
+const SERIES: &str = "kapso_exporter_series";
 
 /// A rendered exposition.
 #[derive(Debug, Clone, Default)]
@@ -47,25 +52,21 @@ pub struct Snapshot {
 
 /// Everything that is published, and its newest rendering.
 pub struct Renderer {
-    registry: Registry,
-    exporter: Arc<InstanceMetrics>,
-    streams: Vec<Stream>,
+    instance: Arc<InstanceMetrics>,
+    streams: Vec<(Arc<Stream>, Mutex<SeriesBudget>)>,
+    limits: Limits,
+    process: ProcessCollector,
     newest: ArcSwap<Snapshot>,
 }
 
 impl Renderer {
-    /// Publishes these ledgers, the exporter's own metrics and the process's.
-    ///
-    /// # Errors
-    /// If two metrics share a name.
-    pub fn new(
-        registry: Registry,
-        exporter: Arc<InstanceMetrics>,
-        streams: Vec<Stream>,
-    ) -> prometheus::Result<Self> {
-        registry.register(Box::new(collector::Ledgers::new(streams.clone(), exporter.clone())?))?;
-        registry.register(Box::new(ProcessCollector::for_self()))?;
-        Ok(Self { registry, exporter, streams, newest: ArcSwap::default() })
+    /// Publishes these streams, each within `limits`, and the process.
+    #[must_use]
+    pub fn new(instance: Arc<InstanceMetrics>, mut streams: Vec<Arc<Stream>>, limits: Limits) -> Self {
+        streams.sort_by_key(|stream| (stream.key.api, stream.key.project.clone()));
+        let streams = streams.into_iter().map(|stream| (stream, Mutex::default())).collect();
+        let (process, newest) = (ProcessCollector::for_self(), ArcSwap::default());
+        Self { instance, streams, limits, process, newest }
     }
 
     /// The newest rendering.
@@ -79,14 +80,8 @@ impl Renderer {
     /// # Errors
     /// If a family cannot be written as text.
     pub fn render(&self) -> anyhow::Result<Snapshot> {
-        for stream in &self.streams {
-            self.exporter.budget(&stream.project, stream.budget.status());
-        }
-        self.exporter.log_lines_dropped(logging::dropped_lines());
-        let mut families = self.registry.gather();
-        self.count_series(&mut families);
         let mut plain = Vec::new();
-        TextEncoder::new().encode(&families, &mut plain)?;
+        TextEncoder::new().encode(&self.families(), &mut plain)?;
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&plain)?;
         Ok(Snapshot { plain: plain.into(), gzip: gzip.finish()?.into() })
@@ -97,27 +92,31 @@ impl Renderer {
         self.newest.store(Arc::new(snapshot));
     }
 
-    /// Sets `kapso_exporter_series` in what was gathered, to what was gathered.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "a count of series in memory")]
-    fn count_series(&self, families: &mut [MetricFamily]) {
-        let series = families.iter().map(series_of).sum::<usize>();
-        self.exporter.series.set(series as i64);
-        for family in families.iter_mut().filter(|family| family.name() == "kapso_exporter_series") {
-            for metric in family.mut_metric() {
-                let mut gauge = metric.get_gauge().clone();
-                gauge.set_value(series as f64);
-                metric.set_gauge(gauge);
-            }
+    fn families(&self) -> Vec<MetricFamily> {
+        let views = self.views();
+        let mut families = MetricFamilies::default();
+        families.extend(self.process.collect());
+        let instance = self.instance.now(0);
+        for family in TABLE.iter().filter(|family| family.name != SERIES) {
+            family.collect(&instance, &views, &mut families);
         }
+        // The family that counts them has one itself.
+        let instance = Instance { series: families.series() + 1, ..instance };
+        for family in TABLE.iter().filter(|family| family.name == SERIES) {
+            family.collect(&instance, &views, &mut families);
+        }
+        families.sorted()
     }
-}
 
-/// The series of a family as Prometheus counts them: a histogram has one per bucket, `+Inf` included, a sum
-/// and a count.
-fn series_of(family: &MetricFamily) -> usize {
-    let of = |metric: &prometheus::proto::Metric| match family.get_field_type() {
-        prometheus::proto::MetricType::HISTOGRAM => metric.get_histogram().get_bucket().len() + 3,
-        _ => 1,
-    };
-    family.get_metric().iter().map(of).sum()
+    /// Each stream now, copied under its locks.
+    fn views(&self) -> Vec<View> {
+        let mut views: Vec<View> = Vec::new();
+        for (stream, series_budget) in &self.streams {
+            let (view, refused) = View::of(stream, &mut series_budget.lock(), self.limits);
+            self.instance.refused(refused);
+            let is_first = views.iter().all(|other| other.key.project != view.key.project);
+            views.push(View { is_first, ..view });
+        }
+        views
+    }
 }

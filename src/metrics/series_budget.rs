@@ -64,7 +64,7 @@ pub enum Place {
 }
 
 /// What a moment brought that has no place and was not counted as such before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Refused {
     /// Workflows.
     pub workflows: u64,

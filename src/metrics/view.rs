@@ -1,16 +1,20 @@
-//! A ledger as the table sees it: the current state and the totals of each workflow, within the series budget.
+//! A stream as the table sees it: a copy of the current state and the totals of each workflow, within the series budget.
 //!
 //! The budget is hard: what has no place in it, as [`SeriesBudget`] says, is added up under `other`.
 
-use std::{borrow::Cow, collections::BTreeMap, ops::Add};
+use std::{collections::BTreeMap, ops::Add};
 
 use jiff::Timestamp;
 
-use super::series_budget::{Place, SeriesBudget};
+use super::{
+    series_budget::{Place, Refused, SeriesBudget},
+    table::series_per_workflow,
+};
 use crate::{
     clock::Steady,
-    ledger::{ByStatus, Current, Ledger, Totals, WorkflowState},
+    ledger::{Buckets, ByStatus, Current, Histogram, Ledger, OpenInConversation, Totals, WorkflowState},
     model::{Api, HandoffReason, HandoffSource, Status, Step},
+    project::{BudgetStatus, Stream, StreamKey, StreamStatus},
 };
 
 /// The label value under which is added up what the series budget leaves out.
@@ -27,13 +31,26 @@ pub struct Limits {
     pub conversations: usize,
 }
 
-/// A ledger at one moment.
-pub struct View<'a> {
-    pub(super) api: Api,
-    pub(super) project: &'a str,
-    pub(super) workflows: Vec<Workflow<'a>>,
+impl Limits {
+    /// A tenth of `series` for steps, the rest for workflows; `conversations` on top.
+    #[must_use]
+    pub fn within(series: usize, conversations: usize) -> Self {
+        let steps = series / 10;
+        Self { workflows: (series - steps) / series_per_workflow(), steps, conversations }
+    }
+}
+
+/// A stream at one moment.
+#[derive(Debug)]
+pub struct View {
+    pub(super) key: StreamKey,
+    /// It is the first one of its project.
+    pub(super) is_first: bool,
+    pub(super) status: StreamStatus,
+    pub(super) budget: BudgetStatus,
+    pub(super) workflows: Vec<Workflow>,
     pub(super) conversations: [u64; 3],
-    pub(super) conversations_shown: Vec<Conversation<'a>>,
+    pub(super) conversations_shown: Vec<Conversation>,
     pub(super) watch_start: Option<Timestamp>,
     /// Nothing was learned for too long: what is current is not known.
     pub(super) stale: bool,
@@ -44,34 +61,54 @@ pub struct View<'a> {
 }
 
 /// One workflow at one moment, or all that share `other`.
-pub struct Workflow<'a> {
+#[derive(Debug)]
+pub struct Workflow {
     pub(super) api: Api,
-    pub(super) id: &'a str,
-    pub(super) name: &'a str,
-    pub(super) totals: &'a Totals,
-    pub(super) by_status: Cow<'a, [ByStatus; 6]>,
+    pub(super) id: Box<str>,
+    pub(super) name: Box<str>,
+    pub(super) totals: Totals,
+    pub(super) by_status: [ByStatus; 6],
     pub(super) last_event_at: Option<Timestamp>,
     pub(super) execution_count: Option<u64>,
     pub(super) uncounted: Option<i64>,
-    pub(super) steps: BTreeMap<StepLabels<'a>, u64>,
-}
-
-/// The labels of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StepLabels<'a> {
-    pub(super) status: Status,
-    pub(super) identifier: &'a str,
-    pub(super) step_type: &'a str,
+    /// Open executions by where they stand; `None` for all steps that share `other`.
+    pub(super) steps: BTreeMap<(Status, Option<Step>), u64>,
 }
 
 /// One conversation at one moment, or all that share `other`.
-pub struct Conversation<'a> {
-    pub(super) id: &'a str,
+#[derive(Debug)]
+pub struct Conversation {
+    pub(super) id: Box<str>,
     pub(super) open: [u64; 4],
     pub(super) last_event_at: Option<Timestamp>,
 }
 
-impl Workflow<'_> {
+impl Workflow {
+    /// One that has every series that a workflow can have, steps aside.
+    pub(super) fn largest() -> Self {
+        let buckets = Buckets::default();
+        let sum = || ByStatus {
+            count: 0,
+            oldest_start: Some(Timestamp::UNIX_EPOCH),
+            oldest_event: Some(Timestamp::UNIX_EPOCH),
+            idle: Histogram::new(&buckets.idle),
+        };
+        let sources = [HandoffSource::ActionStep, HandoffSource::AgentTool, HandoffSource::Unknown];
+        let kinds = sources.map(|source| [(source, HandoffReason::None), (source, HandoffReason::Other)]);
+        let handoffs = kinds.into_iter().flatten().map(|kind| (kind, 0)).collect();
+        Self {
+            api: Api::Platform,
+            id: OTHER.into(),
+            name: OTHER.into(),
+            totals: Totals { handoffs, ..Totals::new(&buckets) },
+            by_status: std::array::from_fn(|_| sum()),
+            last_event_at: Some(Timestamp::UNIX_EPOCH),
+            execution_count: Some(0),
+            uncounted: Some(0),
+            steps: BTreeMap::new(),
+        }
+    }
+
     /// Handoffs by source and reason; those that every workflow can have are there from the start, at zero.
     pub(super) fn handoffs(&self) -> BTreeMap<(HandoffSource, HandoffReason), u64> {
         let mut handoffs = self.totals.handoffs.clone();
@@ -87,7 +124,7 @@ impl Workflow<'_> {
 
     /// Adds what is current of another one. What was counted is added up by [`SeriesBudget`].
     fn merge(&mut self, other: &Self) {
-        for (mine, theirs) in self.by_status.to_mut().iter_mut().zip(&*other.by_status) {
+        for (mine, theirs) in self.by_status.iter_mut().zip(&other.by_status) {
             mine.merge(theirs);
         }
         self.last_event_at = self.last_event_at.max(other.last_event_at);
@@ -104,79 +141,84 @@ fn sum<T: Add<Output = T>>(a: Option<T>, b: Option<T>) -> Option<T> {
     }
 }
 
-impl<'a> View<'a> {
-    /// The view of a ledger whose current state was admitted.
-    #[must_use]
-    pub fn new(
-        project: &'a str,
-        api: Api,
-        ledger: &'a Ledger,
-        current: &'a Current,
-        series_budget: &'a SeriesBudget,
+impl View {
+    /// The stream now, and what it brought that got no series of its own. The stream's locks are held while it is
+    /// copied, and no longer.
+    pub(super) fn of(stream: &Stream, series_budget: &mut SeriesBudget, limits: Limits) -> (Self, Refused) {
+        let (now, steady) = (stream.client.clock().now(), stream.client.clock().steady_now());
+        let (status, budget) = (stream.status.lock().clone(), stream.budget.status());
+        let ledger = stream.ledger.lock();
+        let (key, now) = (stream.key.clone(), (now, steady));
+        Self::new(key, status, budget, &ledger, series_budget, limits, now)
+    }
+
+    /// The same, of its parts.
+    pub(super) fn new(
+        key: StreamKey,
+        status: StreamStatus,
+        budget: BudgetStatus,
+        ledger: &Ledger,
+        series_budget: &mut SeriesBudget,
         limits: Limits,
-        now: Steady,
-    ) -> Self {
-        let (workflows, shown_at) = workflows(api, ledger, current, series_budget);
-        let mut view = Self {
-            api,
-            project,
-            workflows,
-            conversations: current.conversations,
-            conversations_shown: conversations(ledger, limits.conversations),
+        (now, steady): (Timestamp, Steady),
+    ) -> (Self, Refused) {
+        let current = ledger.current(now);
+        let refused = series_budget.admit(ledger, &current, limits, now);
+        let (conversations, shown) = (current.conversations, conversations(ledger, limits.conversations));
+        let view = Self {
+            workflows: workflows(key.api, ledger, current, series_budget),
+            key,
+            is_first: true,
+            status,
+            budget,
+            conversations,
+            conversations_shown: shown,
             watch_start: ledger.watch_start(),
-            stale: ledger.is_stale(now),
+            stale: ledger.is_stale(steady),
             remembered_executions: ledger.remembered(),
             doubtful_executions: ledger.doubtful_executions(),
             stale_answers: ledger.stale_answers(),
             remembered_conversations: ledger.remembered_conversations(),
         };
-        view.add_steps(current, series_budget, &shown_at);
-        view
+        (view, refused)
     }
 
-    fn add_steps(
-        &mut self,
-        current: &'a Current,
-        series_budget: &'a SeriesBudget,
-        shown_at: &[Option<usize>],
-    ) {
-        let empty = series_budget.steps().map(|at| (at, &0));
-        for (at, count) in empty.chain(&current.steps) {
-            let Some(workflow) = shown_at[at.workflow] else { continue };
-            let step = Some(&at.step).filter(|_| series_budget.has_step(at));
-            *self.workflows[workflow].steps.entry(labels(at.status, step)).or_default() += count;
-        }
+    pub(super) fn project(&self) -> &str {
+        &self.key.project
     }
 }
 
-/// What is shown of the workflows, and for each account at which index.
-fn workflows<'a>(
-    api: Api,
-    ledger: &'a Ledger,
-    current: &'a Current,
-    series_budget: &'a SeriesBudget,
-) -> (Vec<Workflow<'a>>, Vec<Option<usize>>) {
-    let mut shown: Vec<_> = other(api, current, series_budget).into_iter().collect();
+/// What is shown of the workflows.
+fn workflows(api: Api, ledger: &Ledger, current: Current, series_budget: &SeriesBudget) -> Vec<Workflow> {
+    let mut shown: Vec<_> = other(api, &current, series_budget).into_iter().collect();
+    // For each workflow of the ledger at which index it is shown.
     let mut shown_at = Vec::with_capacity(current.workflows.len());
-    for (index, (account, by_status)) in ledger.workflows().iter().zip(&current.workflows).enumerate() {
-        let own = workflow(api, account, by_status);
+    for (index, (state, by_status)) in ledger.workflows().iter().zip(current.workflows).enumerate() {
         shown_at.push(match series_budget.place(index) {
             Some(Place::Own) => {
-                shown.push(own);
+                shown.push(workflow(api, state, by_status));
                 Some(shown.len() - 1)
             }
             Some(Place::Other(_)) => {
-                shown[0].merge(&own);
+                shown[0].merge(&workflow(api, state, by_status));
                 Some(0)
             }
             Some(Place::Nowhere(_)) | None => None,
         });
     }
-    (shown, shown_at)
+    let empty = series_budget.steps().filter(|at| !current.steps.contains_key(at)).cloned();
+    let empty: Vec<_> = empty.map(|at| (at, 0)).collect();
+    for (at, count) in empty.into_iter().chain(current.steps) {
+        let Some(index) = shown_at[at.workflow] else { continue };
+        let has_series = series_budget.has_step(&at);
+        let step = Some(at.step).filter(|_| has_series);
+        *shown[index].steps.entry((at.status, step)).or_default() += count;
+    }
+    shown
 }
 
 /// What was counted under `other`, with nothing current: that is to be added.
-fn other<'a>(api: Api, current: &Current, series_budget: &'a SeriesBudget) -> Option<Workflow<'a>> {
+fn other(api: Api, current: &Current, series_budget: &SeriesBudget) -> Option<Workflow> {
     let nothing = |sum: &ByStatus| ByStatus {
         count: 0,
         oldest_start: None,
@@ -185,10 +227,10 @@ fn other<'a>(api: Api, current: &Current, series_budget: &'a SeriesBudget) -> Op
     };
     Some(Workflow {
         api,
-        id: OTHER,
-        name: OTHER,
-        totals: series_budget.other()?,
-        by_status: Cow::Owned(current.workflows.first()?.each_ref().map(nothing)),
+        id: OTHER.into(),
+        name: OTHER.into(),
+        totals: series_budget.other()?.clone(),
+        by_status: current.workflows.first()?.each_ref().map(nothing),
         last_event_at: None,
         execution_count: None,
         uncounted: None,
@@ -196,44 +238,36 @@ fn other<'a>(api: Api, current: &Current, series_budget: &'a SeriesBudget) -> Op
     })
 }
 
-fn workflow<'a>(api: Api, account: &'a WorkflowState, by_status: &'a [ByStatus; 6]) -> Workflow<'a> {
+fn workflow(api: Api, state: &WorkflowState, by_status: [ByStatus; 6]) -> Workflow {
     Workflow {
         api,
-        id: account.id.as_str(),
-        name: account.name(),
-        totals: &account.totals,
-        by_status: Cow::Borrowed(by_status),
-        last_event_at: account.last_event_at,
-        execution_count: account.execution_count,
-        uncounted: account.uncounted(),
+        id: state.id.as_str().into(),
+        name: state.name().into(),
+        totals: state.totals.clone(),
+        by_status,
+        last_event_at: state.last_event_at,
+        execution_count: state.execution_count,
+        uncounted: state.uncounted(),
         steps: BTreeMap::new(),
     }
 }
 
-fn labels(status: Status, step: Option<&Step>) -> StepLabels<'_> {
-    StepLabels {
-        status,
-        identifier: step.map_or(OTHER, |step| &step.identifier),
-        step_type: step.map_or(OTHER, |step| &step.step_type),
-    }
-}
-
-fn conversations(ledger: &Ledger, most: usize) -> Vec<Conversation<'_>> {
+fn conversations(ledger: &Ledger, most: usize) -> Vec<Conversation> {
     if most == 0 {
         return Vec::new();
     }
-    let mut all = ledger.conversations_by_event().into_iter().map(|sum| Conversation {
-        id: sum.id.as_str(),
+    let mut all = ledger.conversations_by_event().into_iter();
+    let own = |sum: OpenInConversation<'_>| Conversation {
+        id: sum.id.as_str().into(),
         open: sum.open,
         last_event_at: sum.last_event_at,
-    });
-    let mut shown: Vec<_> = all.by_ref().take(most).collect();
+    };
+    let mut shown: Vec<_> = all.by_ref().take(most).map(own).collect();
     let rest = all.reduce(|mut sum, next| {
-        sum.id = OTHER;
         sum.last_event_at = sum.last_event_at.max(next.last_event_at);
         sum.open.iter_mut().zip(next.open).for_each(|(mine, theirs)| *mine += theirs);
         sum
     });
-    shown.extend(rest.map(|rest| Conversation { id: OTHER, ..rest }));
+    shown.extend(rest.map(|rest| Conversation { id: OTHER.into(), ..own(rest) }));
     shown
 }

@@ -5,18 +5,23 @@ mod progress;
 use std::{
     collections::BTreeMap,
     io::{self, Write},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, ensure};
 use futures_util::future::join_all;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    app::App,
+    clock::Clock,
+    config::Config,
     model::Api,
-    sweep::{Outcome, Report, SweepEvent},
+    project::Transports,
+    sweep::{Outcome, Report},
     verification::Unverified,
-    wiring::{Project, Wiring},
 };
 
 /// How long a disk may take to save everything that a first sweep finds.
@@ -26,19 +31,22 @@ const SAVED_WITHIN: Duration = Duration::from_mins(1);
 ///
 /// # Errors
 /// If something was missing or it was interrupted, or the metrics cannot be written.
-pub async fn once(project: Project) -> anyhow::Result<()> {
-    let wiring = Wiring::open(project).await?;
-    let unverified = unverified(&wiring).await?;
-    let verified = wiring.streams.iter().filter(|(source, _)| !unverified.contains_key(&source.api()));
+pub async fn once(
+    config: Config,
+    transports: Arc<dyn Transports>,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let app = App::open(config, transports, clock, shutdown).await?;
+    let unverified = unverified(&app).await?;
+    let verified = app.sources().filter(|(source, _)| !unverified.contains_key(&source.api()));
     let sweeps = verified.map(|(source, stream)| {
-        let on_event =
-            |source, event: SweepEvent<'_>| wiring.exporter.record(&stream.project, source, &event);
-        wiring.sweeper(*source, stream).once(on_event)
+        app.sweeper(source, stream).once(|source, event| stream.record(source, &event))
     });
-    let reports = progress::shown_while(join_all(sweeps), &wiring).await;
-    ensure!(!wiring.project.shutdown.is_cancelled(), "interrupted before the sweep was complete");
-    let snapshot = wiring.publisher.renderer().render()?;
-    let saved = wiring.publisher.close(Instant::now() + SAVED_WITHIN).await;
+    let reports = progress::shown_while(join_all(sweeps), &app).await;
+    ensure!(!app.project.shutdown.is_cancelled(), "interrupted before the sweep was complete");
+    let snapshot = app.publisher.renderer().render()?;
+    let saved = app.publisher.close(Instant::now() + SAVED_WITHIN).await;
     saved.context("state is not written")?;
     write(&snapshot.plain).context("cannot write the metrics to stdout")?;
     let unverified = unverified.iter().map(|(api, reason)| format!("{api}: {reason}"));
@@ -48,9 +56,9 @@ pub async fn once(project: Project) -> anyhow::Result<()> {
 }
 
 /// The APIs whose state may be another project's, since Kapso did not say.
-async fn unverified(wiring: &Wiring) -> anyhow::Result<BTreeMap<Api, Unverified>> {
+async fn unverified(app: &App) -> anyhow::Result<BTreeMap<Api, Unverified>> {
     let mut unverified = BTreeMap::new();
-    for (api, verification) in wiring.verifications() {
+    for (api, verification) in app.verifications() {
         match verification.verify().await {
             Ok(()) => {}
             Err(Unverified::Refused(refusal)) => return Err(refusal.into()),

@@ -10,10 +10,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::timeout;
 
 use crate::{
+    app::App,
     ledger::ConversationState,
-    metrics::Stream,
     model::Source,
-    wiring::{Project, Wiring},
+    project::{Project, Stream},
 };
 
 /// A sweep that is done by then shows nothing.
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const TEMPLATE: &str = "[{elapsed}] {bar:24} {pos} of {len} lists read, {msg}";
 
 /// Waits for `sweeps`; after a while shows how far they are on stderr, if that is a terminal.
-pub(super) async fn shown_while<T>(sweeps: impl Future<Output = T>, wiring: &Wiring) -> T {
+pub(super) async fn shown_while<T>(sweeps: impl Future<Output = T>, app: &App) -> T {
     let mut sweeps = pin!(sweeps);
     if !io::stderr().is_terminal() {
         return sweeps.await;
@@ -38,7 +38,7 @@ pub(super) async fn shown_while<T>(sweeps: impl Future<Output = T>, wiring: &Wir
     bar.set_style(ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_elapsed(PATIENCE);
     loop {
-        show(&bar, wiring);
+        show(&bar, app);
         if let Ok(done) = timeout(PACE, &mut sweeps).await {
             bar.finish_and_clear();
             return done;
@@ -46,19 +46,18 @@ pub(super) async fn shown_while<T>(sweeps: impl Future<Output = T>, wiring: &Wir
     }
 }
 
-fn show(bar: &ProgressBar, wiring: &Wiring) {
-    let figures: Vec<_> =
-        wiring.streams.iter().map(|(source, stream)| listed_of_due(*source, stream, wiring)).collect();
+fn show(bar: &ProgressBar, app: &App) {
+    let figures: Vec<_> = app.sources().map(|(source, stream)| listed_of_due(source, stream, app)).collect();
     let (listed, due) = figures.iter().fold((0, 0), |sum, figure| (sum.0 + figure.0, sum.1 + figure.1));
     bar.set_length(due);
     bar.set_position(listed);
-    bar.set_message(message(&wiring.project, due.saturating_sub(listed)));
+    bar.set_message(message(&app.project, due.saturating_sub(listed)));
     bar.tick();
 }
 
 /// Conversations that were listed, of those that one first sweep lists: all that are watched; or workflows.
-fn listed_of_due(source: Source, stream: &Stream, wiring: &Wiring) -> (u64, u64) {
-    let config = &wiring.project.config;
+fn listed_of_due(source: Source, stream: &Stream, app: &App) -> (u64, u64) {
+    let config = &app.project.config;
     let now = stream.client.clock().now();
     let ledger = stream.ledger.lock();
     let watch_start = ledger.watch_start();

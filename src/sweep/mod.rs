@@ -24,7 +24,7 @@ const ABSENT_RECHECK: Duration = Duration::from_mins(10);
 const ABSENT_LOOKS: u32 = 5;
 
 /// How a sweep went; the `result` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
     /// The API does not exist; nothing was to be learned, nothing failed.
     Absent,

@@ -4,8 +4,11 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use super::{App, status::LastSweep};
-use crate::{model::seconds_between, sweep::Outcome};
+use super::Pages;
+use crate::{
+    model::seconds_between,
+    project::{LastSweep, Outcome},
+};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:56rem;padding:0 1rem;\
     color:#1c2128;background:#fff}h1{font-size:1.5rem;margin:0}p{margin:.5rem 0 1.5rem}a{color:#0b5cad}\
@@ -16,17 +19,19 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;ma
     .idle,small{color:#9198a1}}";
 
 /// Renders the page.
-pub(super) fn page(app: &App) -> String {
+pub(super) fn page(pages: &Pages) -> String {
     let mut rows = String::new();
-    for ((project, source), last) in app.status.sources().iter() {
-        let name = escape(project);
-        let cells = last.as_ref().map_or_else(waiting, |last| figures(last, app.clock.wall()));
-        let api = source.api();
-        let _ = write!(rows, "<tr><td>{name}</td><td>{source} <small>({api})</small></td>{cells}</tr>");
+    for stream in &pages.streams {
+        let name = escape(&stream.key.project);
+        let api = stream.key.api;
+        for (source, status) in &stream.status.lock().sources {
+            let cells = status.last.as_ref().map_or_else(waiting, |last| figures(last, pages.clock.wall()));
+            let _ = write!(rows, "<tr><td>{name}</td><td>{source} <small>({api})</small></td>{cells}</tr>");
+        }
     }
     let version = env!("CARGO_PKG_VERSION");
-    let path = escape(&app.telemetry_path);
-    let ready = if app.status.is_ready() { "ready" } else { "not ready: no complete sweep yet" };
+    let path = escape(&pages.telemetry_path);
+    let ready = if pages.readiness.is_ready() { "ready" } else { "not ready: no complete sweep yet" };
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>kapso-exporter</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><meta http-equiv=\"refresh\" content=\"5\">\

@@ -6,8 +6,8 @@ mod connections;
 mod deadline;
 mod encoding;
 mod landing;
+mod readiness;
 mod server;
-mod status;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,12 +25,13 @@ use tokio::{
 use tower::ServiceExt;
 
 pub use self::{
+    readiness::Readiness,
     server::{bind, serve},
-    status::{LastSweep, Status},
 };
 use crate::{
     clock::Clock,
     metrics::{CONTENT_TYPE, Renderer},
+    project::Stream,
 };
 
 /// Paths of this server that no telemetry path may take.
@@ -44,11 +45,13 @@ const STARTED_SOON: Duration = Duration::from_secs(5);
 
 /// What the handlers show.
 #[derive(Clone)]
-pub struct App {
+pub struct Pages {
     /// The metrics.
     pub renderer: Arc<Renderer>,
-    /// The state of the sources.
-    pub status: Arc<Status>,
+    /// What is watched.
+    pub streams: Vec<Arc<Stream>>,
+    /// Whether the numbers are there.
+    pub readiness: Arc<Readiness>,
     /// Our clock.
     pub clock: Clock,
     /// Where the metrics are.
@@ -56,13 +59,13 @@ pub struct App {
 }
 
 /// All routes: another path answers 404, another method 405.
-pub fn router(app: App) -> Router {
+pub fn router(pages: Pages) -> Router {
     Router::new()
-        .route("/", get(|State(app): State<App>| async move { Html(landing::page(&app)) }))
+        .route("/", get(|State(pages): State<Pages>| async move { Html(landing::page(&pages)) }))
         .route("/-/healthy", get(|| async { HEALTHY }))
         .route("/-/ready", get(ready))
-        .route(&app.telemetry_path, get(metrics))
-        .with_state(app)
+        .route(&pages.telemetry_path, get(metrics))
+        .with_state(pages)
 }
 
 /// Answers as `pages` do, once there are any. Until then requests wait for them, but not for long, and the program
@@ -81,16 +84,16 @@ pub fn starting(pages: Arc<SetOnce<Router>>) -> Router {
     Router::new().fallback(answer).with_state(pages)
 }
 
-async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
-    if app.status.is_ready() {
+async fn ready(State(pages): State<Pages>) -> (StatusCode, &'static str) {
+    if pages.readiness.is_ready() {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready: no complete sweep yet\n")
     }
 }
 
-async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
-    let snapshot = app.renderer.newest();
+async fn metrics(State(pages): State<Pages>, headers: HeaderMap) -> Response {
+    let snapshot = pages.renderer.newest();
     let vary = (header::VARY, "Accept-Encoding");
     let kind = (header::CONTENT_TYPE, CONTENT_TYPE);
     if encoding::accepts_gzip(&headers) {

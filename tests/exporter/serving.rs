@@ -12,7 +12,9 @@ use crate::support::{Exporter, Kapso, wait_for};
 
 #[tokio::test]
 async fn the_demo_shows_every_family_that_the_reference_and_the_dashboard_name() {
-    let exporter = Exporter::start(&["--demo"], &[]).await.ready().await;
+    let folder = tempfile::tempdir().unwrap();
+    let state = format!("--state.path={}", folder.path().join("state.redb").display());
+    let exporter = Exporter::start(&["--demo", &state], &[]).await.ready().await;
     let families = exporter.scrape().await.families;
     let missing: BTreeSet<_> =
         TABLE.iter().map(|row| row.name).filter(|name| !families.contains(*name)).collect();

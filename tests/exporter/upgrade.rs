@@ -1,14 +1,15 @@
 //! State files of earlier versions: every number is as the version that wrote the file published it.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use clap::Parser;
 use jiff::Timestamp;
 use kapso_exporter::{
+    app::{App, Store},
     cli::Cli,
     clock::Clock,
     config::Config,
-    wiring::{Project, Wiring},
+    project::HttpTransports,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -77,8 +78,9 @@ fn published_then(folder: &Path, state: &str) -> String {
     let flags = ["kapso-exporter", &key, state].into_iter().chain(FLAGS);
     let config = Config::load(Cli::parse_from(flags).serve.watch).unwrap();
     let at: Timestamp = AT.parse().unwrap();
-    let project = Project::new(config, Clock::of(move || at), CancellationToken::new());
-    let snapshot = Wiring::new(project).unwrap().publisher.renderer().render().unwrap();
+    let (store, transports) = (Store::open(&config).unwrap(), Arc::new(HttpTransports));
+    let app = App::build(config, transports, Clock::of(move || at), store, CancellationToken::new());
+    let snapshot = app.unwrap().publisher.renderer().render().unwrap();
     String::from_utf8(snapshot.plain.to_vec()).unwrap()
 }
 

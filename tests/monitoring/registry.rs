@@ -1,13 +1,66 @@
 //! What the program publishes: a scrape of the demo, which shows every family.
 
-use std::{collections::BTreeMap, sync::OnceLock};
-
-use kapso_exporter::metrics::Described;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use crate::{files, promql::Query, support::Exporter};
 
 /// What Prometheus itself adds or makes.
 const PROMETHEUS: &[(&str, &str)] = &[("up", "gauge"), ("ALERTS", "gauge")];
+
+/// A family as it is published.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Described {
+    /// Its name.
+    pub name: String,
+    /// Its HELP text.
+    pub help: String,
+    /// Its type.
+    pub kind: String,
+    /// Its labels, but a histogram's `le`.
+    pub labels: BTreeSet<String>,
+}
+
+impl Described {
+    /// The families of an exposition in the text format, those of the process aside.
+    #[must_use]
+    pub fn in_exposition(text: &str) -> Vec<Self> {
+        let mut families: Vec<Self> = Vec::new();
+        for line in text.lines() {
+            if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
+                families.push(Self { name: name.into(), help: help.into(), ..Self::default() });
+            } else if let Some(family) = families.last_mut() {
+                family.take(line);
+            }
+        }
+        families
+    }
+
+    fn take(&mut self, line: &str) {
+        if let Some((_, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            self.kind = kind.into();
+        } else if let Some((_, labels)) = line.split_once('{') {
+            self.labels.extend(label_names(labels).filter(|name| *name != "le").map(str::to_owned));
+        }
+    }
+}
+
+/// Names of the labels in `a="x",b="y"} 1`.
+fn label_names(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (name, rest) = text.split_once("=\"")?;
+        let mut escaped = false;
+        let end = rest.find(|c| {
+            let closes = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            closes
+        })?;
+        text = rest[end + 1..].trim_start_matches(',');
+        Some(name)
+    })
+}
 
 /// A family by its name.
 pub type Families = BTreeMap<String, Described>;
@@ -93,4 +146,15 @@ fn an_unknown_metric_or_label_is_noticed() {
         [""; 0]
     );
     assert_eq!(unknown_names("kapso_executions_bucket"), ["there is no metric kapso_executions_bucket"]);
+}
+
+#[test]
+fn families_are_read_from_an_exposition_with_odd_label_values() {
+    let text = "# HELP a_bytes What it is.\n# TYPE a_bytes gauge\na_bytes{x=\"1,y=\\\"2\\\\\",z=\"}\"} 1\n\
+        # HELP b_seconds Other.\n# TYPE b_seconds histogram\nb_seconds_bucket{le=\"+Inf\",x=\"\"} 1\nb_seconds_sum 1\n";
+    let families = Described::in_exposition(text);
+    let labels: Vec<Vec<_>> =
+        families.iter().map(|f| f.labels.iter().map(String::as_str).collect()).collect();
+    assert_eq!(labels, [vec!["x", "z"], vec!["x"]]);
+    assert_eq!(families[1].kind, "histogram");
 }

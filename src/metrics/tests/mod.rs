@@ -3,19 +3,21 @@
 mod labels;
 mod places;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, slice, time::Duration};
 
 use jiff::Timestamp;
 use prometheus::{Encoder, TextEncoder};
 
 use super::{
-    Limits, TABLE, View,
+    InstanceMetrics, Limits, TABLE, View,
     series_budget::{Refused, SeriesBudget},
+    sink::MetricFamilies,
 };
 use crate::{
     clock::Steady,
     ledger::{Ledger, Saved, Settings},
-    model::{Api, Execution, Flaws, ListedWorkflow, Page, Status, Step, Workflow},
+    model::{Api, Execution, Flaws, ListedWorkflow, Page, Source, Status, Step, Workflow},
+    project::{BudgetStatus, StreamKey, StreamStatus},
 };
 
 const HOUR: i64 = 3600;
@@ -111,6 +113,15 @@ impl World {
         self.observe(&id, workflow, Status::Ended, None);
     }
 
+    fn view(&mut self) -> (View, Refused) {
+        let key = StreamKey { project: "p".into(), api: Api::Platform };
+        let status = StreamStatus::new([Source::Workflows].into_iter(), Duration::from_mins(1));
+        let budget = BudgetStatus { per_minute: 30, limit: None, remaining: None };
+        let Self { ledger, series_budget, limits, .. } = self;
+        let now = (at(self.now), Steady::at(at(self.now)));
+        View::new(key, status, budget, ledger, series_budget, *limits, now)
+    }
+
     /// Gives places to what is there now.
     fn admit(&mut self) -> Refused {
         self.ledger.note_learned(Steady::at(at(self.now)));
@@ -121,14 +132,11 @@ impl World {
     /// What is published now.
     fn text(&mut self) -> String {
         self.admit();
-        let (now, current) = (at(self.now), self.ledger.current(at(self.now)));
-        let Self { ledger, series_budget, limits, .. } = self;
-        let views =
-            [View::new("p", Api::Platform, ledger, &current, series_budget, *limits, Steady::at(now))];
-        let families: Vec<_> = TABLE.iter().map(|family| family.collect(&views)).collect();
-        let families: Vec<_> = families.into_iter().filter(|f| !f.get_metric().is_empty()).collect();
+        let (view, _) = self.view();
+        let (instance, mut families) = (InstanceMetrics::default().now(0), MetricFamilies::default());
+        TABLE.iter().for_each(|family| family.collect(&instance, slice::from_ref(&view), &mut families));
         let mut text = Vec::new();
-        TextEncoder::new().encode(&families, &mut text).unwrap();
+        TextEncoder::new().encode(&families.sorted(), &mut text).unwrap();
         String::from_utf8(text).unwrap()
     }
 

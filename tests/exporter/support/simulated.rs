@@ -16,17 +16,16 @@ use http::Request;
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use kapso_exporter::{
-    clock::{Clock, Steady},
-    crawl::{self, CrawlContext, CrawlScope, Heartbeat, SourceCrawler},
-    kapso::{self, Answer, Budget, Client, Transport},
-    ledger::{Buckets, Ledger, Saved, Settings, Totals},
-    metrics::{InstanceMetrics, Limits, Renderer, RequestObserver, Stream},
+    app::{App, Store},
+    clock::Clock,
+    config::Config,
+    kapso::{Answer, Transport},
+    ledger::{Buckets, Saved, Settings, Totals},
     model::{Api, Source},
+    project::{Stream, StreamKey, Transports},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
-    sweep::{SweepEvent, Sweeper},
+    sweep::SweepEvent,
 };
-use parking_lot::Mutex;
-use prometheus::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
@@ -49,8 +48,7 @@ pub struct Simulated {
 
 /// An exporter at work, until it is dropped.
 struct Running {
-    metrics: Renderer,
-    ledgers: BTreeMap<Api, Arc<Mutex<Ledger>>>,
+    app: App,
     /// How many sweeps were done, of all sources together.
     swept: watch::Receiver<usize>,
     _shutdown: DropGuard,
@@ -91,10 +89,11 @@ impl Default for Setup {
     }
 }
 
-/// The rows of each API's ledger.
-pub type SavedState = BTreeMap<Api, Saved>;
+/// The rows of each stream's account.
+pub type SavedState = BTreeMap<StreamKey, Saved>;
 
 /// Hands requests to the simulator without a socket.
+#[derive(Clone)]
 struct InProcess(Router);
 
 impl Transport for InProcess {
@@ -106,6 +105,12 @@ impl Transport for InProcess {
             let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
             Ok(Answer { status: head.status, headers: head.headers, body })
         })
+    }
+}
+
+impl Transports for InProcess {
+    fn open(&self, _: Api, _: &Config) -> anyhow::Result<Box<dyn Transport>> {
+        Ok(Box::new(self.clone()))
     }
 }
 
@@ -160,8 +165,8 @@ impl Simulated {
     #[allow(dead_code, reason = "a benchmark wants finer buckets than are published")]
     pub fn totals(&self, buckets: &Buckets) -> Totals {
         let mut totals = Totals::new(buckets);
-        for ledger in self.exporter.ledgers.values() {
-            ledger.lock().workflows().iter().for_each(|account| totals.merge(&account.totals));
+        for stream in self.exporter.app.streams.values() {
+            stream.ledger.lock().workflows().iter().for_each(|account| totals.merge(&account.totals));
         }
         totals
     }
@@ -173,7 +178,12 @@ impl Simulated {
 
     /// Everything that the exporter knows, as its state file would hold it now.
     pub fn keep(&self) -> SavedState {
-        self.exporter.ledgers.iter().map(|(api, ledger)| (*api, rows(&mut ledger.lock()))).collect()
+        let rows = |stream: &Arc<Stream>| {
+            let mut ledger = stream.ledger.lock();
+            ledger.track();
+            (stream.key.clone(), ledger.take_changes().into())
+        };
+        self.exporter.app.streams.values().map(rows).collect()
     }
 
     /// Stops the exporter where it is and starts another one, which knows what was kept.
@@ -189,7 +199,7 @@ impl Simulated {
 
     /// What it would publish now.
     pub fn scrape(&self) -> Exposition {
-        let snapshot = self.exporter.metrics.render().unwrap();
+        let snapshot = self.exporter.app.publisher.renderer().render().unwrap();
         Exposition::parse(std::str::from_utf8(&snapshot.plain).unwrap())
     }
 }
@@ -197,123 +207,53 @@ impl Simulated {
 impl Running {
     fn start(simulator: &Simulator, setup: &Setup, clock: &Clock, kept: &SavedState) -> Self {
         let shutdown = CancellationToken::new();
-        let registry = Registry::new();
-        let exporter = Arc::new(InstanceMetrics::register(&registry).unwrap());
-        let budget = Arc::new(Budget::new(setup.requests_per_minute));
-        let started = clock.steady();
+        let transports = Arc::new(InProcess(simulator.router()));
+        let store = Store::Memory(kept.clone());
+        let app = App::build(setup.config(), transports, clock.clone(), store, shutdown.clone()).unwrap();
         let (sweeps, swept) = watch::channel(0);
-        let sweeps = Arc::new(sweeps);
-        let mut streams = BTreeMap::new();
-        for &source in &setup.sources {
-            exporter.announce("default", source, setup.interval);
-            let client = || client(source, simulator, setup, clock, &exporter, &budget, &shutdown);
-            let new = || stream(client(), &budget, ledger(setup, kept.get(&source.api())));
-            let stream = streams.entry(source.api()).or_insert_with(new);
-            let sweeper = sweeper(source, stream, setup, started, clock, &shutdown);
-            tokio::spawn(sweeper.run(on_event(exporter.clone(), sweeps.clone())));
+        for (source, stream) in app.sources() {
+            let (stream, sweeps) = (stream.clone(), sweeps.clone());
+            tokio::spawn(app.sweeper(source, &stream.clone()).run(move |source, event| {
+                stream.record(source, &event);
+                if matches!(event, SweepEvent::Swept(_)) {
+                    sweeps.send_modify(|count| *count += 1);
+                }
+            }));
         }
-        let ledgers = streams.iter().map(|(&api, stream)| (api, stream.ledger.clone())).collect();
-        let streams = streams.into_values().collect();
-        let metrics = Renderer::new(registry, exporter, streams).unwrap();
-        Self { metrics, ledgers, swept, _shutdown: shutdown.drop_guard() }
+        Self { app, swept, _shutdown: shutdown.drop_guard() }
+    }
+}
+
+impl Setup {
+    fn config(&self) -> Config {
+        let url = |path| Url::parse(&format!("http://kapso.invalid/{path}")).unwrap();
+        let signed = |time| SignedDuration::try_from(time).unwrap();
+        Config {
+            project: "default".into(),
+            key: DEFAULT_KEY.into(),
+            platform_url: url("platform/v1"),
+            legacy_url: url("api/v1"),
+            demo: false,
+            sources: self.sources.iter().copied().collect(),
+            conversations: Vec::new(),
+            interval: self.interval,
+            timeout: self.timeout,
+            requests_per_minute: self.requests_per_minute,
+            ledger: Settings {
+                lookback: signed(self.lookback),
+                remembered: signed(self.remembered),
+                conversation_max_age: self.max_age,
+                buckets: self.buckets.clone(),
+                ..Settings::default()
+            },
+            max_series: 1_000_000,
+            max_conversations: 0,
+            state_path: None,
+        }
     }
 }
 
 /// A clock that is ahead of `clock` by so many milliseconds.
 fn settable(clock: Clock, steps: Arc<AtomicI64>) -> Clock {
     Clock::of(move || clock.wall() + SignedDuration::from_millis(steps.load(Ordering::Relaxed)))
-}
-
-fn client(
-    source: Source,
-    simulator: &Simulator,
-    setup: &Setup,
-    clock: &Clock,
-    exporter: &Arc<InstanceMetrics>,
-    budget: &Arc<Budget>,
-    shutdown: &CancellationToken,
-) -> Arc<Client> {
-    let path = match source.api() {
-        Api::Platform => "platform/v1",
-        Api::Legacy => "api/v1",
-    };
-    let observer =
-        RequestObserver { exporter: exporter.clone(), project: "default".into(), changed: Arc::default() };
-    let settings = kapso::Settings {
-        api: source.api(),
-        base: Url::parse(&format!("http://kapso.invalid/{path}")).unwrap(),
-        timeout: setup.timeout,
-        budget: budget.clone(),
-        clock: Arc::new(kapso::KapsoClock::new(clock.clone())),
-        observer: Arc::new(observer),
-        shutdown: shutdown.clone(),
-    };
-    Arc::new(Client::new(settings, InProcess(simulator.router())))
-}
-
-fn ledger(setup: &Setup, kept: Option<&Saved>) -> Ledger {
-    let lookback = SignedDuration::try_from(setup.lookback).unwrap();
-    let buckets = setup.buckets.clone();
-    let remembered = SignedDuration::try_from(setup.remembered).unwrap();
-    let conversation_max_age = setup.max_age;
-    let settings = Settings { lookback, remembered, conversation_max_age, buckets, ..Settings::default() };
-    match kept {
-        Some(kept) => Ledger::restore(settings, kept).unwrap(),
-        None => Ledger::new(settings),
-    }
-}
-
-/// All rows of a ledger.
-fn rows(ledger: &mut Ledger) -> Saved {
-    ledger.track();
-    ledger.take_changes().into()
-}
-
-fn stream(client: Arc<Client>, budget: &Arc<Budget>, ledger: Ledger) -> Stream {
-    Stream {
-        project: "default".into(),
-        ledger: Arc::new(Mutex::new(ledger)),
-        client,
-        budget: budget.clone(),
-        limits: Limits::within(1_000_000, 0),
-    }
-}
-
-fn sweeper(
-    source: Source,
-    stream: &Stream,
-    setup: &Setup,
-    started: Steady,
-    clock: &Clock,
-    shutdown: &CancellationToken,
-) -> Sweeper {
-    let scope = CrawlScope {
-        only: Vec::new(),
-        max_age: setup.max_age,
-        interval: setup.interval,
-        max_staleness: Settings::default().max_staleness,
-        listed_by: crawl::listed_by(setup.sources.iter().copied(), source.api()),
-    };
-    let (client, ledger, budget) = (stream.client.clone(), stream.ledger.clone(), stream.budget.clone());
-    let context = CrawlContext { client, ledger, budget, started, heartbeat: Heartbeat::default() };
-    Sweeper {
-        source,
-        crawler: SourceCrawler::new(source, context, scope),
-        interval: setup.interval,
-        patience: Duration::from_hours(1),
-        clock: clock.clone(),
-        shutdown: shutdown.clone(),
-    }
-}
-
-fn on_event(
-    exporter: Arc<InstanceMetrics>,
-    sweeps: Arc<watch::Sender<usize>>,
-) -> impl FnMut(Source, SweepEvent<'_>) + Send + 'static {
-    move |source, news| {
-        exporter.record("default", source, &news);
-        if matches!(news, SweepEvent::Swept(_)) {
-            sweeps.send_modify(|count| *count += 1);
-        }
-    }
 }

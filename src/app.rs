@@ -1,0 +1,216 @@
+//! The exporter put together: what serving, `once`, tests and benches have in common.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{task::spawn_blocking, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::{Clock, Steady},
+    config::Config,
+    crawl::{self, CrawlContext, CrawlScope, Heartbeat, SourceCrawler},
+    kapso,
+    ledger::{Damaged, Ledger, Saved},
+    metrics::{InstanceMetrics, Limits, Renderer},
+    model::{Api, Source},
+    project::{Changed, Project, Stream, StreamKey, Transports},
+    publisher::Publisher,
+    state::{Claim, StateFile},
+    sweep::Sweeper,
+    verification::Verification,
+};
+
+/// Requests of a sweep may wait for their turn in a budget that is nearly used up, and the sweep is alive.
+const PATIENCE: Duration = Duration::from_mins(15);
+
+/// What opens a state file that is not large on a disk that works.
+const OPENED_SOON: Duration = Duration::from_secs(5);
+
+/// Where accounts come from, and where they are kept.
+pub enum Store {
+    /// Nowhere; these are gone on with.
+    Memory(BTreeMap<StreamKey, Saved>),
+    /// In a state file.
+    File(StateFile),
+}
+
+/// A ledger, and the claim to it if it is kept.
+type Account = (Arc<Mutex<Ledger>>, Option<Arc<Claim>>);
+
+impl Store {
+    /// The store that is configured. Blocks.
+    ///
+    /// # Errors
+    /// If the state file cannot be used.
+    pub fn open(config: &Config) -> anyhow::Result<Self> {
+        Ok(match config.state_path.as_deref() {
+            Some(path) => Self::File(StateFile::open(path)?),
+            None => Self::Memory(BTreeMap::new()),
+        })
+    }
+
+    fn account(&mut self, project: &Project, api: Api) -> anyhow::Result<Account> {
+        let (key, settings) = (project.key(api), project.config.ledger.clone());
+        match self {
+            Self::Memory(saved) => {
+                let restored = |saved: &Saved| Ledger::restore(settings.clone(), saved);
+                let ledger: Result<_, Damaged> =
+                    saved.get(&key).map_or_else(|| Ok(Ledger::new(settings.clone())), restored);
+                Ok((Arc::new(Mutex::new(ledger?)), None))
+            }
+            Self::File(file) => {
+                let (ledger, claim) = file.ledger(key.to_string(), settings, project.opener(api))?;
+                Ok((ledger, Some(claim)))
+            }
+        }
+    }
+
+    fn into_file(self) -> Option<StateFile> {
+        match self {
+            Self::Memory(_) => None,
+            Self::File(file) => Some(file),
+        }
+    }
+}
+
+/// A project with its streams and all that is published of it.
+pub struct App {
+    /// What is watched.
+    pub project: Project,
+    /// What is published; nothing yet.
+    pub publisher: Arc<Publisher>,
+    /// Each of its APIs.
+    pub streams: BTreeMap<Api, Arc<Stream>>,
+    /// Told of every change of a stream.
+    pub changed: Changed,
+    /// The claims to the accounts that are kept.
+    claims: BTreeMap<Api, Arc<Claim>>,
+    /// When watching began.
+    started: Steady,
+}
+
+impl App {
+    /// Opens the store that is configured and puts everything together, without holding up anybody else: that takes
+    /// a while if a state file is large, and for ever if the disk hangs. That is said.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and if the store cannot be used.
+    pub async fn open(
+        config: Config,
+        transports: Arc<dyn Transports>,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let open = move || {
+            let store = Store::open(&config)?;
+            Self::build(config, transports, clock, store, shutdown)
+        };
+        let mut opening = spawn_blocking(open);
+        if let Ok(opened) = timeout(OPENED_SOON, &mut opening).await {
+            return opened?;
+        }
+        tracing::warn!(
+            "the state file is not open after 5s: a large one takes a while, a disk that hangs for ever"
+        );
+        opening.await?
+    }
+
+    /// Puts everything together and asks nothing. Blocks while accounts are read.
+    ///
+    /// # Errors
+    /// If there is no way to an API, or what is kept cannot be understood or is another project's.
+    pub fn build(
+        config: Config,
+        transports: Arc<dyn Transports>,
+        clock: Clock,
+        mut store: Store,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let mut project = Project::new(config, transports, clock, shutdown);
+        let config = project.config.clone();
+        let (mut ledgers, mut claims) = (BTreeMap::new(), BTreeMap::new());
+        for api in config.sources.iter().map(|source| source.api()).collect::<BTreeSet<_>>() {
+            let (ledger, claim) = store.account(&project, api)?;
+            if let Some(claim) = claim {
+                say_what_changed(&claim, api, &config.sources);
+                claims.insert(api, claim);
+            }
+            ledgers.insert(api, ledger);
+        }
+        let learned = ledgers.values().filter_map(|ledger| ledger.lock().learned()).max();
+        project.clock = project.clock.going_on_after(learned);
+        let (changed, mut streams) = (Changed::default(), BTreeMap::new());
+        for (api, ledger) in ledgers {
+            streams.insert(api, Arc::new(project.stream(api, ledger, changed.clone())?));
+        }
+        let instance = Arc::new(InstanceMetrics::default());
+        let limits = Limits::within(config.max_series / streams.len().max(1), config.max_conversations);
+        let renderer = Renderer::new(instance.clone(), streams.values().cloned().collect(), limits);
+        let publisher =
+            Publisher::new(Arc::new(renderer), instance, store.into_file(), project.clock.clone());
+        let started = project.clock.steady();
+        Ok(Self { project, publisher: Arc::new(publisher), streams, changed, claims, started })
+    }
+
+    /// Each source, with its stream.
+    pub fn sources(&self) -> impl Iterator<Item = (Source, &Arc<Stream>)> {
+        let sources = self.project.config.sources.iter();
+        sources.filter_map(|&source| Some((source, self.streams.get(&source.api())?)))
+    }
+
+    /// What verifies each claim, before its API is swept.
+    #[must_use]
+    pub fn verifications(&self) -> BTreeMap<Api, Arc<Verification>> {
+        let Project { config, shutdown, .. } = &self.project;
+        let verification = |(&api, stream): (&Api, &Arc<Stream>)| {
+            let claim = self.claims.get(&api)?.clone();
+            let (client, ledger) = (stream.client.clone(), stream.ledger.clone());
+            let verification = Verification::new(client, ledger, claim, config.interval, shutdown.clone());
+            Some((api, Arc::new(verification)))
+        };
+        self.streams.iter().filter_map(verification).collect()
+    }
+
+    /// The loop of one source.
+    #[must_use]
+    pub fn sweeper(&self, source: Source, stream: &Stream) -> Sweeper {
+        let Project { config, clock, shutdown, .. } = &self.project;
+        let scope = CrawlScope {
+            only: config.conversations.clone(),
+            max_age: config.ledger.conversation_max_age,
+            interval: config.interval,
+            max_staleness: config.ledger.max_staleness,
+            listed_by: crawl::listed_by(config.sources.iter().copied(), source.api()),
+        };
+        let context = CrawlContext {
+            client: stream.client.clone(),
+            ledger: stream.ledger.clone(),
+            budget: stream.budget.clone(),
+            started: self.started,
+            heartbeat: Heartbeat::default(),
+            changed: stream.changed.clone(),
+        };
+        Sweeper {
+            source,
+            crawler: SourceCrawler::new(source, context, scope),
+            interval: config.interval,
+            patience: PATIENCE + kapso::longest_call(config.timeout),
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        }
+    }
+}
+
+/// The sources are others than those before: what only these listed is asked for one by one.
+fn say_what_changed(claim: &Claim, api: Api, sources: &BTreeSet<Source>) {
+    let present: BTreeSet<_> = sources.iter().copied().filter(|source| source.api() == api).collect();
+    if claim.previous_sources().is_some_and(|previous| *previous != present) {
+        tracing::info!(%api, "other sources than before: open executions that none of them lists are asked for one by one");
+    }
+    claim.confirm_sources();
+}

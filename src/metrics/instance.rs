@@ -1,0 +1,83 @@
+//! The process: what is published beside the streams.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use super::{series_budget::Refused, table};
+use crate::logging;
+
+/// What a process publishes of itself, kept up to date by its parts.
+#[derive(Debug, Default)]
+pub struct InstanceMetrics {
+    state: Mutex<Option<StateFigures>>,
+    refused: Mutex<Refused>,
+}
+
+/// The figures of a state file.
+#[derive(Debug, Clone, Copy)]
+pub struct StateFigures {
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was last written by this process, in our clock.
+    pub last_write: Option<Timestamp>,
+    /// How often it could not be written.
+    pub errors: u64,
+}
+
+/// A process at one moment.
+#[derive(Debug)]
+pub struct Instance {
+    /// Its state file, if it has one.
+    pub state: Option<StateFigures>,
+    /// Workflows, or steps, that got no series of their own, by family.
+    pub series_dropped: BTreeMap<&'static str, u64>,
+    /// Lines of the log that were dropped since the start.
+    pub log_lines_dropped: u64,
+    /// Series of all families together.
+    pub series: usize,
+}
+
+impl InstanceMetrics {
+    /// There is a state file of this size, which was not written yet.
+    pub fn announce_state(&self, size: u64) {
+        *self.state.lock() = Some(StateFigures { size, last_write: None, errors: 0 });
+    }
+
+    /// Takes note that state was written, and how large the file is.
+    pub fn state_written(&self, size: u64, at: Timestamp) {
+        if let Some(state) = &mut *self.state.lock() {
+            *state = StateFigures { size, last_write: Some(at), ..*state };
+        }
+    }
+
+    /// Takes note that state could not be written.
+    pub fn state_failed(&self) {
+        if let Some(state) = &mut *self.state.lock() {
+            state.errors += 1;
+        }
+    }
+
+    /// Takes note of what got no series of its own.
+    pub(super) fn refused(&self, refused: Refused) {
+        let mut so_far = self.refused.lock();
+        so_far.workflows += refused.workflows;
+        so_far.steps += refused.steps;
+    }
+
+    /// The process now, with so many series.
+    pub(super) fn now(&self, series: usize) -> Instance {
+        let refused = *self.refused.lock();
+        let dropped = table::of_workflows().map(|family| {
+            let steps = if family.name == table::STEPS { refused.steps } else { 0 };
+            (family.name, refused.workflows + steps)
+        });
+        Instance {
+            state: *self.state.lock(),
+            series_dropped: dropped.collect(),
+            log_lines_dropped: logging::dropped_lines(),
+            series,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! A project of Kapso's: what its key opens, one [`Stream`] for each API.
+//!
+//! A stream is the one handle on all that is known of a project in one API. Whoever changes its account or its status
+//! says so to [`Changed`], and whoever publishes them listens there.
+
+mod status;
+mod stream;
+
+pub use self::{
+    status::{LastSweep, SourceStatus, StreamStatus},
+    stream::{HttpTransports, Project, Stream, StreamKey, Transports},
+};
+pub use crate::{crawl::Changed, kapso::BudgetStatus, sweep::Outcome};

@@ -1,0 +1,236 @@
+//! How a stream is doing: what came of its requests, and of the sweeps of its sources. This is the only copy: what is
+//! published and shown is read from here.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use http::StatusCode;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use crate::{
+    crawl::Backlog,
+    kapso::{Endpoint, Observer, Reason},
+    ledger::Histogram,
+    model::{Api, Source},
+    sweep::{Outcome, Report, SweepEvent},
+};
+
+/// So many unknown statuses are counted by their names, …
+const MOST_NAMES: usize = 8;
+/// … and all others under this one.
+const OTHER: &str = "other";
+
+/// Bounds of the times that requests take, in seconds.
+static REQUEST_BOUNDS: LazyLock<Arc<[f64]>> =
+    LazyLock::new(|| [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0].into());
+
+/// How a stream is doing.
+#[derive(Debug, Clone)]
+pub struct StreamStatus {
+    /// Each source.
+    pub sources: BTreeMap<Source, SourceStatus>,
+    /// Requests by endpoint and status, `None` where no answer came.
+    pub requests: BTreeMap<(Endpoint, Option<StatusCode>), u64>,
+    /// How long they took, in seconds.
+    pub request_durations: BTreeMap<Endpoint, Histogram>,
+    /// What failed.
+    pub errors: BTreeMap<Reason, u64>,
+    /// Items in a status that this program does not know, by its name.
+    pub unknown_statuses: BTreeMap<String, u64>,
+}
+
+/// How a source is doing.
+#[derive(Debug, Clone)]
+pub struct SourceStatus {
+    /// From one sweep's start to the next.
+    pub interval: Duration,
+    /// What there was to do, when that was last looked at.
+    pub backlog: Option<Backlog>,
+    /// The last sweep.
+    pub last: Option<LastSweep>,
+    /// When the last complete sweep was done, in our clock.
+    pub last_success: Option<Timestamp>,
+    /// Sweeps by how they went.
+    pub sweeps: BTreeMap<Outcome, u64>,
+    /// Sweeps that were given up.
+    pub restarts: u64,
+    /// Of its last sweep; incomplete as soon as something fails in the present one.
+    outcome: Outcome,
+    /// Its numbers are up to date, as far as the last pass tells.
+    in_time: bool,
+}
+
+/// The figures of a source's last sweep.
+#[derive(Debug, Clone)]
+pub struct LastSweep {
+    /// How it went.
+    pub outcome: Outcome,
+    /// When it was done, in our clock.
+    pub finished: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// Conversations that are watched.
+    pub watched: usize,
+    /// Executions that are open.
+    pub open: usize,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+impl StreamStatus {
+    /// Of these sources, before anything is known of them.
+    #[must_use]
+    pub fn new(sources: impl Iterator<Item = Source>, interval: Duration) -> Self {
+        Self {
+            sources: sources.map(|source| (source, SourceStatus::new(interval))).collect(),
+            requests: BTreeMap::new(),
+            request_durations: BTreeMap::new(),
+            errors: Reason::ALL.map(|reason| (reason, 0)).into(),
+            unknown_statuses: [(OTHER.to_owned(), 0)].into(),
+        }
+    }
+
+    /// Takes note of what a source's loop tells.
+    pub fn record(&mut self, source: Source, event: &SweepEvent<'_>) {
+        let Some(status) = self.sources.get_mut(&source) else { return };
+        match event {
+            SweepEvent::Backlog { backlog, well } => status.planned(**backlog, *well),
+            SweepEvent::Swept(report) => status.swept(report),
+        }
+    }
+
+    /// Whether everything is learned, and in time. `None` while the API does not exist: it is neither up nor down.
+    #[must_use]
+    pub fn is_up(&self) -> Option<bool> {
+        let present: Vec<_> =
+            self.sources.values().filter(|source| source.outcome != Outcome::Absent).collect();
+        let is_up = |source: &&SourceStatus| source.outcome == Outcome::Complete && source.in_time;
+        (!present.is_empty()).then(|| present.iter().all(is_up))
+    }
+
+    /// Whether every source had a sweep to which nothing was missing.
+    #[must_use]
+    pub fn is_swept(&self) -> bool {
+        let whole =
+            |source: &SourceStatus| source.last.as_ref().is_some_and(|l| l.outcome != Outcome::Incomplete);
+        self.sources.values().all(whole)
+    }
+
+    /// The name to count a status under, and whether that is new.
+    fn name<'a>(&self, status: &'a str) -> (&'a str, bool) {
+        if self.unknown_statuses.get(status).is_some_and(|&count| count > 0) {
+            return (status, false);
+        }
+        let own = self.unknown_statuses.keys().filter(|name| *name != OTHER).count();
+        let name = if own < MOST_NAMES { status } else { OTHER };
+        (name, self.unknown_statuses.get(name).is_none_or(|&count| count == 0))
+    }
+}
+
+impl SourceStatus {
+    fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            backlog: None,
+            last: None,
+            last_success: None,
+            sweeps: Outcome::ALL.map(|outcome| (outcome, 0)).into(),
+            restarts: 0,
+            outcome: Outcome::Incomplete,
+            in_time: true,
+        }
+    }
+
+    fn planned(&mut self, backlog: Backlog, well: bool) {
+        self.backlog = Some(backlog);
+        self.in_time = well;
+        if !well && self.outcome == Outcome::Complete {
+            self.outcome = Outcome::Incomplete;
+        }
+    }
+
+    fn swept(&mut self, report: &Report) {
+        self.outcome = report.outcome;
+        *self.sweeps.entry(report.outcome).or_default() += 1;
+        self.restarts += u64::from(report.stuck);
+        if report.outcome == Outcome::Complete {
+            self.last_success = Some(report.finished);
+        }
+        self.last = Some(LastSweep {
+            outcome: report.outcome,
+            finished: report.finished,
+            duration: report.duration,
+            watched: report.progress.watched,
+            open: report.progress.open,
+            error: report.progress.error.as_ref().map(ToString::to_string),
+        });
+    }
+}
+
+impl Observer for Mutex<StreamStatus> {
+    fn requested(&self, _: Api, endpoint: Endpoint, status: Option<StatusCode>, elapsed: Duration) {
+        let mut stream = self.lock();
+        *stream.requests.entry((endpoint, status)).or_default() += 1;
+        let durations = stream.request_durations.entry(endpoint);
+        durations.or_insert_with(|| Histogram::new(&REQUEST_BOUNDS)).observe(elapsed.as_secs_f64());
+    }
+
+    fn failed(&self, _: Api, reason: Reason, count: u64) {
+        *self.lock().errors.entry(reason).or_default() += count;
+    }
+
+    /// Says so the first time.
+    fn unknown_status(&self, api: Api, status: &str) {
+        let mut stream = self.lock();
+        let (name, is_new) = stream.name(status);
+        *stream.unknown_statuses.entry(name.to_owned()).or_default() += 1;
+        drop(stream);
+        if is_new {
+            tracing::warn!(
+                %api,
+                status = name,
+                "Kapso tells of a status that this version does not know: what has an end is over, neither ended nor failed"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(status: &Mutex<StreamStatus>) -> BTreeMap<String, u64> {
+        status.lock().unknown_statuses.clone()
+    }
+
+    #[test]
+    fn eight_names_of_statuses_are_counted_and_the_rest_together() {
+        let status = Mutex::new(StreamStatus::new([].into_iter(), Duration::ZERO));
+        assert_eq!(counts(&status), [("other".to_owned(), 0)].into());
+        let names: Vec<_> = (b'a'..=b'z').map(|letter| char::from(letter).to_string()).collect();
+        for name in names.iter().chain(&names) {
+            status.unknown_status(Api::Platform, name);
+        }
+        let counts = counts(&status);
+        assert_eq!(names[..8].iter().map(|name| counts[name]).collect::<Vec<_>>(), [2; 8]);
+        assert_eq!((counts.len(), counts["other"]), (9, 36));
+    }
+
+    #[test]
+    fn each_name_is_new_once() {
+        let status = Mutex::new(StreamStatus::new([].into_iter(), Duration::ZERO));
+        let is_new = |name: &str| {
+            let is_new = status.lock().name(name).1;
+            status.unknown_status(Api::Platform, name);
+            is_new
+        };
+        let names: Vec<_> = (0..9).map(|number| format!("name_{number}")).collect();
+        assert!(names.iter().all(|name| is_new(name)));
+        assert!(!names.iter().any(|name| is_new(name)));
+        assert!(!is_new("yet_another"), "the others are one");
+    }
+}

@@ -1,0 +1,148 @@
+//! The handles: a project, and each of its streams.
+
+use std::{fmt, sync::Arc};
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::{Changed, StreamStatus};
+use crate::{
+    clock::Clock,
+    config::Config,
+    kapso::{self, Budget, Client, Http, KapsoClock, Observer, Transport},
+    ledger::Ledger,
+    model::{Api, Source},
+    state::{BaseUrl, Opener},
+    sweep::SweepEvent,
+};
+
+/// How a project's APIs are reached.
+pub trait Transports: Send + Sync {
+    /// The way to one of them.
+    ///
+    /// # Errors
+    /// If there is none, such as when TLS cannot be set up.
+    fn open(&self, api: Api, config: &Config) -> anyhow::Result<Box<dyn Transport>>;
+}
+
+/// Over HTTP, with the project's key.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpTransports;
+
+impl Transports for HttpTransports {
+    fn open(&self, api: Api, config: &Config) -> anyhow::Result<Box<dyn Transport>> {
+        Ok(Box::new(Http::new(config.base_url(api), config.key.clone())?))
+    }
+}
+
+/// Names a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamKey {
+    /// The `project` label.
+    pub project: Arc<str>,
+    /// The `api` label.
+    pub api: Api,
+}
+
+/// As its account is named in a state file.
+impl fmt::Display for StreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.project, self.api)
+    }
+}
+
+/// A project's configuration, and what all that ask with its key share.
+#[derive(Clone)]
+pub struct Project {
+    /// What to do.
+    pub config: Arc<Config>,
+    /// Of the key.
+    pub budget: Arc<Budget>,
+    /// Our clock.
+    pub clock: Clock,
+    /// How Kapso is reached.
+    pub transports: Arc<dyn Transports>,
+    /// Ends everything.
+    pub shutdown: CancellationToken,
+}
+
+impl Project {
+    /// A project of which nothing was asked yet.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        transports: Arc<dyn Transports>,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let budget = Arc::new(Budget::new(config.requests_per_minute));
+        Self { config: Arc::new(config), budget, clock, transports, shutdown }
+    }
+
+    /// The name of one of its streams.
+    #[must_use]
+    pub fn key(&self, api: Api) -> StreamKey {
+        StreamKey { project: self.config.project.as_str().into(), api }
+    }
+
+    /// Who opens the account of one of its streams.
+    #[must_use]
+    pub fn opener(&self, api: Api) -> Opener {
+        let config = &self.config;
+        let base_url = if config.demo { BaseUrl::embedded() } else { config.base_url(api).into() };
+        let sources = config.sources.iter().copied().filter(|source| source.api() == api).collect();
+        Opener { base_url, key: config.key.clone(), sources }
+    }
+
+    /// A client of one of its APIs.
+    ///
+    /// # Errors
+    /// If there is no way to it.
+    pub fn client(&self, api: Api, observer: Arc<dyn Observer>) -> anyhow::Result<Arc<Client>> {
+        let settings = kapso::Settings {
+            api,
+            base: self.config.base_url(api).clone(),
+            timeout: self.config.timeout,
+            budget: self.budget.clone(),
+            clock: Arc::new(KapsoClock::new(self.clock.clone())),
+            observer,
+            shutdown: self.shutdown.clone(),
+        };
+        Ok(Arc::new(Client::new(settings, self.transports.open(api, &self.config)?)))
+    }
+
+    /// The stream of one of its APIs, with this account.
+    ///
+    /// # Errors
+    /// If there is no way to the API.
+    pub fn stream(&self, api: Api, ledger: Arc<Mutex<Ledger>>, changed: Changed) -> anyhow::Result<Stream> {
+        let sources = self.config.sources.iter().copied().filter(|source| source.api() == api);
+        let status = Arc::new(Mutex::new(StreamStatus::new(sources, self.config.interval)));
+        let client = self.client(api, status.clone())?;
+        Ok(Stream { key: self.key(api), client, budget: self.budget.clone(), ledger, status, changed })
+    }
+}
+
+/// One project in one API.
+pub struct Stream {
+    /// Its name.
+    pub key: StreamKey,
+    /// Asks, and knows Kapso's clock.
+    pub client: Arc<Client>,
+    /// The budget of the key, which all streams share that ask with it.
+    pub budget: Arc<Budget>,
+    /// What is known, and what was counted.
+    pub ledger: Arc<Mutex<Ledger>>,
+    /// How it is doing.
+    pub status: Arc<Mutex<StreamStatus>>,
+    /// Told of every change of the two.
+    pub changed: Changed,
+}
+
+impl Stream {
+    /// Takes note of what a source's loop tells.
+    pub fn record(&self, source: Source, event: &SweepEvent<'_>) {
+        self.status.lock().record(source, event);
+        self.changed.notify();
+    }
+}
