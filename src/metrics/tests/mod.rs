@@ -1,15 +1,17 @@
 //! From a ledger to the text of its families.
 
+mod exposition;
 mod labels;
 mod places;
 
 use std::{collections::BTreeMap, slice, time::Duration};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use prometheus::{Encoder, TextEncoder};
 
 use super::{
-    InstanceMetrics, Limits, TABLE, View,
+    Instance, InstanceMetrics, Limits, TABLE, View,
     series_budget::{Refused, SeriesBudget},
     sink::MetricFamilies,
 };
@@ -116,7 +118,7 @@ impl World {
     fn view(&mut self) -> (View, Refused) {
         let key = StreamKey { project: "p".into(), api: Api::Platform };
         let status = StreamStatus::new([Source::Workflows].into_iter(), Duration::from_mins(1));
-        let budget = BudgetStatus { per_minute: 30, limit: None, remaining: None };
+        let budget = BudgetStatus { per_minute: 30, limit: Some(60), remaining: Some(42) };
         let Self { ledger, series_budget, limits, .. } = self;
         let now = (at(self.now), Steady::at(at(self.now)));
         View::new(key, status, budget, ledger, series_budget, *limits, now)
@@ -135,9 +137,7 @@ impl World {
         let (view, _) = self.view();
         let (instance, mut families) = (InstanceMetrics::default().now(0), MetricFamilies::default());
         TABLE.iter().for_each(|family| family.collect(&instance, slice::from_ref(&view), &mut families));
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&families.sorted(), &mut text).unwrap();
-        String::from_utf8(text).unwrap()
+        text_of(families)
     }
 
     /// The values of a family by one of its labels, added up.
@@ -165,6 +165,12 @@ impl World {
         self.ledger = Ledger::restore(Settings::default(), &saved).unwrap();
         self.series_budget = SeriesBudget::default();
     }
+}
+
+fn text_of(families: MetricFamilies) -> String {
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&families.sorted(), &mut text).unwrap();
+    String::from_utf8(text).unwrap()
 }
 
 fn counts<const N: usize>(counts: [(&str, u32); N]) -> BTreeMap<String, f64> {

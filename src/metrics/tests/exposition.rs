@@ -1,0 +1,134 @@
+//! The text of every family, in full.
+
+use std::{env, fs, path::Path};
+
+use jiff::SignedDuration;
+
+use super::*;
+use crate::{
+    crawl::{Backlog, Progress},
+    kapso::{Endpoint, Error, Observer, Reason},
+    model::{Conversation, ConversationStatus, Handoff, HandoffReason, HandoffSource},
+    sweep::{Outcome, Report, SweepEvent},
+};
+
+const EXPECTED: &str = "src/metrics/tests/expected.txt";
+
+/// A morning: workflow `w` with an execution in every status, one without a name, and one that shares `other`.
+fn morning() -> World {
+    let mut world = World::with(2, 2);
+    world.limits.conversations = 1;
+    let listed = |id: &str, name: Option<&str>, count| ListedWorkflow {
+        workflow: Workflow { id: id.into(), name: name.map(Into::into) },
+        execution_count: Some(count),
+        last_executed_at: None,
+    };
+    let workflows = vec![listed("w", Some("Order \"Support\""), 40), listed("v", None, 2)];
+    let page = world.page(workflows);
+    world.ledger.learn_workflows(&page);
+    let conversations = [("c1", ConversationStatus::Active), ("c2", ConversationStatus::Ended)];
+    let conversations =
+        conversations.map(|(id, status)| Conversation { id: id.into(), status, last_active_at: Some(at(5)) });
+    let page = world.page(conversations.into());
+    world.ledger.learn_conversations(&page, SignedDuration::from_hours(24));
+    world.wait(60);
+    let execution = |id: &str, workflow: &str, status: Status, start: i64, event: i64| Execution {
+        id: id.into(),
+        workflow: Some(Workflow { id: workflow.into(), name: None }),
+        conversation: None,
+        status,
+        started_at: Some(at(start)),
+        last_event_at: Some(at(event)),
+        ended_at: Some(at(event)).filter(|_| status.is_finished()),
+        handoff: None,
+        step: None,
+    };
+    let handoff = Handoff { at: Some(at(25)), source: HandoffSource::Unknown, reason: HandoffReason::None };
+    let first = vec![
+        execution("e6", "x", Status::Running, 30, 30),
+        Execution { handoff: Some(handoff), ..execution("e5", "w", Status::Handoff, 20, 25) },
+        Execution {
+            step: Some(Step::new("ask", "FlowWaitStep")),
+            ..execution("e4", "w", Status::Waiting, 15, 40)
+        },
+        execution("e3", "w", Status::Failed, 12, 13),
+        execution("e2", "w", Status::Ended, 11, 31),
+        execution("e1", "w", Status::Ended, -100, 10),
+    ];
+    world.list_of("c1", first);
+    world.list_of("c2", vec![execution("e7", "v", Status::Running, 50, 50)]);
+    world.wait(30);
+    world
+}
+
+impl World {
+    /// A conversation's list shows these.
+    fn list_of(&mut self, conversation: &str, executions: Vec<Execution>) {
+        let page = self.page(executions);
+        let mut listing = self.ledger.open(&conversation.into(), true);
+        self.ledger.read(&mut listing, &page, at(self.now));
+        self.ledger.close(&listing);
+    }
+}
+
+/// A stream of which one request failed, and whose only source was swept.
+fn status() -> StreamStatus {
+    let status = Mutex::new(StreamStatus::new([Source::Conversations].into_iter(), Duration::from_mins(1)));
+    let ok = Some(http::StatusCode::OK);
+    status.requested(Api::Platform, Endpoint::Workflows, ok, Duration::from_millis(30));
+    status.requested(Api::Platform, Endpoint::Workflows, None, Duration::from_secs(10));
+    status.failed(Api::Platform, Reason::Timeout, 1);
+    status.unknown_status(Api::Platform, "dreaming");
+    let mut status = status.into_inner();
+    let oldest_list = Some(at(60));
+    let backlog = Backlog { due: 3, lateness: 1.5, oldest_list, full_scan_seconds: 3600.0, failing: 1 };
+    status.record(Source::Conversations, &SweepEvent::Backlog { backlog: &backlog, well: true });
+    let error = Some(Error::Cancelled);
+    let report = |outcome, error| Report {
+        source: Source::Conversations,
+        outcome,
+        finished: at(70),
+        duration: Duration::from_millis(2500),
+        progress: Progress { watched: 2, open: 4, error, ..Progress::default() },
+        stuck: false,
+    };
+    status.record(Source::Conversations, &SweepEvent::Swept(&report(Outcome::Incomplete, error)));
+    status.record(Source::Conversations, &SweepEvent::Swept(&report(Outcome::Complete, None)));
+    status
+}
+
+/// Each family of a text by its name.
+fn families(text: &str) -> BTreeMap<&str, &str> {
+    let starts: Vec<_> = text.match_indices("# HELP ").map(|(at, _)| at).chain([text.len()]).collect();
+    let blocks = starts.windows(2).map(|ends| &text[ends[0]..ends[1]]);
+    blocks.map(|block| (block.split(' ').nth(2).unwrap(), block)).collect()
+}
+
+/// `UPDATE_EXPECTED=1` writes what is published; read it before it is believed.
+#[test]
+fn every_family_is_published_as_expected() {
+    let mut world = morning();
+    let instance = InstanceMetrics::default();
+    instance.announce_state(4096);
+    instance.state_written(8192, at(80));
+    instance.state_failed();
+    world.admit();
+    let (view, refused) = world.view();
+    instance.refused(Refused { workflows: 1, ..refused });
+    let view = View { status: status(), ..view };
+    let mut sink = MetricFamilies::default();
+    let instance = Instance { log_lines_dropped: 7, ..instance.now(123) };
+    TABLE.iter().for_each(|family| family.collect(&instance, slice::from_ref(&view), &mut sink));
+    let text = text_of(sink);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(EXPECTED);
+    if env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    let expected = fs::read_to_string(path).unwrap();
+    let (expected, published) = (families(&expected), families(&text));
+    assert_eq!(published.keys().collect::<Vec<_>>(), TABLE.iter().map(|row| &row.name).collect::<Vec<_>>());
+    for (name, text) in published {
+        assert_eq!(Some(&text), expected.get(name), "{name}");
+    }
+    assert_eq!(expected.len(), TABLE.len());
+}
