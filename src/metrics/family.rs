@@ -2,11 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{
-    instance::Instance,
-    sink::Sink,
-    view::{View, Workflow},
-};
+use super::{instance::Instance, sink::Sink, view::View, workflow::Workflow};
 use crate::{
     label,
     ledger::Histogram,

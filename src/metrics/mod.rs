@@ -13,6 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod view;
+mod workflow;
 
 use std::{io::Write, sync::Arc};
 
@@ -30,7 +31,8 @@ pub use self::{
     reference::reference,
     sink::{Labels, Sink},
     table::TABLE,
-    view::{Limits, OTHER, View, Workflow},
+    view::{Limits, OTHER, View},
+    workflow::Workflow,
 };
 use self::{series_budget::SeriesBudget, sink::MetricFamilies};
 use crate::project::Stream;

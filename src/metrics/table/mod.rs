@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use super::{
     family::{Family, Kind, Note, Rows, RowsFrom, Shown, Unit},
     sink::SeriesCount,
-    view::Workflow,
+    workflow::Workflow,
 };
 use crate::{ledger::ByStatus, model::Status};
 
