@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kapso_exporter::{
     app::{App, Store},
     clock::{Clock, Steady},
-    config::Config,
+    config::{Config, MetricsConfig, ProjectConfig, StateConfig},
     kapso::{Answer, Transport},
     ledger::{Ledger, Settings},
     metrics::Renderer,
@@ -76,7 +76,7 @@ impl Transport for Nowhere {
 }
 
 impl Transports for Nowhere {
-    fn open(&self, _: Api, _: &Config) -> anyhow::Result<Box<dyn Transport>> {
+    fn open(&self, _: Api, _: &ProjectConfig) -> anyhow::Result<Box<dyn Transport>> {
         Ok(Box::new(Self))
     }
 }
@@ -84,20 +84,21 @@ impl Transports for Nowhere {
 fn exposition(ledger: Ledger) -> Arc<Renderer> {
     let url = || Url::parse("http://127.0.0.1").unwrap();
     let config = Config {
-        project: "default".into(),
-        key: "key".into(),
-        platform_url: url(),
-        legacy_url: url(),
-        demo: false,
-        sources: [Source::Conversations].into(),
-        conversations: Vec::new(),
-        interval: Duration::from_mins(1),
-        timeout: Duration::from_secs(1),
-        requests_per_minute: None,
-        ledger: Settings::default(),
-        max_series: 10_000_000,
-        max_conversations: 0,
-        state_path: None,
+        project: ProjectConfig {
+            name: "default".into(),
+            key: "key".into(),
+            platform_url: url(),
+            legacy_url: url(),
+            embedded: false,
+            sources: [Source::Conversations].into(),
+            conversations: Vec::new(),
+            interval: Duration::from_mins(1),
+            timeout: Duration::from_secs(1),
+            requests_per_minute: None,
+            ledger: Settings::default(),
+        },
+        metrics: MetricsConfig { max_series: 10_000_000, max_conversations: 0 },
+        state: StateConfig::default(),
     };
     let store = Store::Memory(BTreeMap::new());
     let app =

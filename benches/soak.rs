@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
     app::{App, Store},
     clock::Clock,
-    config::Config,
+    config::{Config, MetricsConfig, ProjectConfig, StateConfig},
     kapso::{Answer, Transport},
     ledger::Settings,
     model::{Api, Source},
@@ -102,7 +102,7 @@ impl Transport for Arithmetic {
 }
 
 impl Transports for Arithmetic {
-    fn open(&self, _: Api, _: &Config) -> anyhow::Result<Box<dyn Transport>> {
+    fn open(&self, _: Api, _: &ProjectConfig) -> anyhow::Result<Box<dyn Transport>> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -125,22 +125,23 @@ async fn soak(executions: u64) {
         ..Settings::default()
     };
     let config = Config {
-        project: "default".into(),
-        key: "key".into(),
-        platform_url: Url::parse("http://kapso.invalid").unwrap(),
-        legacy_url: Url::parse("http://kapso.invalid").unwrap(),
-        demo: false,
-        sources: [Source::Conversations].into(),
-        conversations: Vec::new(),
-        interval,
-        timeout: Duration::from_secs(10),
-        requests_per_minute: Some(100_000),
-        ledger: settings,
-        max_series: 50_000,
-        max_conversations: 0,
-        state_path: Some(folder.path().join("state.redb")),
+        project: ProjectConfig {
+            name: "default".into(),
+            key: "key".into(),
+            platform_url: Url::parse("http://kapso.invalid").unwrap(),
+            legacy_url: Url::parse("http://kapso.invalid").unwrap(),
+            embedded: false,
+            sources: [Source::Conversations].into(),
+            conversations: Vec::new(),
+            interval,
+            timeout: Duration::from_secs(10),
+            requests_per_minute: Some(100_000),
+            ledger: settings,
+        },
+        metrics: MetricsConfig { max_series: 50_000, max_conversations: 0 },
+        state: StateConfig { path: Some(folder.path().join("state.redb")) },
     };
-    let store = Store::open(&config).unwrap();
+    let store = Store::open(&config.state).unwrap();
     let transports = Arc::new(Arithmetic { beginning, clock: clock.clone() });
     let app = App::build(config, transports, clock, store, CancellationToken::new()).unwrap();
     for (source, stream) in app.sources() {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{Clock, Steady},
-    config::Config,
+    config::{Config, StateConfig},
     crawl::{self, CrawlContext, CrawlScope, Heartbeat, SourceCrawler},
     kapso,
     ledger::{Damaged, Ledger, Saved},
@@ -47,8 +47,8 @@ impl Store {
     ///
     /// # Errors
     /// If the state file cannot be used.
-    pub fn open(config: &Config) -> anyhow::Result<Self> {
-        Ok(match config.state_path.as_deref() {
+    pub fn open(config: &StateConfig) -> anyhow::Result<Self> {
+        Ok(match config.path.as_deref() {
             Some(path) => Self::File(StateFile::open(path)?),
             None => Self::Memory(BTreeMap::new()),
         })
@@ -107,7 +107,7 @@ impl App {
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         let open = move || {
-            let store = Store::open(&config)?;
+            let store = Store::open(&config.state)?;
             Self::build(config, transports, clock, store, shutdown)
         };
         let mut opening = spawn_blocking(open);
@@ -131,13 +131,14 @@ impl App {
         mut store: Store,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let mut project = Project::new(config, transports, clock, shutdown);
+        let Config { project, metrics, .. } = config;
+        let mut project = Project::new(project, transports, clock, shutdown);
         let config = project.config.clone();
         let (mut ledgers, mut claims) = (BTreeMap::new(), BTreeMap::new());
-        for api in config.sources.iter().map(|source| source.api()).collect::<BTreeSet<_>>() {
+        for api in config.apis() {
             let (ledger, claim) = store.account(&project, api)?;
             if let Some(claim) = claim {
-                say_what_changed(&claim, api, &config.sources);
+                say_what_changed(&claim, api, &config.sources_of(api));
                 claims.insert(api, claim);
             }
             ledgers.insert(api, ledger);
@@ -149,7 +150,7 @@ impl App {
             streams.insert(api, Arc::new(project.stream(api, ledger, changed.clone())?));
         }
         let instance = Arc::new(InstanceMetrics::default());
-        let limits = Limits::within(config.max_series / streams.len().max(1), config.max_conversations);
+        let limits = Limits::within(metrics.max_series / streams.len().max(1), metrics.max_conversations);
         let renderer = Renderer::new(instance.clone(), streams.values().cloned().collect(), limits);
         let publisher =
             Publisher::new(Arc::new(renderer), instance, store.into_file(), project.clock.clone());
@@ -207,9 +208,8 @@ impl App {
 }
 
 /// The sources are others than those before: what only these listed is asked for one by one.
-fn say_what_changed(claim: &Claim, api: Api, sources: &BTreeSet<Source>) {
-    let present: BTreeSet<_> = sources.iter().copied().filter(|source| source.api() == api).collect();
-    if claim.previous_sources().is_some_and(|previous| *previous != present) {
+fn say_what_changed(claim: &Claim, api: Api, present: &BTreeSet<Source>) {
+    if claim.previous_sources().is_some_and(|previous| previous != present) {
         tracing::info!(%api, "other sources than before: open executions that none of them lists are asked for one by one");
     }
     claim.confirm_sources();

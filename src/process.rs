@@ -1,9 +1,11 @@
-//! The process: it does what the command line says, and ends in time after a signal, whatever hangs.
+//! The process: it does its work, and ends in time after a signal, whatever hangs; and with which exit code.
 //!
 //! The work is done on another thread than the first one, which does nothing but wait, so that it can leave the
 //! work behind.
 
 use std::{
+    fmt,
+    process::ExitCode,
     sync::mpsc::{Receiver, RecvError, RecvTimeoutError, channel},
     thread,
     time::Duration,
@@ -16,12 +18,38 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{CliError, cli::Cli, perform};
-
 /// From a signal to the end of the work. With the end of the log that stays below the 5 s that are promised.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 /// As much as the first thread has.
 const STACK: usize = 8 << 20;
+
+/// Why the program failed; its text says what, where and what is allowed.
+#[derive(Debug)]
+pub enum CliError {
+    /// The command line or the configuration.
+    Usage(anyhow::Error),
+    /// Something at run time.
+    Run(anyhow::Error),
+}
+
+impl CliError {
+    /// 2 for usage, 1 at run time.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Run(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(error) | Self::Run(error) => write!(f, "{error:#}"),
+        }
+    }
+}
 
 /// What the work tells the thread that waits for it.
 enum News {
@@ -30,25 +58,27 @@ enum News {
     Ended(Result<(), CliError>),
 }
 
-/// Does what the command line says, until it is done or SIGTERM or SIGINT arrives.
+/// Does `work` until it is done, and cancels it when SIGTERM or SIGINT arrives.
 ///
 /// # Errors
 /// Why it could not.
-pub fn run(cli: Cli) -> Result<(), CliError> {
+pub fn run<W: Future<Output = Result<(), CliError>>>(
+    work: impl FnOnce(CancellationToken) -> W + Send + 'static,
+) -> Result<(), CliError> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(|e| CliError::Run(e.into()))?;
     let (tell, news) = channel();
-    let work = move || {
+    let on_thread = move || {
         let (shutdown, stopping) = (CancellationToken::new(), tell.clone());
         let done = runtime.block_on(async {
             let told = move || stopping.send(News::Stopping).is_ok();
             stop_on_signal(shutdown.clone(), told).map_err(|error| CliError::Run(error.into()))?;
-            perform(cli, shutdown).await
+            work(shutdown).await
         });
         // A thread that waits for a disk that hangs is not waited for.
         runtime.shutdown_background();
         tell.send(News::Ended(done))
     };
-    let spawned = thread::Builder::new().name("work".into()).stack_size(STACK).spawn(work);
+    let spawned = thread::Builder::new().name("work".into()).stack_size(STACK).spawn(on_thread);
     spawned.map_err(|error| CliError::Run(error.into()))?;
     wait(&news, STOP_WITHIN)
 }

@@ -8,7 +8,7 @@ use super::Cli;
 
 const HEAD: &str = "# Flags
 
-Generated from the program by `UPDATE_DOCS=1 cargo test --test monitoring`; edit `src/cli.rs`, not this page.
+Generated from the program by `UPDATE_DOCS=1 cargo test --test monitoring`; edit `src/cli/mod.rs`, not this page.
 
 Below each flag stands the environment variable that it also reads: `KAPSO_EXPORTER_` and the flag's name in upper case,
 dots and dashes as underscores. A flag on the command line goes before its variable. A variable that is empty is as if it

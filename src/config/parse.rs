@@ -2,38 +2,11 @@
 
 use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
-use jiff::SignedDuration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::{
-    model::{ConversationId, Source},
-    web,
-};
-
-/// A duration that a person wrote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HumanDuration(Duration);
-
-impl HumanDuration {
-    /// As the standard library's.
-    #[must_use]
-    pub fn std(self) -> Duration {
-        self.0
-    }
-
-    /// As that of timestamps.
-    #[must_use]
-    pub fn signed(self) -> SignedDuration {
-        SignedDuration::try_from(self.0).unwrap_or(SignedDuration::MAX)
-    }
-}
-
-impl From<Duration> for HumanDuration {
-    fn from(duration: Duration) -> Self {
-        Self(duration)
-    }
-}
+use super::RESERVED_PATHS;
+use crate::model::{ConversationId, Source};
 
 type Parsed<T> = Result<T, String>;
 
@@ -41,7 +14,7 @@ type Parsed<T> = Result<T, String>;
 ///
 /// # Errors
 /// Like all of these: what is allowed, if `text` is not.
-pub fn interval(text: &str) -> Parsed<HumanDuration> {
+pub fn interval(text: &str) -> Parsed<Duration> {
     duration(text, "1s", "24h")
 }
 
@@ -49,7 +22,7 @@ pub fn interval(text: &str) -> Parsed<HumanDuration> {
 ///
 /// # Errors
 /// What is allowed, if `text` is not.
-pub fn lookback(text: &str) -> Parsed<HumanDuration> {
+pub fn lookback(text: &str) -> Parsed<Duration> {
     duration(text, "1m", "365d")
 }
 
@@ -57,7 +30,7 @@ pub fn lookback(text: &str) -> Parsed<HumanDuration> {
 ///
 /// # Errors
 /// What is allowed, if `text` is not.
-pub fn max_staleness(text: &str) -> Parsed<HumanDuration> {
+pub fn max_staleness(text: &str) -> Parsed<Duration> {
     duration(text, "1m", "365d")
 }
 
@@ -65,7 +38,7 @@ pub fn max_staleness(text: &str) -> Parsed<HumanDuration> {
 ///
 /// # Errors
 /// What is allowed, if `text` is not.
-pub fn max_age(text: &str) -> Parsed<HumanDuration> {
+pub fn max_age(text: &str) -> Parsed<Duration> {
     duration(text, "1h", "3650d")
 }
 
@@ -73,7 +46,7 @@ pub fn max_age(text: &str) -> Parsed<HumanDuration> {
 ///
 /// # Errors
 /// What is allowed, if `text` is not.
-pub fn timeout(text: &str) -> Parsed<HumanDuration> {
+pub fn timeout(text: &str) -> Parsed<Duration> {
     duration(text, "100ms", "5m")
 }
 
@@ -81,16 +54,17 @@ pub fn timeout(text: &str) -> Parsed<HumanDuration> {
 ///
 /// # Errors
 /// What is allowed, if `text` is not.
-pub fn latency(text: &str) -> Parsed<HumanDuration> {
+pub fn latency(text: &str) -> Parsed<Duration> {
     duration(text, "0s", "1m")
 }
 
 /// A duration from `least` to `most`, both as a person would write them.
-fn duration(text: &str, least: &str, most: &str) -> Parsed<HumanDuration> {
+fn duration(text: &str, least: &str, most: &str) -> Parsed<Duration> {
     let parse = |text: &str| humantime::parse_duration(text.trim()).ok();
     let allowed = |duration: &Duration| parse(least) <= Some(*duration) && Some(*duration) <= parse(most);
-    let duration = parse(text).filter(allowed).map(HumanDuration);
-    duration.ok_or_else(|| format!("expected a duration from {least} to {most}, such as 30s, 5m or 7d"))
+    parse(text)
+        .filter(allowed)
+        .ok_or_else(|| format!("expected a duration from {least} to {most}, such as 30s, 5m or 7d"))
 }
 
 /// `--kapso.platform-url` and `--kapso.legacy-url`.
@@ -197,10 +171,10 @@ pub fn listen_address(text: &str) -> Parsed<String> {
 pub fn telemetry_path(text: &str) -> Parsed<String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
     let plain = text.starts_with('/') && text.chars().all(fits) && !text.contains("//");
-    if plain && !web::RESERVED.contains(&text) {
+    if plain && !RESERVED_PATHS.contains(&text) {
         return Ok(text.to_owned());
     }
-    let reserved = web::RESERVED.join(", ");
+    let reserved = RESERVED_PATHS.join(", ");
     Err(format!("expected a path such as /metrics, of letters, digits and '/-_.~', other than {reserved}"))
 }
 
@@ -210,7 +184,7 @@ mod tests {
 
     #[test]
     fn durations_say_their_range() {
-        assert_eq!(interval(" 90s ").unwrap().std(), Duration::from_secs(90));
+        assert_eq!(interval(" 90s ").unwrap(), Duration::from_secs(90));
         for bad in ["", "0s", "soon", "-5s", "5", "25h", "999999999999999999999s"] {
             let error = interval(bad).unwrap_err();
             assert_eq!(error, "expected a duration from 1s to 24h, such as 30s, 5m or 7d", "{bad}");

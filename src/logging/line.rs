@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use crate::cli::Format;
+use crate::config::LogFormat;
 
 /// The longest line of an event, in bytes. A longer one is cut.
 const LONGEST: usize = 4 << 10;
@@ -18,14 +18,14 @@ const LONGEST_ESCAPE: usize = 10;
 const MARK: &str = "...";
 
 /// The line of an event, cut if it is too long. It stays one of its format.
-pub(super) fn bounded(line: &[u8], format: Format) -> Cow<'_, [u8]> {
+pub(super) fn bounded(line: &[u8], format: LogFormat) -> Cow<'_, [u8]> {
     if line.len() <= LONGEST {
         return Cow::Borrowed(line);
     }
     let line = String::from_utf8_lossy(line);
     let cut = match format {
-        Format::Logfmt => logfmt(&line),
-        Format::Json => json(&line).unwrap_or_else(|_| logfmt(&line)),
+        LogFormat::Logfmt => logfmt(&line),
+        LogFormat::Json => json(&line).unwrap_or_else(|_| logfmt(&line)),
     };
     Cow::Owned((cut + "\n").into_bytes())
 }
@@ -75,7 +75,7 @@ fn json(line: &str) -> serde_json::Result<String> {
 mod tests {
     use super::*;
 
-    fn cut_to_text(line: &str, format: Format) -> String {
+    fn cut_to_text(line: &str, format: LogFormat) -> String {
         let cut = bounded(line.as_bytes(), format);
         assert!(cut.len() < LONGEST + 10, "{}", cut.len());
         String::from_utf8(cut.into_owned()).unwrap()
@@ -84,19 +84,19 @@ mod tests {
     #[test]
     fn a_line_of_usual_length_stays_as_it_is() {
         let line = b"level=info msg=sweep\n";
-        assert_eq!(*bounded(line, Format::Logfmt), *line);
+        assert_eq!(*bounded(line, LogFormat::Logfmt), *line);
     }
 
     #[test]
     fn a_long_value_of_logfmt_is_cut_and_its_quotes_are_closed() {
         let line = format!("level=info msg=\"no {}\" after=1\n", "x".repeat(1 << 20));
-        let cut = cut_to_text(&line, Format::Logfmt);
+        let cut = cut_to_text(&line, LogFormat::Logfmt);
         assert!(cut.starts_with("level=info msg=\"no xxx") && cut.ends_with("xxx...\"\n"), "{cut}");
     }
 
     #[test]
     fn a_long_value_without_quotes_gets_none() {
-        let cut = cut_to_text(&format!("msg=no id={}\n", "é".repeat(1 << 20)), Format::Logfmt);
+        let cut = cut_to_text(&format!("msg=no id={}\n", "é".repeat(1 << 20)), LogFormat::Logfmt);
         assert!(cut.ends_with("éé...\n"), "{cut}");
     }
 
@@ -105,7 +105,7 @@ mod tests {
         for sequence in [r"\\", r#"\""#, r"\n", r"\u{202e}", r"\u{10ffff}"] {
             for before in 0..12 {
                 let line = format!("msg=\"{}{}\"\n", "x".repeat(before), sequence.repeat(LONGEST));
-                let cut = cut_to_text(&line, Format::Logfmt);
+                let cut = cut_to_text(&line, LogFormat::Logfmt);
                 let value = cut.strip_prefix("msg=\"").unwrap().trim_start_matches('x');
                 let rest = value.replace(sequence, "");
                 assert_eq!(rest, "...\"\n", "{sequence} after {before}");
@@ -119,7 +119,7 @@ mod tests {
             "{}\n",
             serde_json::json!({"level": "INFO", "message": "gone", "id": "\u{1}é".repeat(1 << 20), "n": 7})
         );
-        let cut = cut_to_text(&line, Format::Json);
+        let cut = cut_to_text(&line, LogFormat::Json);
         let fields: Value = serde_json::from_str(&cut).unwrap();
         assert_eq!((&fields["message"], &fields["n"]), (&"gone".into(), &7.into()));
         assert!(fields["id"].as_str().unwrap().ends_with("..."), "{cut}");

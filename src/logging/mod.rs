@@ -15,7 +15,7 @@ use tracing::{Dispatch, level_filters::LevelFilter};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt};
 
 use self::lines::Lines;
-use crate::cli::{Format, Level, Log};
+use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// How long the end of the program waits until what was logged is written.
 const FLUSH: Duration = Duration::from_millis(500);
@@ -31,7 +31,7 @@ pub struct Logging(());
 ///
 /// # Errors
 /// If the system has no thread for it, or it was set up before.
-pub fn start(flags: &Log) -> io::Result<Logging> {
+pub fn start(flags: LogConfig) -> io::Result<Logging> {
     thread::Builder::new().name("log".into()).spawn(|| LINES.write_to(io::stderr(), tell_of_dropped))?;
     std::panic::set_hook(Box::new(say_panic));
     tracing::dispatcher::set_global_default(dispatch(flags, &LINES)).map_err(io::Error::other)?;
@@ -39,23 +39,23 @@ pub fn start(flags: &Log) -> io::Result<Logging> {
 }
 
 /// What makes lines of events.
-fn dispatch(flags: &Log, lines: &'static Lines) -> Dispatch {
+fn dispatch(flags: LogConfig, lines: &'static Lines) -> Dispatch {
     let level = match flags.level {
-        Level::Debug => LevelFilter::DEBUG,
-        Level::Info => LevelFilter::INFO,
-        Level::Warn => LevelFilter::WARN,
-        Level::Error => LevelFilter::ERROR,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
     };
     let others = level.min(LevelFilter::WARN);
     let filter = EnvFilter::new(format!("{others},kapso_exporter={level}"));
     let registry = tracing_subscriber::registry().with(filter);
     let writer = Writer { lines, format: flags.format };
     match flags.format {
-        Format::Logfmt => {
+        LogFormat::Logfmt => {
             let layer = tracing_logfmt::builder().with_target(false).layer();
             registry.with(layer.with_writer(writer)).into()
         }
-        Format::Json => {
+        LogFormat::Json => {
             let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
             registry.with(layer.with_writer(writer)).into()
         }
@@ -103,7 +103,7 @@ fn say_panic(panic: &PanicHookInfo<'_>) {
 #[derive(Clone, Copy)]
 struct Writer {
     lines: &'static Lines,
-    format: Format,
+    format: LogFormat,
 }
 
 impl Write for Writer {
@@ -132,10 +132,10 @@ mod tests {
 
     #[test]
     fn an_event_of_any_length_is_a_short_line() {
-        for format in [Format::Logfmt, Format::Json] {
+        for format in [LogFormat::Logfmt, LogFormat::Json] {
             let lines: &'static Lines = Box::leak(Box::new(Lines::new()));
-            let flags = Log { level: Level::Info, format };
-            tracing::dispatcher::with_default(&dispatch(&flags, lines), || {
+            let flags = LogConfig { level: LogLevel::Info, format };
+            tracing::dispatcher::with_default(&dispatch(flags, lines), || {
                 tracing::info!(id = "x".repeat(1 << 20), "gone");
                 tracing::info!("next");
             });

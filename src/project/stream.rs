@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Changed, StreamStatus};
 use crate::{
     clock::Clock,
-    config::Config,
+    config::ProjectConfig,
     kapso::{self, Budget, Client, Http, KapsoClock, Observer, Transport},
     ledger::Ledger,
     model::{Api, Source},
@@ -22,7 +22,7 @@ pub trait Transports: Send + Sync {
     ///
     /// # Errors
     /// If there is none, such as when TLS cannot be set up.
-    fn open(&self, api: Api, config: &Config) -> anyhow::Result<Box<dyn Transport>>;
+    fn open(&self, api: Api, config: &ProjectConfig) -> anyhow::Result<Box<dyn Transport>>;
 }
 
 /// Over HTTP, with the project's key.
@@ -30,7 +30,7 @@ pub trait Transports: Send + Sync {
 pub struct HttpTransports;
 
 impl Transports for HttpTransports {
-    fn open(&self, api: Api, config: &Config) -> anyhow::Result<Box<dyn Transport>> {
+    fn open(&self, api: Api, config: &ProjectConfig) -> anyhow::Result<Box<dyn Transport>> {
         Ok(Box::new(Http::new(config.base_url(api), config.key.clone())?))
     }
 }
@@ -55,7 +55,7 @@ impl fmt::Display for StreamKey {
 #[derive(Clone)]
 pub struct Project {
     /// What to do.
-    pub config: Arc<Config>,
+    pub config: Arc<ProjectConfig>,
     /// Of the key.
     pub budget: Arc<Budget>,
     /// Our clock.
@@ -70,7 +70,7 @@ impl Project {
     /// A project of which nothing was asked yet.
     #[must_use]
     pub fn new(
-        config: Config,
+        config: ProjectConfig,
         transports: Arc<dyn Transports>,
         clock: Clock,
         shutdown: CancellationToken,
@@ -82,16 +82,15 @@ impl Project {
     /// The name of one of its streams.
     #[must_use]
     pub fn key(&self, api: Api) -> StreamKey {
-        StreamKey { project: self.config.project.as_str().into(), api }
+        StreamKey { project: self.config.name.as_str().into(), api }
     }
 
     /// Who opens the account of one of its streams.
     #[must_use]
     pub fn opener(&self, api: Api) -> Opener {
         let config = &self.config;
-        let base_url = if config.demo { BaseUrl::embedded() } else { config.base_url(api).into() };
-        let sources = config.sources.iter().copied().filter(|source| source.api() == api).collect();
-        Opener { base_url, key: config.key.clone(), sources }
+        let base_url = if config.embedded { BaseUrl::embedded() } else { config.base_url(api).into() };
+        Opener { base_url, key: config.key.clone(), sources: config.sources_of(api) }
     }
 
     /// A client of one of its APIs.
@@ -116,7 +115,7 @@ impl Project {
     /// # Errors
     /// If there is no way to the API.
     pub fn stream(&self, api: Api, ledger: Arc<Mutex<Ledger>>, changed: Changed) -> anyhow::Result<Stream> {
-        let sources = self.config.sources.iter().copied().filter(|source| source.api() == api);
+        let sources = self.config.sources_of(api).into_iter();
         let status = Arc::new(Mutex::new(StreamStatus::new(sources, self.config.interval)));
         let client = self.client(api, status.clone())?;
         Ok(Stream { key: self.key(api), client, budget: self.budget.clone(), ledger, status, changed })

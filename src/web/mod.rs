@@ -34,9 +34,6 @@ use crate::{
     project::Stream,
 };
 
-/// Paths of this server that no telemetry path may take.
-pub const RESERVED: [&str; 3] = ["/", "/-/healthy", "/-/ready"];
-
 const HEALTHY: &str = "healthy\n";
 const STARTING: &str = "not ready: the state file is not open yet\n";
 

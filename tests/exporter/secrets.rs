@@ -303,9 +303,9 @@ fn what_holds_the_key_does_not_show_it_for_debugging() {
     let file = directory.path().join("key");
     std::fs::write(&file, KEY).unwrap();
     let flag = format!("--kapso.api-key-file={}", file.display());
-    let config = Config::load(Cli::parse_from(["kapso-exporter", &flag]).serve.watch).unwrap();
+    let config = Config::resolve(Cli::parse_from(["kapso-exporter", &flag]).serve.watch.into()).unwrap();
     keeps_quiet("the configuration", &format!("{config:?} {config:#?}"));
-    let transport = Http::new(&config.platform_url, config.key.clone()).unwrap();
+    let transport = Http::new(&config.project.platform_url, config.project.key.clone()).unwrap();
     keeps_quiet("the transport", &format!("{transport:?} {transport:#?}"));
 }
 

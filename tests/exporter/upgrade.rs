@@ -76,9 +76,9 @@ fn published_then(folder: &Path, state: &str) -> String {
     fs::write(&key, "a-key").unwrap();
     let key = format!("--kapso.api-key-file={}", key.display());
     let flags = ["kapso-exporter", &key, state].into_iter().chain(FLAGS);
-    let config = Config::load(Cli::parse_from(flags).serve.watch).unwrap();
+    let config = Config::resolve(Cli::parse_from(flags).serve.watch.into()).unwrap();
     let at: Timestamp = AT.parse().unwrap();
-    let (store, transports) = (Store::open(&config).unwrap(), Arc::new(HttpTransports));
+    let (store, transports) = (Store::open(&config.state).unwrap(), Arc::new(HttpTransports));
     let app = App::build(config, transports, Clock::of(move || at), store, CancellationToken::new());
     let snapshot = app.unwrap().publisher.renderer().render().unwrap();
     String::from_utf8(snapshot.plain.to_vec()).unwrap()

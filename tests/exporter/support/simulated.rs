@@ -18,7 +18,7 @@ use jiff::SignedDuration;
 use kapso_exporter::{
     app::{App, Store},
     clock::Clock,
-    config::Config,
+    config::{Config, MetricsConfig, ProjectConfig, StateConfig},
     kapso::{Answer, Transport},
     ledger::{Buckets, Saved, Settings, Totals},
     model::{Api, Source},
@@ -109,7 +109,7 @@ impl Transport for InProcess {
 }
 
 impl Transports for InProcess {
-    fn open(&self, _: Api, _: &Config) -> anyhow::Result<Box<dyn Transport>> {
+    fn open(&self, _: Api, _: &ProjectConfig) -> anyhow::Result<Box<dyn Transport>> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -229,26 +229,27 @@ impl Setup {
         let url = |path| Url::parse(&format!("http://kapso.invalid/{path}")).unwrap();
         let signed = |time| SignedDuration::try_from(time).unwrap();
         Config {
-            project: "default".into(),
-            key: DEFAULT_KEY.into(),
-            platform_url: url("platform/v1"),
-            legacy_url: url("api/v1"),
-            demo: false,
-            sources: self.sources.iter().copied().collect(),
-            conversations: Vec::new(),
-            interval: self.interval,
-            timeout: self.timeout,
-            requests_per_minute: self.requests_per_minute,
-            ledger: Settings {
-                lookback: signed(self.lookback),
-                remembered: signed(self.remembered),
-                conversation_max_age: self.max_age,
-                buckets: self.buckets.clone(),
-                ..Settings::default()
+            project: ProjectConfig {
+                name: "default".into(),
+                key: DEFAULT_KEY.into(),
+                platform_url: url("platform/v1"),
+                legacy_url: url("api/v1"),
+                embedded: false,
+                sources: self.sources.iter().copied().collect(),
+                conversations: Vec::new(),
+                interval: self.interval,
+                timeout: self.timeout,
+                requests_per_minute: self.requests_per_minute,
+                ledger: Settings {
+                    lookback: signed(self.lookback),
+                    remembered: signed(self.remembered),
+                    conversation_max_age: self.max_age,
+                    buckets: self.buckets.clone(),
+                    ..Settings::default()
+                },
             },
-            max_series: 1_000_000,
-            max_conversations: 0,
-            state_path: None,
+            metrics: MetricsConfig { max_series: 1_000_000, max_conversations: 0 },
+            state: StateConfig::default(),
         }
     }
 }

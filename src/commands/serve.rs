@@ -13,9 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::App,
-    cli::Web,
     clock::Clock,
-    config::Config,
+    config::{Config, WebConfig},
     project::{Project, Stream, Transports},
     publisher::Publisher,
     state,
@@ -38,13 +37,13 @@ const SAVED_WITHIN: Duration = Duration::from_millis(3500);
 /// If an address cannot be bound, or a part of the program ends before it is told to.
 pub async fn serve(
     config: Config,
-    web: Web,
+    web: WebConfig,
     transports: Arc<dyn Transports>,
     clock: Clock,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut listeners = Vec::new();
-    for address in &web.listen_address {
+    for address in &web.listen_addresses {
         let bound = web::bind(address).await;
         listeners.push(bound.with_context(|| format!("cannot listen on {address} (--web.listen-address)"))?);
     }

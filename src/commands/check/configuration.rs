@@ -26,18 +26,19 @@ pub struct Configuration {
 
 impl From<&Config> for Configuration {
     fn from(config: &Config) -> Self {
+        let Config { project, state, .. } = config;
         Self {
-            project: config.project.clone(),
-            sources: config.sources.iter().map(|source| source.as_str()).collect(),
-            platform_url: config.platform_url.to_string(),
-            legacy_url: config.legacy_url.to_string(),
-            conversations: config.conversations.len(),
-            interval_seconds: config.interval.as_secs_f64(),
-            lookback_seconds: config.ledger.lookback.as_secs_f64(),
-            conversation_max_age_seconds: config.ledger.conversation_max_age.as_secs_f64(),
-            timeout_seconds: config.timeout.as_secs_f64(),
-            requests_per_minute: config.requests_per_minute,
-            state_path: config.state_path.as_ref().map(|path| path.display().to_string()),
+            project: project.name.clone(),
+            sources: project.sources.iter().map(|source| source.as_str()).collect(),
+            platform_url: project.platform_url.to_string(),
+            legacy_url: project.legacy_url.to_string(),
+            conversations: project.conversations.len(),
+            interval_seconds: project.interval.as_secs_f64(),
+            lookback_seconds: project.ledger.lookback.as_secs_f64(),
+            conversation_max_age_seconds: project.ledger.conversation_max_age.as_secs_f64(),
+            timeout_seconds: project.timeout.as_secs_f64(),
+            requests_per_minute: project.requests_per_minute,
+            state_path: state.path.as_ref().map(|path| path.display().to_string()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use clap::{Arg, Command, Error, builder::TypedValueParser, error::ErrorKind};
 
-/// Parses with a function of [`parse`](super::parse), whose error says what is allowed.
+/// Parses with a function of [`parse`](crate::config::parse), whose error says what is allowed.
 #[derive(Debug, Clone, Copy)]
 pub struct RedactedValueParser<T>(pub fn(&str) -> Result<T, String>);
 

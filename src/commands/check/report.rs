@@ -168,24 +168,19 @@ impl Report {
         }
     }
 
-    pub(super) fn online(project: &Project, surveys: Vec<Survey>) -> Self {
+    /// Adds what was found, and what follows from it.
+    pub(super) fn take_in(&mut self, project: &Project, surveys: Vec<Survey>) {
         let config = &project.config;
         let status = project.budget.status();
         let limit = Limit { of_key: status.limit, left_of_it: status.remaining, share: status.per_minute };
         let requests_sent = surveys.iter().map(|survey| survey.sent).sum();
         let named = !config.conversations.is_empty();
         let sources: Vec<_> = surveys.into_iter().map(|survey| SourceReport::new(survey, named)).collect();
-        let mut report = Self {
-            ok: sources.iter().all(|source| source.state != State::Failed),
-            offline: false,
-            forecast: forecast::forecast(&sources, limit.share, config.interval),
-            sources,
-            limit: Some(limit),
-            requests_sent,
-            ..Self::offline(config)
-        };
-        report.advice = advice::advice(&report);
-        report
+        self.offline = false;
+        self.ok = sources.iter().all(|source| source.state != State::Failed);
+        self.forecast = forecast::forecast(&sources, limit.share, config.interval);
+        (self.sources, self.limit, self.requests_sent) = (sources, Some(limit), requests_sent);
+        self.advice = advice::advice(self);
     }
 
     /// What does not work, and why.

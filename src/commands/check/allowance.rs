@@ -13,7 +13,7 @@ use http::StatusCode;
 use url::Url;
 
 use crate::{
-    config::Config,
+    config::ProjectConfig,
     kapso::{Answer, Endpoint, Observer, Reason, Transport},
     model::Api,
     project::{Project, Transports},
@@ -60,7 +60,7 @@ pub(super) fn metered(project: &Project, allowance: &Allowance) -> Project {
 }
 
 impl Transports for Metered<Arc<dyn Transports>> {
-    fn open(&self, api: Api, config: &Config) -> anyhow::Result<Box<dyn Transport>> {
+    fn open(&self, api: Api, config: &ProjectConfig) -> anyhow::Result<Box<dyn Transport>> {
         Ok(Box::new(Metered { inner: self.inner.open(api, config)?, allowance: self.allowance.clone() }))
     }
 }

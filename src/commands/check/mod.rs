@@ -12,17 +12,26 @@ mod state_file;
 mod survey;
 mod text;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use anyhow::{Context, ensure};
 use futures_util::future::try_join_all;
+use tokio_util::sync::CancellationToken;
 
 pub use self::configuration::Configuration;
 pub use self::report::{
     Conversations, Forecast, Limit, Problem, Report, Requests, Sample, SourceReport, State, Workflows,
 };
 pub use self::state_file::StateFileReport;
-use crate::{cli::Output, config::Config, project::Project};
+use crate::{
+    cli::Output,
+    clock::Clock,
+    config::{Config, StateConfig},
+    project::{Project, Transports},
+};
 
 /// The most requests that a check sends, those that are repeated because they failed included.
 pub const MAX_REQUESTS: u32 = 12;
@@ -39,8 +48,16 @@ pub fn offline(config: &Config, output: Output) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If a source does not work, the check was interrupted, or the report cannot be written.
-pub async fn check(project: &Project, output: Output) -> anyhow::Result<()> {
-    let report = examine(project).await?;
+pub async fn check(
+    config: Config,
+    transports: Arc<dyn Transports>,
+    clock: Clock,
+    shutdown: CancellationToken,
+    output: Output,
+) -> anyhow::Result<()> {
+    let mut report = Report::offline(&config);
+    let project = Project::new(config.project, transports, clock, shutdown);
+    examine(&mut report, &project, &config.state).await?;
     ensure!(!project.shutdown.is_cancelled(), "interrupted before the check was complete");
     write(&report, output)?;
     let failed: Vec<_> = report.failures().collect();
@@ -48,18 +65,18 @@ pub async fn check(project: &Project, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn examine(project: &Project) -> anyhow::Result<Report> {
+async fn examine(report: &mut Report, project: &Project, state: &StateConfig) -> anyhow::Result<()> {
     let sources = &project.config.sources;
     // A small budget of the user's own bounds the check as well: at its pace it takes about a minute.
     let allowed = project.config.requests_per_minute.map_or(MAX_REQUESTS, |own| own.clamp(4, MAX_REQUESTS));
-    let (state_file, sent) = state_file::look(project, allowed / 2).await?;
+    let (state_file, sent) = state_file::look(project, state, allowed / 2).await?;
     let each = (allowed - sent) / u32::try_from(sources.len())?;
     let surveys = sources.iter().map(|&source| survey::survey(project, source, each));
-    let mut report = Report::online(project, try_join_all(surveys).await?);
+    report.take_in(project, try_join_all(surveys).await?);
     report.requests_sent += sent;
     report.ok &= state_file.as_ref().is_none_or(|file| file.state == State::Ok);
     report.state_file = state_file;
-    Ok(report)
+    Ok(())
 }
 
 fn write(report: &Report, output: Output) -> anyhow::Result<()> {

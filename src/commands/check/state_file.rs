@@ -1,6 +1,6 @@
 //! Whether the state file can be used, and whether it is of this project. Nothing is written to it.
 
-use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use serde::Serialize;
 
@@ -9,6 +9,7 @@ use super::{
     allowance::{Allowance, Unobserved, metered},
 };
 use crate::{
+    config::StateConfig,
     model::Api,
     project::Project,
     state::{Error, Standing, StateFile},
@@ -25,15 +26,18 @@ pub struct StateFileReport {
 }
 
 /// Looks at the file, if one is named, with so many requests at most. Returns with it how many it took.
-pub(super) async fn look(project: &Project, allowed: u32) -> anyhow::Result<(Option<StateFileReport>, u32)> {
-    let Some(path) = &project.config.state_path else { return Ok((None, 0)) };
+pub(super) async fn look(
+    project: &Project,
+    state: &StateConfig,
+    allowed: u32,
+) -> anyhow::Result<(Option<StateFileReport>, u32)> {
+    let Some(path) = &state.path else { return Ok((None, 0)) };
     if fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0) || !path.exists() {
         return Ok((Some(StateFileReport::ok("a new file")), 0));
     }
-    let apis: BTreeSet<_> = project.config.sources.iter().map(|source| source.api()).collect();
     let allowance = Allowance::new(allowed);
     let mut found = StateFileReport::ok("kept with this API key");
-    for api in apis {
+    for api in project.config.apis() {
         found = match open(project, path, api, &allowance)? {
             Ok(None) => found,
             Ok(Some(verification)) => match verification.verify().await {

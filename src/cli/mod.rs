@@ -1,22 +1,26 @@
 //! The command line. Field docs are the help texts; every flag also reads an environment variable.
-//! What follows from flags that are given together is in [`config::arguments`](crate::config::arguments).
+//! What follows from flags that are given together is in [`arguments`].
 
 #![allow(missing_docs, clippy::doc_markdown, reason = "doc comments here are help texts")]
 
+mod arguments;
+mod redacted;
 mod reference;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use url::Url;
 
-pub use self::reference::reference;
+use self::redacted::RedactedValueParser;
+pub use self::{arguments::parse, reference::reference};
 use crate::{
     config::{
-        discreet::RedactedValueParser,
-        parse::{self, HumanDuration},
+        KeyFrom, LogConfig, LogFormat, LogLevel, MetricsConfig, Raw, RawProject, StateConfig, WebConfig,
+        parse,
     },
     model::{ConversationId, Source},
+    simulator::DEFAULT_KEY,
 };
 
 /// Prometheus exporter for Kapso: workflow executions, handoffs, failures and durations of WhatsApp automations.
@@ -147,20 +151,20 @@ pub struct Scrape {
     /// From one sweep's start to the next
     #[arg(long = "scrape.interval", env = "KAPSO_EXPORTER_SCRAPE_INTERVAL", value_name = "DURATION",
         default_value = "60s", value_parser = parse::interval)]
-    pub interval: HumanDuration,
+    pub interval: Duration,
     /// How long a finished execution stays in the current-state gauges
     #[arg(long = "scrape.lookback", env = "KAPSO_EXPORTER_SCRAPE_LOOKBACK", value_name = "DURATION",
         default_value = "24h", value_parser = parse::lookback)]
-    pub lookback: HumanDuration,
+    pub lookback: Duration,
     /// A conversation without activity for longer, and without open executions, is left alone
     #[arg(long = "scrape.conversation-max-age", env = "KAPSO_EXPORTER_SCRAPE_CONVERSATION_MAX_AGE",
         value_name = "DURATION", default_value = "7d", value_parser = parse::max_age)]
-    pub conversation_max_age: HumanDuration,
+    pub conversation_max_age: Duration,
     /// If nothing was learned for so long, the gauges of the current state are withdrawn instead of frozen; ten
     /// times the interval, at least 10m, unless given
     #[arg(long = "scrape.max-staleness", env = "KAPSO_EXPORTER_SCRAPE_MAX_STALENESS", value_name = "DURATION",
         value_parser = parse::max_staleness)]
-    pub max_staleness: Option<HumanDuration>,
+    pub max_staleness: Option<Duration>,
     /// The exporter's own request budget; without it half of the limit that the API reports (of 100 until it
     /// has said), so that the production bot on the same key never starves
     #[arg(long = "scrape.requests-per-minute", env = "KAPSO_EXPORTER_SCRAPE_REQUESTS_PER_MINUTE",
@@ -169,7 +173,7 @@ pub struct Scrape {
     /// For one API request, everything included
     #[arg(long = "scrape.timeout", env = "KAPSO_EXPORTER_SCRAPE_TIMEOUT", value_name = "DURATION",
         default_value = "10s", value_parser = parse::timeout)]
-    pub timeout: HumanDuration,
+    pub timeout: Duration,
 }
 
 /// How much is published.
@@ -214,7 +218,7 @@ pub struct Log {
         default_value = "info",
         global = true
     )]
-    pub level: Level,
+    pub level: LogLevel,
     /// How a line of the log is written, to stderr
     #[arg(
         long = "log.format",
@@ -223,23 +227,7 @@ pub struct Log {
         default_value = "logfmt",
         global = true
     )]
-    pub format: Format,
-}
-
-/// Levels of the log.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Level {
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
-
-/// Formats of the log.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Format {
-    Logfmt,
-    Json,
+    pub format: LogFormat,
 }
 
 /// Flags of the simulated Kapso.
@@ -253,7 +241,7 @@ pub struct Simulate {
     #[arg(long, default_value = "1")]
     pub seed: u64,
     /// The API key to accept
-    #[arg(long, value_name = "KEY", default_value = crate::simulator::DEFAULT_KEY)]
+    #[arg(long, value_name = "KEY", default_value = DEFAULT_KEY)]
     pub key: String,
     /// Workflows; without it six, with names of their own
     #[arg(long, value_name = "N")]
@@ -275,8 +263,49 @@ pub struct Simulate {
     pub rate_limit: u32,
     /// Wait before every answer
     #[arg(long, value_name = "DURATION", default_value = "25ms", value_parser = parse::latency)]
-    pub latency: HumanDuration,
+    pub latency: Duration,
     /// Spoil one request in so many, in every way it knows; 0 spoils none
     #[arg(long, value_name = "N", default_value = "0")]
     pub fault_one_in: u32,
+}
+
+impl From<Watch> for Raw {
+    fn from(flags: Watch) -> Self {
+        let key = match flags.kapso.api_key_file {
+            _ if flags.demo => KeyFrom::Value(DEFAULT_KEY.into()),
+            Some(path) => KeyFrom::File(path),
+            None => KeyFrom::Variable,
+        };
+        let scrape = flags.scrape;
+        let project = RawProject {
+            name: "default".into(),
+            key,
+            platform_url: flags.kapso.platform_url,
+            legacy_url: flags.kapso.legacy_url,
+            embedded: flags.demo,
+            sources: scrape.source,
+            conversations: scrape.conversation,
+            interval: scrape.interval,
+            timeout: scrape.timeout,
+            requests_per_minute: scrape.requests_per_minute,
+            lookback: scrape.lookback,
+            conversation_max_age: scrape.conversation_max_age,
+            max_staleness: scrape.max_staleness,
+        };
+        let Metrics { max_series, max_conversations } = flags.metrics;
+        let metrics = MetricsConfig { max_series, max_conversations };
+        Self { project, metrics, state: StateConfig { path: flags.state.path } }
+    }
+}
+
+impl From<Web> for WebConfig {
+    fn from(flags: Web) -> Self {
+        Self { listen_addresses: flags.listen_address, telemetry_path: flags.telemetry_path }
+    }
+}
+
+impl From<&Log> for LogConfig {
+    fn from(flags: &Log) -> Self {
+        Self { level: flags.level, format: flags.format }
+    }
 }

@@ -6,11 +6,8 @@ use clap::{
     Arg, ArgMatches, Command, CommandFactory, Error, FromArgMatches, error::ErrorKind, parser::ValueSource,
 };
 
-use super::parse::HumanDuration;
-use crate::{
-    cli::{self, Cli, Watch},
-    model::Source,
-};
+use super::{Cli, Watch};
+use crate::model::Source;
 
 /// What the demo watches in place of.
 const REAL: [&str; 3] = ["platform_url", "legacy_url", "api_key_file"];
@@ -36,9 +33,9 @@ fn parse_from(arguments: &[OsString]) -> Result<Cli, Error> {
     let of_command = matches.subcommand().map_or(&matches, |(_, matches)| matches);
     let watch = match &mut cli.command {
         None => &mut cli.serve.watch,
-        Some(cli::Command::Once(watch)) => watch,
-        Some(cli::Command::Check(flags)) => &mut flags.watch,
-        Some(cli::Command::Simulate(_)) => return Ok(cli),
+        Some(super::Command::Once(watch)) => watch,
+        Some(super::Command::Check(flags)) => &mut flags.watch,
+        Some(super::Command::Simulate(_)) => return Ok(cli),
     };
     if watch.demo {
         refuse_beside_demo(of_command, &mut command)?;
@@ -75,7 +72,7 @@ fn fit_for_demo(watch: &mut Watch, matches: &ArgMatches) {
         watch.scrape.source = vec![Source::Conversations, Source::Agents];
     }
     if !is_given(matches, "interval") {
-        watch.scrape.interval = HumanDuration::from(Duration::from_secs(5));
+        watch.scrape.interval = Duration::from_secs(5);
     }
     if !is_given(matches, "max_conversations") {
         watch.metrics.max_conversations = 10;
@@ -94,7 +91,7 @@ mod tests {
     #[test]
     fn the_demo_shows_both_apis_every_5s_unless_told_otherwise() {
         let shown = |watch: Watch| {
-            (watch.scrape.source, watch.scrape.interval.std().as_secs(), watch.metrics.max_conversations)
+            (watch.scrape.source, watch.scrape.interval.as_secs(), watch.metrics.max_conversations)
         };
         let both = vec![Source::Conversations, Source::Agents];
         assert_eq!(shown(watch(&["--demo"]).unwrap()), (both.clone(), 5, 10));

@@ -8,7 +8,7 @@ use url::Url;
 use crate::{
     cli::Simulate,
     clock::Clock,
-    config::Config,
+    config::ProjectConfig,
     simulator::{Fault, Faults, Scenario, Simulator},
     web,
 };
@@ -38,7 +38,11 @@ pub async fn simulate(flags: Simulate, clock: Clock, shutdown: CancellationToken
 ///
 /// # Errors
 /// If no port can be bound.
-pub async fn embed(config: &mut Config, clock: &Clock, shutdown: &CancellationToken) -> anyhow::Result<()> {
+pub async fn embed(
+    config: &mut ProjectConfig,
+    clock: &Clock,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind("127.0.0.1:0").await.context("cannot bind a port for the simulated Kapso")?;
     let base = format!("http://{}", listener.local_addr()?);
@@ -60,7 +64,7 @@ fn scenario(flags: Simulate) -> Scenario {
         conversations: flags.conversations,
         history: flags.history,
         open_history: flags.open_history,
-        latency: flags.latency.std(),
+        latency: flags.latency,
         rate_limit: Some(flags.rate_limit).filter(|&limit| limit > 0),
         faults: Faults { one_in: flags.fault_one_in, kinds: Fault::ALL.to_vec() },
         ..scenario

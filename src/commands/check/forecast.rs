@@ -80,7 +80,7 @@ fn wait(requests: u64, per_minute: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Conversations;
+    use crate::commands::check::Conversations;
 
     fn survey(source: Source, count: u64, exact: bool, open_of: Option<(u64, u64)>) -> Survey {
         let sample = open_of.map(|(open, lists)| Sample {

@@ -1,0 +1,142 @@
+//! A project: its key, its APIs, and how it is watched.
+
+use std::{collections::BTreeSet, env, path::Path, time::Duration};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use jiff::SignedDuration;
+use secrecy::SecretString;
+use url::Url;
+
+use super::{
+    parse,
+    raw::{KeyFrom, RawProject},
+};
+use crate::{
+    ledger,
+    model::{Api, ConversationId, Source},
+};
+
+/// The environment variable that holds the API key.
+pub const KEY_VARIABLE: &str = "KAPSO_API_KEY";
+
+/// What is watched of a project, and how.
+#[derive(Debug)]
+pub struct ProjectConfig {
+    /// The `project` label.
+    pub name: String,
+    /// The project's API key.
+    pub key: SecretString,
+    /// Base URL of the Platform API.
+    pub platform_url: Url,
+    /// Base URL of the legacy API.
+    pub legacy_url: Url,
+    /// Whether the two are those of an embedded simulated Kapso, whose port is another one each time.
+    pub embedded: bool,
+    /// What to watch; not empty.
+    pub sources: BTreeSet<Source>,
+    /// Watch these conversations only; none = discover them.
+    pub conversations: Vec<ConversationId>,
+    /// From one sweep's start to the next.
+    pub interval: Duration,
+    /// For one request.
+    pub timeout: Duration,
+    /// Own request budget; none = half of the reported limit.
+    pub requests_per_minute: Option<u32>,
+    /// What the ledgers have to know.
+    pub ledger: ledger::Settings,
+}
+
+impl ProjectConfig {
+    pub(super) fn resolve(raw: RawProject) -> anyhow::Result<Self> {
+        ensure!(
+            !raw.sources.contains(&Source::Workflows) || raw.conversations.is_empty(),
+            "--scrape.conversation does not go with --scrape.source=workflows, which lists the executions of all \
+             conversations: use conversations or agents"
+        );
+        let ledger = ledger::Settings {
+            lookback: signed(raw.lookback),
+            conversation_max_age: signed(raw.conversation_max_age),
+            max_staleness: max_staleness(&raw)?,
+            ..ledger::Settings::default()
+        };
+        Ok(Self {
+            name: raw.name,
+            key: key(raw.key)?,
+            platform_url: raw.platform_url,
+            legacy_url: raw.legacy_url,
+            embedded: raw.embedded,
+            sources: raw.sources.into_iter().collect(),
+            conversations: raw.conversations,
+            interval: raw.interval,
+            timeout: raw.timeout,
+            requests_per_minute: raw.requests_per_minute,
+            ledger,
+        })
+    }
+
+    /// Base URL of an API.
+    #[must_use]
+    pub fn base_url(&self, api: Api) -> &Url {
+        match api {
+            Api::Legacy => &self.legacy_url,
+            Api::Platform => &self.platform_url,
+        }
+    }
+
+    /// The APIs that the sources ask.
+    #[must_use]
+    pub fn apis(&self) -> BTreeSet<Api> {
+        self.sources.iter().map(|source| source.api()).collect()
+    }
+
+    /// The sources that ask this API.
+    #[must_use]
+    pub fn sources_of(&self, api: Api) -> BTreeSet<Source> {
+        self.sources.iter().copied().filter(|source| source.api() == api).collect()
+    }
+}
+
+/// As it is given, or ten intervals, at least ten minutes.
+fn max_staleness(raw: &RawProject) -> anyhow::Result<SignedDuration> {
+    let Some(given) = raw.max_staleness else {
+        return Ok(signed(raw.interval).saturating_mul(10).max(SignedDuration::from_mins(10)));
+    };
+    ensure!(
+        given > raw.interval,
+        "--scrape.max-staleness must be longer than --scrape.interval, or the gauges come and go with every sweep"
+    );
+    Ok(signed(given))
+}
+
+fn signed(time: Duration) -> SignedDuration {
+    SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)
+}
+
+fn key(from: KeyFrom) -> anyhow::Result<SecretString> {
+    let (key, place) = match from {
+        KeyFrom::Value(key) => return Ok(key),
+        KeyFrom::File(path) => key_in_file(&path)?,
+        KeyFrom::Variable => (key_in_variable()?, KEY_VARIABLE.into()),
+    };
+    parse::key(&key).map_err(|error| anyhow!("{error}: {place}"))
+}
+
+/// What the file holds, and where that is.
+fn key_in_file(path: &Path) -> anyhow::Result<(String, String)> {
+    let place = format!("--kapso.api-key-file {}", path.display());
+    // A name that no file has may be the key itself.
+    ensure!(path.exists(), "there is no file with the name given by --kapso.api-key-file");
+    Ok((std::fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?, place))
+}
+
+fn key_in_variable() -> anyhow::Result<String> {
+    match env::var(KEY_VARIABLE) {
+        Ok(key) if !key.is_empty() => Ok(key),
+        Ok(_) | Err(env::VarError::NotPresent) => {
+            bail!(
+                "no API key: set {KEY_VARIABLE}, or name a file with --kapso.api-key-file (--demo needs none)"
+            )
+        }
+        Err(env::VarError::NotUnicode(_)) => bail!("{KEY_VARIABLE} is not text"),
+    }
+}
