@@ -17,8 +17,9 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::{
+    account,
     cli::{Scrape, Watch},
-    ledger,
+    ledger::Buckets,
     model::{Api, ConversationId, Source},
     simulator::DEFAULT_KEY,
 };
@@ -49,8 +50,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Own request budget; none = half of the reported limit.
     pub requests_per_minute: Option<u32>,
-    /// What the ledgers have to know.
-    pub ledger: ledger::Settings,
+    /// What the accounts have to know.
+    pub ledger: account::Settings,
     /// Bound on the series of all workflows and steps.
     pub max_series: usize,
     /// Conversations with series of their own.
@@ -84,12 +85,12 @@ impl Config {
             interval: flags.scrape.interval.std(),
             timeout: flags.scrape.timeout.std(),
             requests_per_minute: flags.scrape.requests_per_minute,
-            ledger: ledger::Settings {
-                remembered: ledger::Settings::default().remembered,
+            ledger: account::Settings {
+                remembered: account::Settings::default().remembered,
                 lookback: flags.scrape.lookback.signed(),
                 conversation_max_age: flags.scrape.conversation_max_age.signed(),
                 max_staleness,
-                buckets: ledger::Buckets::default(),
+                buckets: Buckets::default(),
             },
             max_series: flags.metrics.max_series,
             max_conversations: flags.metrics.max_conversations,

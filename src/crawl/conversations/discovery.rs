@@ -2,9 +2,10 @@
 //!
 //! Every pass reads what was active since the newest activity that was seen, with an overlap. So a list that hides
 //! what it has for a while, or a clock that is wrong, leaves nothing unread. What that cannot show is found by a
-//! **full scan** over everything that is watched, a page a pass: conversations that end or are deleted, and in every other
-//! full scan, which goes by their creation, those of whose activity nothing is known. The first full scan is the discovery
-//! itself and goes as fast as half of the budget allows. A page that fails is tried again, and holds up nothing else.
+//! **full scan** over everything that is watched, a page a pass: conversations that end or are deleted, and in every
+//! other full scan, which goes by their creation, those of whose activity nothing is known. The first full scan is the
+//! discovery itself and goes as fast as half of the budget allows. A page that fails is tried again, and holds up
+//! nothing else.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -58,7 +59,8 @@ pub struct FullScan {
 }
 
 impl Discovery {
-    /// Goes on where an earlier one was: how far it had read recent activity, and when its last complete full scan began.
+    /// Goes on where an earlier one was: how far it had read recent activity, and when its last complete full scan
+    /// began.
     #[must_use]
     pub fn resumed(recent: Option<Timestamp>, last_full_scan: Option<Steady>) -> Self {
         Self { recent, last_full_scan, ..Self::default() }
@@ -118,8 +120,8 @@ impl Discovery {
         self.full_scan = None;
     }
 
-    /// Takes note that the present page of the full scan could not be read. After some failures the full scan is given up: the
-    /// place may no longer be good.
+    /// Takes note that the present page of the full scan could not be read. After some failures the full scan is given
+    /// up: the place may no longer be good.
     pub fn full_scan_failed(&mut self) {
         self.failures += 1;
         if self.failures >= MOST_FAILURES {

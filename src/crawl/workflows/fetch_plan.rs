@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::{kapso::PAGE_SIZE, ledger::OpenExecution, model::Status};
+use crate::{account::Statuses, kapso::PAGE_SIZE, ledger::OpenExecution, model::Status};
 
 /// The open statuses that can be asked for.
 const OPEN: [Status; 3] = [Status::Running, Status::Waiting, Status::Handoff];
@@ -33,8 +33,12 @@ impl FetchPlan {
     }
 
     /// Whether every status that can be asked for is.
-    pub fn has_every_status(&self) -> bool {
-        OPEN.iter().all(|status| self.statuses.contains(status))
+    pub fn asked(&self) -> Statuses {
+        if OPEN.iter().all(|status| self.statuses.contains(status)) {
+            Statuses::Every
+        } else {
+            Statuses::Known
+        }
     }
 }
 
