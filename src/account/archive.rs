@@ -112,7 +112,7 @@ mod tests {
         account::{Order, Row, Settings},
         clock::Steady,
         frontier::{AtRest, Failed},
-        model::{Execution, Flaws, Status, Workflow},
+        model::{Execution, Reading, Status, Workflow},
     };
 
     const DAY: i64 = 24 * 3600;
@@ -122,8 +122,7 @@ mod tests {
     }
 
     fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
-        let (request_seq, requested_at) = (1_000_000_u64.saturating_add_signed(now), Steady::at(at(now)));
-        Page { items, flaws: Flaws::default(), request_seq, requested_at, as_of: at(now), last: true }
+        Page::whole(items, 1_000_000_u64.saturating_add_signed(now), at(now))
     }
 
     fn conversation(active: i64) -> Conversation {
@@ -224,7 +223,7 @@ mod tests {
         account.ledger.watch_from(at(0));
         let mut visit = account.visit(&"w".into());
         account.see(&mut visit, &page(vec![ended(10, 20)], 60), at(60));
-        account.reached(&visit, at(0), (Steady::at(at(DAY)), at(DAY)), true);
+        account.reached(&visit, at(0), Reading::clean(at(DAY)));
         assert_eq!(account.ledger.remembered_conversations(), 1, "an execution named it");
         account.prune(at(2 * DAY));
         account.prune(at(8 * DAY));

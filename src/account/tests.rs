@@ -2,7 +2,7 @@ use super::*;
 use crate::clock::Steady;
 use crate::ledger::{AtStep, Totals};
 use crate::model::{
-    ConversationStatus, Flaws, Handoff, HandoffReason, HandoffSource, Status, Step, Workflow,
+    ConversationStatus, Flaws, Handoff, HandoffReason, HandoffSource, Reading, Status, Step, Workflow,
 };
 
 /// Seconds since watching began.
@@ -19,6 +19,11 @@ const HOUR: i64 = 3600;
 /// The number of a request that is sent then.
 fn number(seconds: i64) -> u64 {
     1_000_000_u64.saturating_add_signed(seconds)
+}
+
+/// A list with these items, which was asked for at `now`.
+fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
+    Page::whole(items, number(now), at(now))
 }
 
 fn account() -> Account {
@@ -49,14 +54,7 @@ fn read(account: &mut Account, pages: &[&[Execution]], now: i64) -> usize {
     let mut listing = account.open(&"c".into(), Order::NewestFirst);
     for (index, items) in pages.iter().enumerate() {
         let last = index + 1 == pages.len();
-        let page = Page {
-            items: items.to_vec(),
-            flaws: Flaws::default(),
-            request_seq: number(now),
-            requested_at: steady(now),
-            as_of: at(now),
-            last,
-        };
+        let page = Page { last, ..page(items.to_vec(), now) };
         if !account.read(&mut listing, &page, at(now)) {
             account.close(&listing);
             return index + 1;
@@ -142,14 +140,7 @@ fn a_final_status_that_changes_is_followed_and_not_counted_again() {
 #[test]
 fn an_answer_that_was_overtaken_is_ignored() {
     let mut account = account();
-    let page = |status, event, as_of| Page {
-        items: vec![execution("e", status, 10, event)],
-        flaws: Flaws::default(),
-        request_seq: number(as_of),
-        requested_at: steady(as_of),
-        as_of: at(as_of),
-        last: true,
-    };
+    let page = |status, event, as_of| page(vec![execution("e", status, 10, event)], as_of);
     let (mut first, mut second) =
         (account.open(&"c".into(), Order::NewestFirst), account.open(&"c".into(), Order::NewestFirst));
     account.read(&mut second, &page(Status::Ended, 30, 31), at(33));
@@ -178,18 +169,7 @@ fn nothing_is_forgotten_before_its_list_was_read_to_the_end() {
     let mut account = account();
     let mut listing = account.open(&"c".into(), Order::NewestFirst);
     let items = vec![execution("b", Status::Ended, 20, 30)];
-    account.read(
-        &mut listing,
-        &Page {
-            items,
-            flaws: Flaws::default(),
-            request_seq: number(60),
-            requested_at: steady(60),
-            as_of: at(60),
-            last: false,
-        },
-        at(60),
-    );
+    account.read(&mut listing, &Page { last: false, ..page(items, 60) }, at(60));
     // The reading breaks off here; days later the list is read whole, and it holds an older one as well.
     account.prune(at(50 * HOUR));
     let all = [execution("b", Status::Ended, 20, 30), execution("a", Status::Ended, 10, 15)];
@@ -322,14 +302,7 @@ fn what_its_list_omits_and_another_shows_is_not_in_doubt_but_asked_for_by_itself
     assert_eq!(account.unlisted(by_conversation), []);
     read(&mut account, &[&[]], 30);
     assert_eq!(account.unlisted(by_conversation), ["e".into()]);
-    let page = Page {
-        items: vec![open],
-        flaws: Flaws::default(),
-        request_seq: number(31),
-        requested_at: steady(31),
-        as_of: at(31),
-        last: true,
-    };
+    let page = page(vec![open], 31);
     account.see_one(&page, at(31));
     for now in [40, 400, 800] {
         read(&mut account, &[&[]], now);
@@ -446,18 +419,7 @@ fn what_is_behind_the_page_at_which_a_reading_broke_off_is_read_by_the_next_one(
     read(&mut account, &[&[ended("a", 1)]], 200);
     let mut listing = account.open(&"c".into(), Order::NewestFirst);
     let items = vec![ended("c", 220)];
-    assert!(account.read(
-        &mut listing,
-        &Page {
-            items,
-            flaws: Flaws::default(),
-            request_seq: number(230),
-            requested_at: steady(230),
-            as_of: at(230),
-            last: false
-        },
-        at(230)
-    ));
+    assert!(account.read(&mut listing, &Page { last: false, ..page(items, 230) }, at(230)));
     // The page with b fails.
     let pages = [[ended("c", 220)], [ended("b", 210)], [ended("a", 1)]];
     let pages = pages.each_ref().map(|page| &page[..]);
@@ -544,14 +506,7 @@ fn a_workflow_that_is_renamed_keeps_what_was_counted() {
     for seconds in [30, 40, 50] {
         let workflow = Workflow { id: "w".into(), name: Some("Order Desk".into()) };
         let items = vec![ListedWorkflow { workflow, execution_count: Some(7), last_executed_at: None }];
-        account.learn_workflows(&Page {
-            items,
-            flaws: Flaws::default(),
-            request_seq: number(seconds),
-            requested_at: steady(seconds),
-            as_of: at(seconds),
-            last: true,
-        });
+        account.learn_workflows(&page(items, seconds));
     }
     let [workflow] = account.ledger.workflows() else { panic!("one workflow") };
     assert_eq!(
@@ -589,17 +544,7 @@ fn conversations_count_while_they_are_watched() {
         conversation("d", ConversationStatus::Active, 0),
         conversation("e", ConversationStatus::Active, -8 * 24 * HOUR),
     ];
-    account.learn_conversations(
-        &Page {
-            items,
-            flaws: Flaws::default(),
-            request_seq: number(1),
-            requested_at: steady(1),
-            as_of: at(1),
-            last: true,
-        },
-        SignedDuration::from_mins(1),
-    );
+    account.learn_conversations(&page(items, 1), SignedDuration::from_mins(1));
     assert_eq!(account.current(at(10)).conversations, [1, 0, 0]);
     read(&mut account, &[&[execution("x", Status::Waiting, -9 * 24 * HOUR, 0)]], 10);
     assert_eq!(
@@ -617,16 +562,9 @@ fn in_conversation(execution: Execution) -> Execution {
 /// Reads what started since in the workflow's list.
 fn read_workflow(account: &mut Account, since: i64, items: &[Execution], now: i64) -> Visit {
     let mut visit = account.visit(&"w".into());
-    let page = Page {
-        items: items.to_vec(),
-        flaws: Flaws::default(),
-        request_seq: number(now),
-        requested_at: steady(now),
-        as_of: at(now),
-        last: true,
-    };
+    let page = page(items.to_vec(), now);
     account.see(&mut visit, &page, at(now));
-    account.reached(&visit, at(since), (steady(now), at(now)), true);
+    account.reached(&visit, at(since), Reading::clean(at(now)));
     account.close_visit(&visit, Statuses::Every);
     visit
 }
@@ -678,14 +616,7 @@ fn an_open_execution_that_a_visit_does_not_show_is_asked_for_and_may_be_gone() {
     }
     assert_eq!((account.ledger.open_executions(), account.not_seen(&visit, &open)), (0, vec![]));
     let items = vec![execution("e", Status::Failed, 10, 290)];
-    let page = Page {
-        items,
-        flaws: Flaws::default(),
-        request_seq: number(301),
-        requested_at: steady(301),
-        as_of: at(301),
-        last: true,
-    };
+    let page = page(items, 301);
     account.see(&mut visit, &page, at(302));
     assert_eq!(counted(&account), (1, 0, 0, 1), "it comes back");
 }
@@ -749,14 +680,7 @@ fn a_clock_that_is_set_back_does_not_hide_what_is_asked_later() {
     read(&mut account, &[&[execution("e", Status::Running, 10, 20)]], 1000);
     let mut listing = account.open(&"c".into(), Order::NewestFirst);
     let items = vec![execution("e", Status::Ended, 10, 30)];
-    let page = Page {
-        items,
-        flaws: Flaws::default(),
-        request_seq: number(1001),
-        requested_at: steady(40),
-        as_of: at(40),
-        last: true,
-    };
+    let page = Page::whole(items, number(1001), at(40));
     account.read(&mut listing, &page, at(41));
     assert_eq!(counted(&account), (1, 0, 1, 0));
 }

@@ -7,7 +7,7 @@ use crate::{
     clock::Steady,
     frontier::{Attempts, CoveredRange, Failed, before_late_ones},
     ledger::{List, Micros, Missing, Observation, OpenExecution, Origin},
-    model::{Execution, ExecutionId, Page, WorkflowId},
+    model::{Execution, ExecutionId, Page, Reading, WorkflowId},
 };
 
 /// One visit to a workflow, in progress. If it is dropped before it is closed, what it brought stays.
@@ -56,13 +56,12 @@ impl Account {
         }
     }
 
-    /// Takes note that all that started from `since` on was read to the end, in pages of which the first was
-    /// asked for at these times. A list that was not `clean`, with an item that could not be read, is not taken for
-    /// read the first time: the item may have been spoilt on its way.
-    pub fn reached(&mut self, visit: &Visit, since: Timestamp, until: (Steady, Timestamp), clean: bool) {
-        let (requested_at, until) = until;
+    /// Takes note that all that started from `since` on was read to the end. A list with an item that could not be read
+    /// is not taken for read the first time: the item may have been spoilt on its way.
+    pub fn reached(&mut self, visit: &Visit, since: Timestamp, reading: Reading) {
+        let Reading { requested_at, as_of: until, is_clean } = reading;
         let read = self.frontier.workflows.change(visit.workflow);
-        read.doubtful = !clean && !read.doubtful;
+        read.doubtful = !is_clean && !read.doubtful;
         read.newest_start = read.newest_start.max(visit.newest_start);
         if !read.doubtful {
             let covered =

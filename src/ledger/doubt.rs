@@ -195,18 +195,23 @@ impl Ledger {
         }
     }
 
-    /// Takes note that an execution was shown; `where_it_belongs` if it was in the list of its conversation.
-    pub(super) fn end_doubt(&mut self, slot: Slot, where_it_belongs: bool) {
-        let Some(_) = self.doubts.get(slot) else { return };
+    /// Takes note that an execution was shown elsewhere than in the list of its conversation: if it is open, that list
+    /// omits it still.
+    pub(super) fn end_doubt_elsewhere(&mut self, slot: Slot) {
+        if !self.executions.get(slot).is_some_and(Entry::is_open) {
+            self.end_doubt(slot);
+        } else if self.doubts.is_doubtful(slot) {
+            self.count_doubt(slot, false);
+            self.doubts.shown_elsewhere(slot);
+        }
+    }
+
+    /// Takes note that an execution was shown where it belongs, or is over or deleted.
+    pub(super) fn end_doubt(&mut self, slot: Slot) {
         if self.doubts.is_doubtful(slot) {
             self.count_doubt(slot, false);
         }
-        let is_over = !self.executions.get(slot).is_some_and(Entry::is_open);
-        if where_it_belongs || is_over {
-            self.doubts.clear(slot);
-        } else {
-            self.doubts.shown_elsewhere(slot);
-        }
+        self.doubts.clear(slot);
     }
 
     /// Counts the doubtful executions of a conversation: its list is asked again soon.

@@ -19,7 +19,7 @@ impl Ledger {
         let past: Vec<_> = self.executions.iter().filter(|(_, e)| past(e)).map(|(slot, _)| slot).collect();
         let mut emptied = Vec::new();
         for slot in past {
-            self.end_doubt(slot, true);
+            self.end_doubt(slot);
             emptied.extend(self.forget(slot, coverage).and_then(|entry| entry.conversation));
         }
         emptied.sort_unstable();

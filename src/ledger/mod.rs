@@ -40,7 +40,7 @@ mod table;
 mod totals;
 mod workflow;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,8 @@ pub struct Ledger {
     pub(crate) conversations: Conversations,
     pub(crate) archive: Archive,
     pub(crate) executions: Executions,
+    /// Those of them that are open.
+    open: BTreeSet<Slot>,
     doubts: Doubts,
     stale_answers: u64,
 }
@@ -116,6 +118,7 @@ impl Ledger {
             conversations: Conversations::default(),
             archive: Archive::default(),
             executions: Executions::default(),
+            open: BTreeSet::new(),
             doubts: Doubts::default(),
             stale_answers: 0,
         }

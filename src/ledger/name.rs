@@ -90,7 +90,6 @@ mod tests {
 
     use crate::{
         account::{Account, Order, Saved, Settings},
-        clock::Steady,
         model::{Execution, ListedWorkflow, Page, Status, Workflow},
     };
 
@@ -99,15 +98,7 @@ mod tests {
     }
 
     fn page<T>(items: Vec<T>, last: bool) -> Page<T> {
-        let at = Timestamp::UNIX_EPOCH;
-        Page {
-            items,
-            flaws: crate::model::Flaws::default(),
-            request_seq: 1,
-            requested_at: Steady::at(at),
-            as_of: at,
-            last,
-        }
+        Page { last, ..Page::whole(items, 1, Timestamp::UNIX_EPOCH) }
     }
 
     /// A page of the list of workflows shows these names of one workflow.

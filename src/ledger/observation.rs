@@ -184,11 +184,15 @@ impl Ledger {
             (was, Counted::of(entry), joined, entry.conversation, events)
         });
         let Some((was, is, joined, conversation, events)) = changed else { return };
-        self.end_doubt(slot, in_list);
+        if in_list {
+            self.end_doubt(slot);
+        } else {
+            self.end_doubt_elsewhere(slot);
+        }
         if let Some(conversation) = joined.and_then(|joined| self.conversations.untracked(joined)) {
             conversation.executions.push(slot);
         }
-        self.recount(was, is);
+        self.recount(slot, was, is);
         let Some(events) = events else {
             self.stale_answers += 1;
             return;
@@ -235,15 +239,19 @@ impl Ledger {
                 was
             };
             let was = self.executions.change(slot, delete).flatten();
-            self.recount(was, None);
-            self.end_doubt(slot, true);
+            self.recount(slot, was, None);
+            self.end_doubt(slot);
         }
     }
 
-    fn recount(&mut self, was: Option<Counted>, is: Option<Counted>) {
+    fn recount(&mut self, slot: Slot, was: Option<Counted>, is: Option<Counted>) {
         if was == is {
             return;
         }
+        match is {
+            Some(_) => self.open.insert(slot),
+            None => self.open.remove(&slot),
+        };
         for (counted, more) in [(was, false), (is, true)] {
             let Some(Counted { workflow, conversation }) = counted else { continue };
             let of_workflow = &mut self.workflows.untracked(workflow).open;

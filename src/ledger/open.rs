@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use jiff::Timestamp;
 
-use super::{Ledger, entry::Entry, micros::Micros};
+use super::{Ledger, entry::Entry, micros::Micros, table::Slot};
 use crate::model::{ExecutionId, Status};
 
 /// An execution that is open, and what it would take to see it again.
@@ -25,14 +25,18 @@ impl Ledger {
     /// How many executions are open.
     #[must_use]
     pub fn open_executions(&self) -> usize {
-        self.workflows.iter().map(|workflow| workflow.open).sum()
+        self.open.len()
+    }
+
+    fn open(&self) -> impl Iterator<Item = &Entry> {
+        self.open.iter().filter_map(|&slot| self.executions.get(slot))
     }
 
     /// The open executions of each workflow, newest start first.
     #[must_use]
     pub fn open_by_workflow(&self, now: Timestamp) -> Vec<Vec<OpenExecution>> {
         let mut open: Vec<Vec<OpenExecution>> = vec![Vec::new(); self.workflows.len()];
-        for (_, entry) in self.executions.iter().filter(|(_, entry)| entry.is_open()) {
+        for entry in self.open() {
             open[entry.workflow as usize].push(OpenExecution {
                 id: entry.id.clone(),
                 status: entry.status,
@@ -83,10 +87,9 @@ impl Ledger {
     pub(crate) fn unlisted(&self, is_listed: impl Fn(usize, Option<u32>) -> bool) -> Vec<ExecutionId> {
         let is_unlisted = |entry: &&Entry| {
             let conversation = entry.conversation.filter(|_| entry.in_conversation_list);
-            entry.is_open() && !is_listed(entry.workflow as usize, conversation)
+            !is_listed(entry.workflow as usize, conversation)
         };
-        let mut unlisted: Vec<_> =
-            self.executions.iter().map(|(_, entry)| entry).filter(is_unlisted).collect();
+        let mut unlisted: Vec<_> = self.open().filter(is_unlisted).collect();
         unlisted.sort_by_key(|entry| entry.request_seq);
         unlisted.into_iter().map(|entry| entry.id.clone()).collect()
     }
@@ -94,8 +97,10 @@ impl Ledger {
     /// Takes executions out of the current state that are in none of the conversations for which that is asked, until
     /// they are shown again. Returns how many of them were open.
     pub(crate) fn withdraw(&mut self, is_kept: impl Fn(u32) -> bool, at: Timestamp) -> usize {
-        let others = self.executions.iter().filter(|(_, entry)| !entry.conversation.is_some_and(&is_kept));
-        let others: Vec<_> = others.filter(|(_, entry)| entry.is_open()).map(|(slot, _)| slot).collect();
+        let is_other = |slot: &Slot| {
+            self.executions.get(*slot).is_some_and(|entry| !entry.conversation.is_some_and(&is_kept))
+        };
+        let others: Vec<_> = self.open.iter().copied().filter(is_other).collect();
         self.delete(&others, at);
         others.len()
     }

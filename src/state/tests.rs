@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::{
-    Conversation, ConversationStatus, Execution, Flaws, Handoff, HandoffReason, HandoffSource,
-    ListedWorkflow, Page, Status, Step, Workflow,
+    Conversation, ConversationStatus, Execution, Handoff, HandoffReason, HandoffSource, ListedWorkflow, Page,
+    Reading, Status, Step, Workflow,
 };
 use crate::{
     account::{Order, Statuses},
@@ -21,14 +21,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
-    Page {
-        items,
-        flaws: Flaws::default(),
-        request_seq: now.unsigned_abs(),
-        requested_at: Steady::at(at(now)),
-        as_of: at(now),
-        last: true,
-    }
+    Page::whole(items, now.unsigned_abs(), at(now))
 }
 
 fn execution(id: &str, status: Status, start: i64, event: i64) -> Execution {
@@ -76,7 +69,7 @@ fn fill(account: &mut Account) {
     );
     let mut visit = account.visit(&"w".into());
     account.see(&mut visit, &page(vec![], 30), at(30));
-    account.reached(&visit, at(0), (Steady::at(at(30)), at(30)), true);
+    account.reached(&visit, at(0), Reading::clean(at(30)));
     account.close_visit(&visit, Statuses::Every);
     account.frontier.note_discovered(Some(at(10)), Some(Steady::at(at(11))));
     account.prune(at(24 * 3600 + 3));

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     clock::Steady,
     kapso::PageToken,
-    model::{Conversation, Page},
+    model::{Conversation, Page, Reading},
 };
 
 /// Activity may become visible late and out of order by this much.
@@ -78,14 +78,13 @@ impl Discovery {
         self.recent.map(|at| at.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN))
     }
 
-    /// Takes note of a reading of recent activity, with the newest that it showed and when it was asked for, in Kapso's
-    /// clock. One that was not `clean`, with an item that could not be read, is repeated once: the item may have been
-    /// spoilt on its way.
-    pub fn recent_read(&mut self, newest: Option<Timestamp>, as_of: Timestamp, clean: bool) {
-        self.doubtful = !clean && !self.doubtful;
+    /// Takes note of a reading of recent activity, with the newest that it showed. One with an item that could not be
+    /// read is repeated once: the item may have been spoilt on its way.
+    pub fn recent_read(&mut self, newest: Option<Timestamp>, reading: Reading) {
+        self.doubtful = !reading.is_clean && !self.doubtful;
         if !self.doubtful {
             // No activity is later than the moment when it is shown.
-            self.recent = self.recent.max(newest.map(|newest| newest.min(as_of)));
+            self.recent = self.recent.max(newest.map(|newest| newest.min(reading.as_of)));
         }
     }
 
@@ -145,7 +144,7 @@ pub fn newest_activity(page: &Page<Conversation>) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ConversationStatus, Flaws};
+    use crate::model::ConversationStatus;
 
     const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -161,14 +160,7 @@ mod tests {
             last_active_at: Some(at(active)),
         };
         let items = active.map(item).into_iter().collect();
-        Page {
-            items,
-            flaws: Flaws::default(),
-            request_seq: 1,
-            requested_at: Steady::at(at(now)),
-            as_of: at(now),
-            last: false,
-        }
+        Page { last: false, ..Page::whole(items, 1, at(now)) }
     }
 
     #[test]
@@ -178,11 +170,11 @@ mod tests {
         discovery.full_scan(at(-1), DAY);
         discovery.full_scan_read(&page(0, None), None);
         assert_eq!(discovery.recent_since(), Some(at(-120)));
-        discovery.recent_read(Some(at(50)), at(60), false);
+        discovery.recent_read(Some(at(50)), Reading { is_clean: false, ..Reading::clean(at(60)) });
         assert_eq!(discovery.recent_since(), Some(at(-120)), "once");
-        discovery.recent_read(Some(at(50)), at(120), false);
+        discovery.recent_read(Some(at(50)), Reading { is_clean: false, ..Reading::clean(at(120)) });
         assert_eq!(discovery.recent_since(), Some(at(-70)), "and not for ever");
-        discovery.recent_read(Some(at(170)), at(180), true);
+        discovery.recent_read(Some(at(170)), Reading::clean(at(180)));
         assert_eq!(discovery.recent_since(), Some(at(50)));
     }
 
@@ -191,9 +183,9 @@ mod tests {
         let mut discovery = Discovery::default();
         discovery.full_scan(at(0), DAY);
         discovery.full_scan_read(&page(1, Some(-30)), None);
-        discovery.recent_read(None, at(600), true);
+        discovery.recent_read(None, Reading::clean(at(600)));
         assert_eq!(discovery.recent_since(), Some(at(-150)));
-        discovery.recent_read(Some(at(9000)), at(660), true);
+        discovery.recent_read(Some(at(9000)), Reading::clean(at(660)));
         assert_eq!(discovery.recent_since(), Some(at(540)), "nothing is later than the present");
     }
 

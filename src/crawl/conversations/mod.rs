@@ -118,7 +118,7 @@ impl Conversations {
             self.learn(page);
         };
         if let Some(read) = pager.read(learn).await? {
-            self.discovery.recent_read(newest, read.as_of, read.is_clean);
+            self.discovery.recent_read(newest, read);
             self.note_discovered();
         }
         Ok(())

@@ -178,7 +178,7 @@ mod tests {
     use crate::{
         account::{Order, Settings},
         frontier::Failed,
-        model::{Conversation, ConversationStatus, Execution, Flaws, Page, Status},
+        model::{Conversation, ConversationStatus, Execution, Page, Status},
     };
 
     const MINUTE: i64 = 60;
@@ -210,30 +210,11 @@ mod tests {
         for &(id, active, listed, event) in conversations {
             let status = ConversationStatus::Active;
             let items = vec![Conversation { id: id.into(), status, last_active_at: Some(at(active)) }];
-            let page = Page {
-                items,
-                flaws: Flaws::default(),
-                request_seq: 1,
-                requested_at: Steady::at(at(active)),
-                as_of: at(active),
-                last: true,
-            };
-            account.learn_conversations(&page, SignedDuration::from_mins(1));
+            account.learn_conversations(&Page::whole(items, 1, at(active)), SignedDuration::from_mins(1));
             let Some(listed) = listed else { continue };
             let items = event.into_iter().map(|event| open(id, event)).collect();
             let mut listing = account.open(&id.into(), Order::NewestFirst);
-            account.read(
-                &mut listing,
-                &Page {
-                    items,
-                    flaws: Flaws::default(),
-                    request_seq: 1,
-                    requested_at: Steady::at(at(listed)),
-                    as_of: at(listed),
-                    last: true,
-                },
-                at(listed),
-            );
+            account.read(&mut listing, &Page::whole(items, 1, at(listed)), at(listed));
             account.close(&listing);
         }
         account

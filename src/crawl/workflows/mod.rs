@@ -26,8 +26,8 @@ use crate::{
     account::{Account, KnownWorkflow, Visit},
     clock::Steady,
     frontier::Failed,
-    kapso::{Error, ExecutionFilter, Hanging, PageToken, Reading, Reason},
-    model::{ExecutionId, Page, WorkflowId},
+    kapso::{Error, ExecutionFilter, Hanging, PageToken, Reason},
+    model::{ExecutionId, Page, Reading, WorkflowId},
 };
 
 /// Visits at the same time, although they wait for the budget.
@@ -143,10 +143,8 @@ impl Lists {
                 }
                 if let Some(since) = fetch_plan.since {
                     let which = ExecutionFilter::Started { since, until: None };
-                    if let Some(Reading { requested_at, as_of, is_clean }) =
-                        self.read(workflow, &mut visit, which).await?
-                    {
-                        self.context.account.lock().reached(&visit, since, (requested_at, as_of), is_clean);
+                    if let Some(reading) = self.read(workflow, &mut visit, which).await? {
+                        self.context.account.lock().reached(&visit, since, reading);
                     }
                 }
                 let left = self.context.account.lock().not_seen(&visit, &open);

@@ -13,7 +13,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::fetch_plan::{FetchPlan, fetch_plan};
+use super::fetch_plan::{FetchPlan, News, fetch_plan};
 use crate::{
     account::{Account, KnownWorkflow},
     clock::Steady,
@@ -101,8 +101,7 @@ impl FetchTask {
 struct DueReason {
     since: Steady,
     weight: f64,
-    /// There may be new executions.
-    news: bool,
+    news: News,
     /// It was never asked about.
     first: bool,
 }
@@ -199,7 +198,7 @@ fn undelayed(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<DueReason> {
     let KnownWorkflow { counted, read } = workflow;
     let (Some(covered_at), Some(visited)) = (read.covered_at, read.visited) else {
         let since = read.discovered.unwrap_or(rules.now);
-        return Some(DueReason { since, weight: MOVED_WEIGHT, news: true, first: true });
+        return Some(DueReason { since, weight: MOVED_WEIGHT, news: News::Expected, first: true });
     };
     let next = |last: Steady| last.plus(rules.interval);
     let is_due = |since: &Steady| since.since(rules.now) <= rules.ahead;
@@ -211,7 +210,8 @@ fn undelayed(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<DueReason> {
     let open = counted.has_open_executions().then(|| next(visited)).filter(is_due);
     let since = [news, missing, open].into_iter().flatten().min()?;
     let weight = if news.is_some() { MOVED_WEIGHT } else { weight(counted.last_event_at, rules.kapso_now) };
-    Some(DueReason { since, weight, news: news.is_some() || missing.is_some(), first: false })
+    let news = if news.or(missing).is_some() { News::Expected } else { News::None };
+    Some(DueReason { since, weight, news, first: false })
 }
 
 /// Whether it left the list of workflows and was not asked about since: at once, then now and again; or whether it
@@ -258,7 +258,7 @@ mod tests {
     use crate::clock::Steady;
     use crate::{
         account::{Account, Order, Settings, Statuses},
-        model::{Execution, Flaws, ListedWorkflow, Page, Status, Workflow},
+        model::{Execution, ListedWorkflow, Page, Reading, Status, Workflow},
     };
 
     const MINUTE: i64 = 60;
@@ -296,14 +296,7 @@ mod tests {
     }
 
     fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
-        Page {
-            items,
-            flaws: Flaws::default(),
-            request_seq: now.unsigned_abs(),
-            requested_at: Steady::at(at(now)),
-            as_of: at(now),
-            last: true,
-        }
+        Page::whole(items, now.unsigned_abs(), at(now))
     }
 
     /// Visits a workflow that has open executions with these starts, and reads its history.
@@ -321,7 +314,7 @@ mod tests {
         });
         let mut visit = account.visit(&id.into());
         account.see(&mut visit, &page(items.collect(), now), at(now));
-        account.reached(&visit, at(-10 * HOUR), (steady(now), at(now)), true);
+        account.reached(&visit, at(-10 * HOUR), Reading::clean(at(now)));
         account.close_visit(&visit, Statuses::Every);
     }
 
@@ -353,7 +346,7 @@ mod tests {
         assert_eq!(fetch_plan.asked(), Statuses::Every);
         let mut visit = account.visit(&"w".into());
         account.see(&mut visit, &page(vec![], 2), at(2));
-        account.reached(&visit, at(-2 * MINUTE), (steady(2), at(2)), true);
+        account.reached(&visit, at(-2 * MINUTE), Reading::clean(at(2)));
         account.close_visit(&visit, Statuses::Every);
         let history = FetchTask::History { since: at(-10 * HOUR), until: at(-2 * MINUTE) };
         assert_eq!(order(&account, 1, 3), [Task::Workflow { workflow: "w".into(), work: history }]);
@@ -396,8 +389,8 @@ mod tests {
             .into_iter()
             .map(|status| OpenExecution { id: "e".into(), status, started_at: Some(at(0)), since: None })
             .collect();
-        assert_eq!(fetch_plan(&all, at(0), false).asked(), Statuses::Every);
-        assert_eq!(fetch_plan(&all[..1], at(0), false).asked(), Statuses::Known);
+        assert_eq!(fetch_plan(&all, at(0), News::None).asked(), Statuses::Every);
+        assert_eq!(fetch_plan(&all[..1], at(0), News::None).asked(), Statuses::Known);
     }
 
     #[test]
