@@ -7,11 +7,11 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use kapso_exporter::{
+    account::{Account, Order, Settings},
     app::{App, Store},
     clock::{Clock, Steady},
     config::{Config, MetricsConfig, ProjectConfig, StateConfig},
     kapso::{Answer, Transport},
-    ledger::{Ledger, Settings},
     metrics::Renderer,
     model::{Api, Execution, Flaws, Page, Source, Status, Workflow},
     project::Transports,
@@ -41,15 +41,15 @@ fn execution(number: usize, workflows: usize) -> Execution {
     }
 }
 
-fn ledger() -> Ledger {
-    let mut ledger = Ledger::new(Settings::default());
-    ledger.watch_from(at(0));
-    ledger
+fn account() -> Account {
+    let mut account = Account::new(Settings::default());
+    account.ledger.watch_from(at(0));
+    account
 }
 
-/// A ledger with so many open executions, ten in each conversation.
-fn filled(executions: usize, workflows: usize) -> Ledger {
-    let mut ledger = ledger();
+/// An account with so many open executions, ten in each conversation.
+fn filled(executions: usize, workflows: usize) -> Account {
+    let mut account = account();
     for conversation in 0..executions / 10 {
         let items = (0..10).rev().map(|n| execution(conversation * 10 + n, workflows)).collect();
         let page = Page {
@@ -60,11 +60,11 @@ fn filled(executions: usize, workflows: usize) -> Ledger {
             as_of: at(executions),
             last: true,
         };
-        let mut listing = ledger.open(&format!("c{conversation}").as_str().into(), true);
-        ledger.read(&mut listing, &page, at(executions));
-        ledger.close(&listing);
+        let mut listing = account.open(&format!("c{conversation}").as_str().into(), Order::NewestFirst);
+        account.read(&mut listing, &page, at(executions));
+        account.close(&listing);
     }
-    ledger
+    account
 }
 
 struct Nowhere;
@@ -81,7 +81,7 @@ impl Transports for Nowhere {
     }
 }
 
-fn exposition(ledger: Ledger) -> Arc<Renderer> {
+fn exposition(account: Account) -> Arc<Renderer> {
     let url = || Url::parse("http://127.0.0.1").unwrap();
     let config = Config {
         project: ProjectConfig {
@@ -95,7 +95,7 @@ fn exposition(ledger: Ledger) -> Arc<Renderer> {
             interval: Duration::from_mins(1),
             timeout: Duration::from_secs(1),
             requests_per_minute: None,
-            ledger: Settings::default(),
+            account: Settings::default(),
         },
         metrics: MetricsConfig { max_series: 10_000_000, max_conversations: 0 },
         state: StateConfig::default(),
@@ -103,7 +103,7 @@ fn exposition(ledger: Ledger) -> Arc<Renderer> {
     let store = Store::Memory(BTreeMap::new());
     let app =
         App::build(config, Arc::new(Nowhere), Clock::system(), store, CancellationToken::new()).unwrap();
-    *app.streams[&Api::Platform].ledger.lock() = ledger;
+    *app.streams[&Api::Platform].account.lock() = account;
     app.publisher.renderer()
 }
 
@@ -120,19 +120,19 @@ fn fold(c: &mut Criterion) {
         last: true,
     };
     group.bench_function("all known", |b| {
-        let mut ledger = ledger();
+        let mut account = account();
         b.iter(|| {
-            let mut listing = ledger.open(&"c".into(), true);
-            ledger.read(&mut listing, black_box(&page), at(200));
-            ledger.close(&listing);
+            let mut listing = account.open(&"c".into(), Order::NewestFirst);
+            account.read(&mut listing, black_box(&page), at(200));
+            account.close(&listing);
         });
     });
     group.bench_function("all new", |b| {
-        b.iter_with_setup(ledger, |mut ledger| {
-            let mut listing = ledger.open(&"c".into(), true);
-            ledger.read(&mut listing, black_box(&page), at(200));
-            ledger.close(&listing);
-            ledger
+        b.iter_with_setup(account, |mut account| {
+            let mut listing = account.open(&"c".into(), Order::NewestFirst);
+            account.read(&mut listing, black_box(&page), at(200));
+            account.close(&listing);
+            account
         });
     });
 }

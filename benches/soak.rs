@@ -18,11 +18,11 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
+    account::Settings,
     app::{App, Store},
     clock::Clock,
     config::{Config, MetricsConfig, ProjectConfig, StateConfig},
     kapso::{Answer, Transport},
-    ledger::Settings,
     model::{Api, Source},
     project::Transports,
 };
@@ -136,7 +136,7 @@ async fn soak(executions: u64) {
             interval,
             timeout: Duration::from_secs(10),
             requests_per_minute: Some(100_000),
-            ledger: settings,
+            account: settings,
         },
         metrics: MetricsConfig { max_series: 50_000, max_conversations: 0 },
         state: StateConfig { path: Some(folder.path().join("state.redb")) },
@@ -158,9 +158,10 @@ async fn soak(executions: u64) {
             app.publisher.publish().await.unwrap();
         }
         if hour % report == 0 || hour == 1 {
-            let ledger = app.streams[&Api::Platform].ledger.lock();
-            let counted: u64 = ledger.workflows().iter().map(|account| account.totals.started).sum();
-            let remembered = ledger.remembered();
+            let account = app.streams[&Api::Platform].account.lock();
+            let counted: u64 =
+                account.ledger.workflows().iter().map(|workflow| workflow.totals.started).sum();
+            let remembered = account.ledger.remembered();
             let size = fs::metadata(folder.path().join("state.redb")).unwrap().len() / 1024;
             println!("| {hour} | {counted} | {remembered} | {} MB | {size} kB |", memory());
         }

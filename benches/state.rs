@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
+    account::{Account, Order, Settings},
     clock::Steady,
-    ledger::{Ledger, Settings},
     model::{Conversation, ConversationStatus, Execution, Flaws, Page, Status, Workflow},
     state::Store,
 };
@@ -38,10 +38,11 @@ fn execution(number: usize, event: usize) -> Execution {
 }
 
 /// Lists all executions of a conversation.
-fn list(ledger: &mut Ledger, conversation: usize, now: usize) {
+fn list(account: &mut Account, conversation: usize, now: usize) {
     let first = conversation * PER_CONVERSATION;
     let items = (first..first + PER_CONVERSATION).rev().map(|number| execution(number, now)).collect();
-    let mut listing = ledger.open(&format!("conversation-{conversation:024}").as_str().into(), true);
+    let mut listing =
+        account.open(&format!("conversation-{conversation:024}").as_str().into(), Order::NewestFirst);
     let page = Page {
         items,
         flaws: Flaws::default(),
@@ -50,8 +51,8 @@ fn list(ledger: &mut Ledger, conversation: usize, now: usize) {
         as_of: at(now),
         last: true,
     };
-    ledger.read(&mut listing, &page, at(now));
-    ledger.close(&listing);
+    account.read(&mut listing, &page, at(now));
+    account.close(&listing);
 }
 
 /// Bytes of memory that the process has.
@@ -65,8 +66,8 @@ fn memory() -> usize {
 fn rest() {
     let watch_start = 100 * 24 * 3600;
     let before = memory();
-    let mut ledger = Ledger::new(Settings::default());
-    ledger.watch_from(at(watch_start));
+    let mut account = Account::new(Settings::default());
+    account.ledger.watch_from(at(watch_start));
     for first in (0..KNOWN).step_by(100) {
         let conversation = |number| Conversation {
             id: format!("conversation-{number:024}").as_str().into(),
@@ -81,9 +82,9 @@ fn rest() {
             as_of: at(watch_start),
             last: true,
         };
-        ledger.learn_conversations(&page, SignedDuration::from_mins(1));
+        account.learn_conversations(&page, SignedDuration::from_mins(1));
     }
-    assert_eq!(ledger.remembered_conversations(), KNOWN);
+    assert_eq!(account.ledger.remembered_conversations(), KNOWN);
     println!("{KNOWN} conversations at rest: {} bytes of memory each", (memory() - before) / KNOWN);
 }
 
@@ -92,10 +93,10 @@ fn main() {
     let folder = tempfile::tempdir_in("target").unwrap();
     let path = folder.path().join("state.redb");
     let mut store = Store::open(&path).unwrap();
-    let mut ledger = store.ledger("default/platform", Settings::default()).unwrap();
-    ledger.watch_from(at(0));
-    (0..KNOWN / PER_CONVERSATION).for_each(|conversation| list(&mut ledger, conversation, 10_000));
-    let changes = ledger.take_changes();
+    let mut account = store.account("default/platform", Settings::default()).unwrap();
+    account.ledger.watch_from(at(0));
+    (0..KNOWN / PER_CONVERSATION).for_each(|conversation| list(&mut account, conversation, 10_000));
+    let changes = account.take_changes();
     let begun = Instant::now();
     store.write(&[("default/platform", &changes)]).unwrap();
     println!(
@@ -109,9 +110,9 @@ fn main() {
             // Spread over the whole file, as the conversations that move are.
             let step = KNOWN / CHANGED;
             let moved = (0..CHANGED / PER_CONVERSATION).map(|n| n * step + round);
-            moved.for_each(|conversation| list(&mut ledger, conversation, 10_060 + 60 * round));
+            moved.for_each(|conversation| list(&mut account, conversation, 10_060 + 60 * round));
             let begun = Instant::now();
-            let changes = ledger.take_changes();
+            let changes = account.take_changes();
             assert_eq!(changes.executions.len(), CHANGED);
             store.write(&[("default/platform", &changes)]).unwrap();
             begun.elapsed()
@@ -125,12 +126,12 @@ fn main() {
         writes[WRITES - 1]
     );
 
-    let known = ledger.remembered();
-    drop((store, ledger));
+    let known = account.ledger.remembered();
+    drop((store, account));
     let begun = Instant::now();
     let store = Store::open(&path).unwrap();
     let opened = begun.elapsed();
-    let ledger = store.ledger("default/platform", Settings::default()).unwrap();
-    assert_eq!(ledger.remembered(), known);
+    let account = store.account("default/platform", Settings::default()).unwrap();
+    assert_eq!(account.ledger.remembered(), known);
     println!("start with {known} known: {:?}, of which {opened:?} to check the file", begun.elapsed());
 }

@@ -11,11 +11,11 @@ use tokio::{task::spawn_blocking, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    account::{Account, Damaged, Saved},
     clock::{Clock, Steady},
     config::{Config, StateConfig},
     crawl::{self, CrawlContext, CrawlScope, Heartbeat, SourceCrawler},
     kapso,
-    ledger::{Damaged, Ledger, Saved},
     metrics::{InstanceMetrics, Limits, Renderer},
     model::{Api, Source},
     project::{Changed, Project, Stream, StreamKey, Transports},
@@ -39,8 +39,8 @@ pub enum Store {
     File(StateFile),
 }
 
-/// A ledger, and the claim to it if it is kept.
-type Account = (Arc<Mutex<Ledger>>, Option<Arc<Claim>>);
+/// An account, and the claim to it if it is kept.
+type Opened = (Arc<Mutex<Account>>, Option<Arc<Claim>>);
 
 impl Store {
     /// The store that is configured. Blocks.
@@ -54,18 +54,18 @@ impl Store {
         })
     }
 
-    fn account(&mut self, project: &Project, api: Api) -> anyhow::Result<Account> {
-        let (key, settings) = (project.key(api), project.config.ledger.clone());
+    fn account(&mut self, project: &Project, api: Api) -> anyhow::Result<Opened> {
+        let (key, settings) = (project.key(api), project.config.account.clone());
         match self {
             Self::Memory(saved) => {
-                let restored = |saved: &Saved| Ledger::restore(settings.clone(), saved);
-                let ledger: Result<_, Damaged> =
-                    saved.get(&key).map_or_else(|| Ok(Ledger::new(settings.clone())), restored);
-                Ok((Arc::new(Mutex::new(ledger?)), None))
+                let restored = |saved: &Saved| Account::restore(settings.clone(), saved);
+                let account: Result<_, Damaged> =
+                    saved.get(&key).map_or_else(|| Ok(Account::new(settings.clone())), restored);
+                Ok((Arc::new(Mutex::new(account?)), None))
             }
             Self::File(file) => {
-                let (ledger, claim) = file.ledger(key.to_string(), settings, project.opener(api))?;
-                Ok((ledger, Some(claim)))
+                let (account, claim) = file.account(key.to_string(), settings, project.opener(api))?;
+                Ok((account, Some(claim)))
             }
         }
     }
@@ -134,20 +134,20 @@ impl App {
         let Config { project, metrics, .. } = config;
         let mut project = Project::new(project, transports, clock, shutdown);
         let config = project.config.clone();
-        let (mut ledgers, mut claims) = (BTreeMap::new(), BTreeMap::new());
+        let (mut accounts, mut claims) = (BTreeMap::new(), BTreeMap::new());
         for api in config.apis() {
-            let (ledger, claim) = store.account(&project, api)?;
+            let (account, claim) = store.account(&project, api)?;
             if let Some(claim) = claim {
                 say_what_changed(&claim, api, &config.sources_of(api));
                 claims.insert(api, claim);
             }
-            ledgers.insert(api, ledger);
+            accounts.insert(api, account);
         }
-        let learned = ledgers.values().filter_map(|ledger| ledger.lock().learned()).max();
+        let learned = accounts.values().filter_map(|account| account.lock().frontier.learned()).max();
         project.clock = project.clock.going_on_after(learned);
         let (changed, mut streams) = (Changed::default(), BTreeMap::new());
-        for (api, ledger) in ledgers {
-            streams.insert(api, Arc::new(project.stream(api, ledger, changed.clone())?));
+        for (api, account) in accounts {
+            streams.insert(api, Arc::new(project.stream(api, account, changed.clone())?));
         }
         let instance = Arc::new(InstanceMetrics::default());
         let limits = Limits::within(metrics.max_series / streams.len().max(1), metrics.max_conversations);
@@ -170,8 +170,8 @@ impl App {
         let Project { config, shutdown, .. } = &self.project;
         let verification = |(&api, stream): (&Api, &Arc<Stream>)| {
             let claim = self.claims.get(&api)?.clone();
-            let (client, ledger) = (stream.client.clone(), stream.ledger.clone());
-            let verification = Verification::new(client, ledger, claim, config.interval, shutdown.clone());
+            let (client, account) = (stream.client.clone(), stream.account.clone());
+            let verification = Verification::new(client, account, claim, config.interval, shutdown.clone());
             Some((api, Arc::new(verification)))
         };
         self.streams.iter().filter_map(verification).collect()
@@ -183,14 +183,14 @@ impl App {
         let Project { config, clock, shutdown, .. } = &self.project;
         let scope = CrawlScope {
             only: config.conversations.clone(),
-            max_age: config.ledger.conversation_max_age,
+            max_age: config.account.conversation_max_age,
             interval: config.interval,
-            max_staleness: config.ledger.max_staleness,
+            max_staleness: config.account.max_staleness,
             listed_by: crawl::listed_by(config.sources.iter().copied(), source.api()),
         };
         let context = CrawlContext {
             client: stream.client.clone(),
-            ledger: stream.ledger.clone(),
+            account: stream.account.clone(),
             budget: stream.budget.clone(),
             started: self.started,
             heartbeat: Heartbeat::default(),

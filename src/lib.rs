@@ -1,11 +1,13 @@
 //! The library behind the `kapso-exporter` program: everything but `main`.
 
+pub mod account;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod crawl;
+pub mod frontier;
 pub mod kapso;
 pub mod label;
 pub mod ledger;

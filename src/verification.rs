@@ -2,7 +2,7 @@
 //! lists for the key, and nothing is counted before that is known.
 //!
 //! On the Platform API the workflows tell. Where these cannot tell, and on the legacy API, the conversations do: the
-//! newest ones, and then some of those that the ledger knows, one by one, since a page shows not all of them.
+//! newest ones, and then some of those that the account knows, one by one, since a page shows not all of them.
 
 use std::{cmp::Reverse, sync::Arc, time::Duration};
 
@@ -11,8 +11,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    account::Account,
     kapso::{Client, Error, Reason},
-    ledger::{Ledger, NO_WORKFLOW},
+    ledger::NO_WORKFLOW,
     model::{ConversationId, ListedWorkflow, Page, WorkflowId},
     state::{self, Claim, Judgement, Standing, judge},
 };
@@ -22,15 +23,15 @@ const PROBES: usize = 5;
 /// That a key is of another project has to be said twice, so long after another unless the interval is shorter.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
 
-/// The verification of a claim to a ledger.
+/// The verification of a claim to an account.
 pub struct Verification {
     client: Arc<Client>,
-    ledger: Arc<Mutex<Ledger>>,
+    account: Arc<Mutex<Account>>,
     claim: Arc<Claim>,
     /// From one try to the next.
     interval: Duration,
     shutdown: CancellationToken,
-    /// Sources that share a ledger do not ask at the same time.
+    /// Sources that share an account do not ask at the same time.
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -52,16 +53,16 @@ pub enum Unverified {
 }
 
 impl Verification {
-    /// Asks `client`, which has the key, about what `ledger` knows; again after each interval.
+    /// Asks `client`, which has the key, about what `account` knows; again after each interval.
     #[must_use]
     pub fn new(
         client: Arc<Client>,
-        ledger: Arc<Mutex<Ledger>>,
+        account: Arc<Mutex<Account>>,
         claim: Arc<Claim>,
         interval: Duration,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { client, ledger, claim, interval, shutdown, turn: tokio::sync::Mutex::default() }
+        Self { client, account, claim, interval, shutdown, turn: tokio::sync::Mutex::default() }
     }
 
     /// Waits until the claim is verified, or the exporter is to stop.
@@ -158,16 +159,16 @@ impl Verification {
     }
 
     fn known_workflows(&self) -> Vec<WorkflowId> {
-        let ledger = self.ledger.lock();
-        let ids = ledger.workflows().iter().map(|account| account.id.clone());
+        let account = self.account.lock();
+        let ids = account.ledger.workflows().iter().map(|workflow| workflow.id.clone());
         ids.filter(|id| id.as_str() != NO_WORKFLOW).collect()
     }
 
     /// Those with the newest activity first.
     fn known_conversations(&self) -> Vec<ConversationId> {
-        let ledger = self.ledger.lock();
-        let mut known: Vec<_> = ledger.conversations().filter(|record| !record.deleted).collect();
-        known.sort_by_key(|record| Reverse(record.active_at()));
-        known.into_iter().map(|record| record.id.clone()).collect()
+        let account = self.account.lock();
+        let mut known: Vec<_> = account.conversations().filter(|known| !known.read.deleted).collect();
+        known.sort_by_key(|conversation| Reverse(conversation.active_at()));
+        known.into_iter().map(|conversation| conversation.counted.id.clone()).collect()
     }
 }

@@ -1,22 +1,22 @@
 //! Rows of a state file that no exporter has written. A row is its table and its number, a byte each, its length,
 //! two of them, and its content.
 
-use kapso_exporter::ledger::{Ledger, Saved, Settings, VERSION};
+use kapso_exporter::account::{Account, Saved, Settings, VERSION};
 
-/// Rows are refused, or they are a ledger that writes the same rows again.
+/// Rows are refused, or they are an account that writes the same rows again.
 pub fn run(data: &[u8]) {
-    let Ok(mut ledger) = Ledger::restore(Settings::default(), &read(data)) else { return };
-    assert_eq!(ledger.take_changes().len(), 0, "nothing changed yet");
-    ledger.track();
-    let rows = Saved::from(ledger.take_changes());
-    let mut again = Ledger::restore(Settings::default(), &rows).expect("its own rows are read");
+    let Ok(mut account) = Account::restore(Settings::default(), &read(data)) else { return };
+    assert_eq!(account.take_changes().len(), 0, "nothing changed yet");
+    account.track();
+    let rows = Saved::from(account.take_changes());
+    let mut again = Account::restore(Settings::default(), &rows).expect("its own rows are read");
     assert_eq!(
-        (again.workflows().len(), again.remembered_conversations()),
-        (ledger.workflows().len(), ledger.remembered_conversations())
+        (again.ledger.workflows().len(), again.ledger.remembered_conversations()),
+        (account.ledger.workflows().len(), account.ledger.remembered_conversations())
     );
     assert_eq!(
-        (again.remembered(), again.open_executions()),
-        (ledger.remembered(), ledger.open_executions())
+        (again.ledger.remembered(), again.ledger.open_executions()),
+        (account.ledger.remembered(), account.ledger.open_executions())
     );
     again.track();
     assert_eq!(Saved::from(again.take_changes()), rows);

@@ -12,7 +12,7 @@ use super::{
     raw::{KeyFrom, RawProject},
 };
 use crate::{
-    ledger,
+    account,
     model::{Api, ConversationId, Source},
 };
 
@@ -42,8 +42,8 @@ pub struct ProjectConfig {
     pub timeout: Duration,
     /// Own request budget; none = half of the reported limit.
     pub requests_per_minute: Option<u32>,
-    /// What the ledgers have to know.
-    pub ledger: ledger::Settings,
+    /// What the accounts have to know.
+    pub account: account::Settings,
 }
 
 impl ProjectConfig {
@@ -53,11 +53,11 @@ impl ProjectConfig {
             "--scrape.conversation does not go with --scrape.source=workflows, which lists the executions of all \
              conversations: use conversations or agents"
         );
-        let ledger = ledger::Settings {
+        let account = account::Settings {
             lookback: signed(raw.lookback),
             conversation_max_age: signed(raw.conversation_max_age),
             max_staleness: max_staleness(&raw)?,
-            ..ledger::Settings::default()
+            ..account::Settings::default()
         };
         Ok(Self {
             name: raw.name,
@@ -70,7 +70,7 @@ impl ProjectConfig {
             interval: raw.interval,
             timeout: raw.timeout,
             requests_per_minute: raw.requests_per_minute,
-            ledger,
+            account,
         })
     }
 

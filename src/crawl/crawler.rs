@@ -26,8 +26,8 @@ use super::{
     queue::{Backlog, Queue},
 };
 use crate::{
+    frontier::Failed,
     kapso::{Error, Hanging, Reason},
-    ledger::Failed,
 };
 
 /// Tasks that are under way at the same time, those aside that hang.

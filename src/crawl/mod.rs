@@ -1,4 +1,4 @@
-//! Sources: what to ask of which API, and what an answer means to the ledger.
+//! Sources: what to ask of which API, and what an answer means to the account.
 //!
 //! `crawler` sweeps whatever can be planned and asked: `conversations` lists the executions of each conversation,
 //! on the platform API or (source `agents`) on the legacy one; `workflows` those of each workflow.
@@ -23,9 +23,9 @@ use self::{
     workflows::Workflows,
 };
 use crate::{
+    account::{Account, ListedBy},
     clock::Steady,
     kapso::{Budget, Client, Error, Reason},
-    ledger::{Ledger, ListedBy},
     model::{Api, ConversationId, Source},
 };
 
@@ -78,40 +78,40 @@ pub struct CrawlContext {
     /// Asks.
     pub client: Arc<Client>,
     /// Takes in the answers.
-    pub ledger: Arc<Mutex<Ledger>>,
+    pub account: Arc<Mutex<Account>>,
     /// The client's.
     pub budget: Arc<Budget>,
     /// When this program began to watch.
     pub started: Steady,
     /// Tells that the crawl is alive.
     pub heartbeat: Heartbeat,
-    /// Told of every answer that the ledger took in.
+    /// Told of every answer that the account took in.
     pub changed: Changed,
 }
 
 impl CrawlContext {
-    /// When watching began, in Kapso's clock: when this program began, unless the ledger remembers more.
+    /// When watching began, in Kapso's clock: when this program began, unless the account remembers more.
     fn watch_start(&self) -> Timestamp {
-        let remembered = self.ledger.lock().watch_start();
+        let remembered = self.account.lock().ledger.watch_start();
         remembered.unwrap_or_else(|| self.client.clock().at(self.started))
     }
 
     /// Takes in what there is to ask about. That comes before the first execution, so that Kapso's clock is known
     /// by then, and with it when watching began.
-    fn learn<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+    fn learn<T>(&self, act: impl FnOnce(&mut Account) -> T) -> T {
         self.heartbeat.beat();
-        let learned = act(&mut self.ledger.lock());
+        let learned = act(&mut self.account.lock());
         self.changed.notify();
         learned
     }
 
-    /// Takes executions into the ledger, which may be the first ones ever, at the time it is now in Kapso's clock.
-    fn take_in<T>(&self, act: impl FnOnce(&mut Ledger, Timestamp) -> T) -> T {
+    /// Takes executions into the account, which may be the first ones ever, at the time it is now in Kapso's clock.
+    fn take_in<T>(&self, act: impl FnOnce(&mut Account, Timestamp) -> T) -> T {
         self.heartbeat.beat();
-        let mut ledger = self.ledger.lock();
-        ledger.watch_from(self.client.clock().at(self.started));
-        let taken_in = act(&mut ledger, self.client.clock().now());
-        drop(ledger);
+        let mut account = self.account.lock();
+        account.ledger.watch_from(self.client.clock().at(self.started));
+        let taken_in = act(&mut account, self.client.clock().now());
+        drop(account);
         self.changed.notify();
         taken_in
     }
@@ -120,7 +120,7 @@ impl CrawlContext {
     /// the last item.
     async fn learn_workflows(&self) -> Result<Option<Steady>, Error> {
         let Some(pager) = self.client.workflows() else { return Ok(None) };
-        let read = pager.read(|page| self.learn(|ledger| ledger.learn_workflows(page))).await?;
+        let read = pager.read(|page| self.learn(|account| account.learn_workflows(page))).await?;
         Ok(read.filter(|read| read.is_clean).map(|read| read.requested_at))
     }
 
@@ -137,14 +137,14 @@ impl CrawlContext {
 
     /// Tidies up after a pass. Where many executions disappeared at once, that is an error.
     fn finish_pass(&self, progress: &mut Progress) {
-        let mut ledger = self.ledger.lock();
-        ledger.prune(self.client.clock().now_at_least());
-        progress.open = ledger.open_executions();
-        if ledger.many_are_missing() {
+        let mut account = self.account.lock();
+        account.prune(self.client.clock().now_at_least());
+        progress.open = account.ledger.open_executions();
+        if account.ledger.many_are_missing() {
             self.client.observer().failed(self.client.api(), Reason::Disappeared, 1);
             progress.note(Error::Disappeared);
         }
-        drop(ledger);
+        drop(account);
         self.changed.notify();
     }
 

@@ -23,7 +23,7 @@ impl Singles {
         scope: &CrawlScope,
         until: Steady,
     ) -> Vec<(Steady, ExecutionId)> {
-        let unlisted = context.ledger.lock().unlisted(scope.listed_by);
+        let unlisted = context.account.lock().unlisted(scope.listed_by);
         let mut asked = self.0.lock();
         let mut before = std::mem::take(&mut *asked);
         let interval = scope.signed_interval();
@@ -52,9 +52,9 @@ impl CrawlContext {
     pub(super) async fn fetch_one(&self, id: &ExecutionId) -> Result<(), Error> {
         let requested_at = self.client.clock().steady_now();
         match self.client.workflow_execution(id).await {
-            Ok(page) => self.take_in(|ledger, now| ledger.see_one(&page, now)),
+            Ok(page) => self.take_in(|account, now| account.see_one(&page, now)),
             Err(error) if error.reason() == Some(Reason::NotFound) => {
-                self.take_in(|ledger, now| ledger.execution_not_found(id, requested_at, now));
+                self.take_in(|account, now| account.execution_not_found(id, requested_at, now));
             }
             Err(error) => return Err(error),
         }

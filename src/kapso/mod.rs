@@ -36,7 +36,7 @@ pub use self::{
     error::{Error, Reason},
     hanging::Hanging,
     page_token::{Cursor, PageToken},
-    paging::{PAGE_SIZE, Pager, Reading},
+    paging::{PAGE_SIZE, Pager},
     retry::longest_call,
     transport::{Answer, Http, Transport},
 };

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::value::RawValue;
 
 use super::{
@@ -13,10 +13,7 @@ use super::{
     items::{Batch, Findings, Item, Mend},
     page_token::{PageToken, Resume},
 };
-use crate::{
-    clock::Steady,
-    model::{Extent, Page},
-};
+use crate::model::{Extent, Page, Reading};
 
 /// A list of more pages than these is long: its reading gives way to others.
 const LONG: usize = 5;
@@ -87,17 +84,6 @@ pub(super) enum Pagination {
     Cursor,
     /// `page` and `per_page`.
     Number,
-}
-
-/// A list that was read to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reading {
-    /// When its first page was asked for.
-    pub requested_at: Steady,
-    /// The same moment in Kapso's clock.
-    pub as_of: Timestamp,
-    /// Whether everything in it could be read.
-    pub is_clean: bool,
 }
 
 /// A page as it was read.

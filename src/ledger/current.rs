@@ -33,7 +33,7 @@ impl ByStatus {
 /// A step of a workflow, and the status of the executions at it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AtStep {
-    /// Index of the workflow's account.
+    /// Index of the workflow.
     pub workflow: usize,
     /// Their status, an open one.
     pub status: Status,
@@ -55,7 +55,7 @@ pub struct OpenInConversation<'a> {
 /// The current state at one moment.
 #[derive(Debug)]
 pub struct Current {
-    /// For each account, in the ledger's order, for each status in the order of [`Status::ALL`].
+    /// For each workflow, in the ledger's order, for each status in the order of [`Status::ALL`].
     pub workflows: Vec<[ByStatus; 6]>,
     /// Open executions by step.
     pub steps: BTreeMap<AtStep, u64>,
@@ -64,19 +64,22 @@ pub struct Current {
 }
 
 impl Ledger {
-    /// The current state at `now`, in Kapso's clock.
-    #[must_use]
-    pub fn current(&self, now: Timestamp) -> Current {
+    /// The current state at `now`, in Kapso's clock, in which these conversations are watched.
+    pub(crate) fn current(
+        &self,
+        now: Timestamp,
+        is_watched: impl Fn(u32, &ConversationState) -> bool,
+    ) -> Current {
         let none = ByStatus {
             count: 0,
             oldest_start: None,
             oldest_event: None,
-            idle: Histogram::new(&self.settings.buckets.idle),
+            idle: Histogram::new(&self.buckets.idle),
         };
         let mut current = Current {
             workflows: vec![std::array::from_fn(|_| none.clone()); self.workflows.len()],
             steps: BTreeMap::new(),
-            conversations: self.conversations_by_status(now),
+            conversations: self.conversations_by_status(is_watched),
         };
         for (_, entry) in self.executions.iter().filter(|(_, entry)| self.is_current(entry, now)) {
             current.add(entry, now);
@@ -84,19 +87,21 @@ impl Ledger {
         current
     }
 
-    /// The conversations that have remembered executions, newest event first.
-    #[must_use]
-    pub fn conversations_by_event(&self) -> Vec<OpenInConversation<'_>> {
-        let shown = self.conversations().filter(|record| !record.deleted);
-        let mut all: Vec<_> =
-            shown.map(|record| self.open_in(record)).filter(|sum| sum.last_event_at.is_some()).collect();
+    /// Those of these conversations that have remembered executions, newest event first.
+    pub(crate) fn conversations_by_event(
+        &self,
+        is_shown: impl Fn(u32) -> bool,
+    ) -> Vec<OpenInConversation<'_>> {
+        let shown = self.conversations.iter().filter(|(number, _)| is_shown(*number));
+        let sums = shown.map(|(_, conversation)| self.open_in(conversation));
+        let mut all: Vec<_> = sums.filter(|sum| sum.last_event_at.is_some()).collect();
         all.sort_by_key(|sum| (Reverse(sum.last_event_at), sum.id));
         all
     }
 
-    fn open_in<'a>(&'a self, record: &'a ConversationState) -> OpenInConversation<'a> {
-        let mut sum = OpenInConversation { id: &record.id, open: [0; 4], last_event_at: None };
-        for entry in record.executions.iter().filter_map(|&slot| self.executions.get(slot)) {
+    fn open_in<'a>(&'a self, conversation: &'a ConversationState) -> OpenInConversation<'a> {
+        let mut sum = OpenInConversation { id: &conversation.id, open: [0; 4], last_event_at: None };
+        for entry in conversation.executions.iter().filter_map(|&slot| self.executions.get(slot)) {
             sum.last_event_at = sum.last_event_at.max(entry.last_event_at.map(Into::into));
             let open = Status::OPEN.iter().position(|&status| entry.is_open() && status == entry.status);
             if let Some(open) = open {
@@ -107,16 +112,15 @@ impl Ledger {
     }
 
     pub(super) fn is_current(&self, entry: &Entry, now: Timestamp) -> bool {
-        let lookback = self.settings.lookback;
-        let within = |over: Micros| now.duration_since(Timestamp::from(over)) < lookback;
+        let within = |over: Micros| now.duration_since(Timestamp::from(over)) < self.lookback;
         entry.is_open() || (!entry.deleted && entry.over.is_some_and(within))
     }
 
-    fn conversations_by_status(&self, now: Timestamp) -> [u64; 3] {
+    fn conversations_by_status(&self, is_watched: impl Fn(u32, &ConversationState) -> bool) -> [u64; 3] {
         let mut counts = [0; 3];
-        let (max_age, watch_start) = (self.settings.conversation_max_age, self.watch_start());
-        for record in self.conversations().filter(|record| record.is_watched(now, max_age, watch_start)) {
-            counts[record.status as usize] += 1;
+        let watched = self.conversations.iter().filter(|(number, counted)| is_watched(*number, counted));
+        for (_, conversation) in watched {
+            counts[conversation.status as usize] += 1;
         }
         counts
     }

@@ -7,7 +7,7 @@ use std::{
 
 /// Numbers of what changed; nothing is noted until somebody wants to know.
 #[derive(Debug, Default)]
-pub(super) struct DirtySet(Option<BTreeSet<u32>>);
+pub(crate) struct DirtySet(Option<BTreeSet<u32>>);
 
 impl DirtySet {
     /// Notes changes from now on, beginning with all of these.
@@ -29,7 +29,7 @@ impl DirtySet {
 
 /// A list that grows and never shrinks. Whatever is borrowed to be changed counts as changed.
 #[derive(Debug)]
-pub(super) struct DirtyVec<T> {
+pub(crate) struct DirtyVec<T> {
     items: Vec<T>,
     pub dirty: DirtySet,
 }

@@ -26,7 +26,7 @@ pub(super) const BELIEVED_AFTER: u8 = 4;
 
 /// What is known of one execution.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub id: ExecutionId,
     /// When it started, `last_event_at`.
     pub started_at: Option<Micros>,
@@ -40,9 +40,9 @@ pub(super) struct Entry {
     pub request_seq: u64,
     /// Where it stands, while it is open.
     pub step: Option<Box<Step>>,
-    /// Index of its conversation's record, where it is known to belong to one.
+    /// The number of its conversation, where it is known to belong to one.
     pub conversation: Option<u32>,
-    /// Index of its workflow's account.
+    /// The number of its workflow.
     pub workflow: u32,
     pub status: Status,
     /// It was deleted, or was not observed yet.
@@ -58,7 +58,7 @@ pub(super) struct Entry {
 /// Events that were decided on: counted, or found to be history. Each is decided once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "four independent facts")]
-pub(super) struct Decided {
+pub(crate) struct Decided {
     pub start: bool,
     /// The first end since the watch began.
     pub finish: bool,
@@ -75,7 +75,7 @@ impl Decided {
 
 /// How to tell news from history.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CountingRule {
+pub(crate) struct CountingRule {
     /// When watching began, in Kapso's clock.
     pub watch_start: Timestamp,
     /// Whether an execution that was not known must be new: its list was known to the end.

@@ -1,18 +1,18 @@
-//! The ledger: what is known, and what was counted.
+//! The ledger: what was counted, and what is there now.
 //!
-//! A pure fold. Sources hand in the pages they read, with the time they asked for them; the ledger updates what
-//! it knows and counts each event once. It does no I/O and has no clock, so a store can stand behind it.
+//! A pure fold. Whoever sees an execution hands it in ([`Observation`]), and the ledger updates what it knows and
+//! counts each event once. It does no I/O and has no clock, and what was read of which list it knows only by asking
+//! ([`Coverage`]).
 //!
 //! **News and history.** An event counts if its own timestamp is not before the watch began. Older ones are
 //! history: they show in the current state and are never counted, whenever they are found.
 //!
-//! **Exactly once.** An execution is remembered by id while it is open or within the lookback after its end, and for two
-//! hours at least: whatever lists hide for a shorter time is still counted.
-//! It is shown by two lists, its conversation's and its workflow's, whichever are read. It is forgotten only once
-//! one of them vouches for it: the conversation's if it was completely read since the end, the workflow's if it
-//! was read beyond the start. That list then keeps one time, `settled`: everything in it that started up to then,
-//! is over for longer than the lookback and is not remembered was counted before. So memory is bounded by what
-//! is current, and an old list that is read again, by whichever source, counts nothing again.
+//! **Exactly once.** An execution is remembered by id while it is open or within the lookback after its end, and for
+//! two hours at least: whatever lists hide for a shorter time is still counted. It is shown by two lists, its
+//! conversation's and its workflow's, whichever are read. It is forgotten only once one of them vouches for it. That
+//! list then keeps one time, `forgotten_up_to`: everything in it that started up to then, is over for longer than the
+//! lookback and is not remembered was counted before. So memory is bounded by what is current, and an old list that is
+//! read again, by whichever source, counts nothing again.
 //!
 //! **Order.** Answers may overtake each other, and clocks may be set: an observation whose request has a lower
 //! number than the one on record is ignored. One that is older than what is known, from a replica that lags behind,
@@ -21,7 +21,7 @@
 //! **Doubt.** What an answer no longer shows is not gone: `doubt` says when it is.
 //!
 //! **Clocks.** What happened is told in Kapso's clock: [`Timestamp`]s. When something was read is told in steady time,
-//! which no clock can set back: [`Steady`].
+//! which no clock can set back: [`Steady`](crate::clock::Steady).
 
 mod archive;
 mod conversation;
@@ -30,119 +30,87 @@ mod dirty;
 mod doubt;
 mod entry;
 mod executions;
+mod forget;
 mod histogram;
-mod listing;
 mod micros;
 mod name;
 mod observation;
-mod saved;
+mod open;
 mod table;
-#[cfg(test)]
-mod tests;
 mod totals;
-mod versions;
-mod visit;
 mod workflow;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use self::{
-    archive::Archive, conversation::Conversations, dirty::DirtyVec, doubt::Doubts, executions::Executions,
-    table::Slot,
+pub(crate) use self::{
+    archive::{Archive, Archived, Hash},
+    conversation::Conversations,
+    dirty::{DirtySet, DirtyVec},
+    doubt::{Doubts, Missing},
+    entry::{Decided, Entry},
+    executions::{Executions, Unknown},
+    name::Name,
+    table::{Identified, Slot, Table},
 };
 pub use self::{
-    conversation::{Attempts, ConversationState, Failed},
+    archive::{Before, Place},
+    conversation::ConversationState,
     current::{AtStep, ByStatus, Current, OpenInConversation},
     histogram::{Buckets, Histogram},
-    listing::Listing,
     micros::Micros,
-    saved::{Changes, Damaged, Row, Saved, VERSION},
+    observation::{Applied, Coverage, List, Observation, Origin},
+    open::OpenExecution,
     totals::{Event, Totals},
-    visit::{ListedBy, OpenExecution, Visit},
-    workflow::{CoveredRange, WorkflowState},
+    workflow::{Told, WorkflowState},
 };
-use crate::{
-    clock::Steady,
-    model::{Conversation, ConversationId, ListedWorkflow, Page, Workflow, WorkflowId},
-};
+use crate::model::{ListedWorkflow, Workflow, WorkflowId};
 
 /// The workflow of executions whose API answer names none.
 pub const NO_WORKFLOW: &str = "unknown";
 
-/// Lists show an execution at the latest so long after its start.
-const LATE: SignedDuration = SignedDuration::from_mins(2);
-
-/// What a ledger has to know.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// How long a finished execution stays in the current state.
-    pub lookback: SignedDuration,
-    /// How long it is remembered at least, so that one that lists hide for a while is not taken for forgotten: longer
-    /// than from one whole reading of a list to the next.
-    pub remembered: SignedDuration,
-    /// How long a conversation without activity and without open executions is watched.
-    pub conversation_max_age: SignedDuration,
-    /// The current state is no longer shown if nothing was learned for so long.
-    pub max_staleness: SignedDuration,
-    /// Bounds of the histograms.
-    pub buckets: Buckets,
-}
-
-impl Default for Settings {
-    /// What the flags say unless they are given.
-    fn default() -> Self {
-        Self {
-            lookback: SignedDuration::from_hours(24),
-            remembered: SignedDuration::from_hours(2),
-            conversation_max_age: SignedDuration::from_hours(24 * 7),
-            max_staleness: SignedDuration::from_mins(10),
-            buckets: Buckets::default(),
-        }
-    }
-}
-
-/// The account of all executions of one project in one API.
+/// What was counted of all executions of one project in one API.
 #[derive(Debug)]
 pub struct Ledger {
-    settings: Settings,
-    watermarks: Watermarks,
-    workflows: DirtyVec<WorkflowState>,
+    /// How long a finished execution stays in the current state.
+    lookback: SignedDuration,
+    /// How long it is remembered at least, so that one that lists hide for a while is not taken for forgotten: longer
+    /// than from one whole reading of a list to the next.
+    remembered: SignedDuration,
+    /// Bounds of the histograms.
+    buckets: Buckets,
+    pub(crate) watermarks: Watermarks,
+    pub(crate) workflows: DirtyVec<WorkflowState>,
     workflow_by_id: HashMap<WorkflowId, usize>,
     /// How many times the list of workflows was read to its end.
     workflow_readings: u64,
-    conversations: Conversations,
-    archive: Archive,
-    executions: Executions,
+    pub(crate) conversations: Conversations,
+    pub(crate) archive: Archive,
+    pub(crate) executions: Executions,
+    /// Those of them that are open.
+    open: BTreeSet<Slot>,
     doubts: Doubts,
     stale_answers: u64,
 }
 
 /// What is known beside workflows, conversations and executions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Watermarks {
+pub(crate) struct Watermarks {
     /// When watching began.
-    watch_start: Option<Micros>,
+    pub watch_start: Option<Micros>,
     /// Executions that were over before then may have been forgotten.
-    horizon: Option<Micros>,
-    /// The newest activity of conversations that was seen, or an earlier moment when recent activity was asked for.
-    activity_read: Option<Micros>,
-    /// When the last complete full scan over the conversations began.
-    full_scan_read: Option<Steady>,
-    /// When executions were last listed, or there was nothing to list.
-    learned: Option<Steady>,
-    /// The sources that list executions by workflow have been at work.
-    by_workflow: bool,
+    pub horizon: Option<Micros>,
 }
 
 impl Ledger {
-    /// An empty ledger.
-    #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    /// An empty ledger, in which a finished execution is shown for `lookback` and `remembered` for as long at least.
+    pub(crate) fn new(lookback: SignedDuration, remembered: SignedDuration, buckets: Buckets) -> Self {
         Self {
-            settings,
+            lookback,
+            remembered,
+            buckets,
             watermarks: Watermarks::default(),
             workflows: DirtyVec::default(),
             workflow_by_id: HashMap::new(),
@@ -150,12 +118,13 @@ impl Ledger {
             conversations: Conversations::default(),
             archive: Archive::default(),
             executions: Executions::default(),
+            open: BTreeSet::new(),
             doubts: Doubts::default(),
             stale_answers: 0,
         }
     }
 
-    /// Says when watching began, in Kapso's clock. Only the first call counts; it comes before any page.
+    /// Says when watching began, in Kapso's clock. Only the first call counts; it comes before any observation.
     pub fn watch_from(&mut self, at: Timestamp) {
         self.watermarks.watch_start.get_or_insert(at.into());
     }
@@ -166,81 +135,16 @@ impl Ledger {
         self.watermarks.watch_start.map(Into::into)
     }
 
-    /// Takes note that at `at` there was nothing more to learn.
-    pub fn note_learned(&mut self, at: Steady) {
-        self.watermarks.learned = self.watermarks.learned.max(Some(at));
-    }
-
-    /// When something was last learned, the latest moment that the ledger knows.
-    #[must_use]
-    pub fn learned(&self) -> Option<Steady> {
-        self.watermarks.learned
-    }
-
-    /// Whether nothing was learned for too long, so that the current state may be quite another.
-    #[must_use]
-    pub fn is_stale(&self, now: Steady) -> bool {
-        self.watermarks.learned.is_some_and(|learned| now.since(learned) > self.settings.max_staleness)
-    }
-
-    /// How far the list of conversations was read: from which activity on recent activity is unread, and when the last
-    /// complete full scan over the list was asked for.
-    #[must_use]
-    pub fn discovered(&self) -> (Option<Timestamp>, Option<Steady>) {
-        (self.watermarks.activity_read.map(Into::into), self.watermarks.full_scan_read)
-    }
-
-    /// Takes note of how far it was read.
-    pub fn note_discovered(&mut self, activity_read: Option<Timestamp>, full_scan_read: Option<Steady>) {
-        self.watermarks.activity_read = activity_read.map(Into::into);
-        self.watermarks.full_scan_read = full_scan_read;
-    }
-
-    /// Takes note that executions are listed by workflow from now on. If they were not before, what was over before
-    /// the lookback was counted by other lists, and may be forgotten: it is not counted again.
-    pub fn begin_listing_by_workflow(&mut self) {
-        if std::mem::replace(&mut self.watermarks.by_workflow, true) {
-            return;
-        }
-        // What was over before the watch began was not counted by any.
-        let Some(horizon) = self.watermarks.horizon.filter(|&at| Some(at) > self.watermarks.watch_start)
-        else {
-            return;
-        };
-        for account in
-            (0..self.workflows.len()).filter(|&n| self.workflows[n].covered.is_none()).collect::<Vec<_>>()
-        {
-            self.workflows[account].counted_elsewhere = Some(horizon);
-        }
-    }
-
-    /// Takes executions out of the current state that belong to none of these conversations, until they are shown again.
-    /// Returns how many of them were open.
-    pub fn withdraw_all_but(&mut self, conversations: &[ConversationId]) -> usize {
-        let kept: HashSet<_> = conversations.iter().filter_map(|id| self.conversations.find(id)).collect();
-        let is_kept = |record: Slot| kept.contains(&record);
-        let others = self.executions.iter().filter(|(_, entry)| !entry.conversation.is_some_and(is_kept));
-        let others: Vec<_> = others.filter(|(_, entry)| entry.is_open()).map(|(slot, _)| slot).collect();
-        let at = self.watermarks.learned.map_or(Timestamp::UNIX_EPOCH, Steady::timestamp);
-        self.delete(&others, at);
-        others.len()
-    }
-
     /// Answers that were older than what was known.
     #[must_use]
     pub fn stale_answers(&self) -> u64 {
         self.stale_answers
     }
 
-    /// The workflows that were ever seen, in the order of their first sight.
+    /// The workflows that were ever seen, in the order of their first sight, which is that of their numbers.
     #[must_use]
     pub fn workflows(&self) -> &[WorkflowState] {
         &self.workflows
-    }
-
-    /// The conversations that are known and not archived, in no particular order.
-    pub fn conversations(&self) -> impl Iterator<Item = &ConversationState> + Clone {
-        self.conversations.iter().map(|(_, record)| record)
     }
 
     /// How many conversations are remembered, those in the archive included.
@@ -261,54 +165,50 @@ impl Ledger {
         self.executions.len()
     }
 
-    /// How many executions are open.
-    #[must_use]
-    pub fn open_executions(&self) -> usize {
-        self.workflows.iter().map(|account| account.open).sum()
+    /// Takes in what the list of workflows, which was asked for at `as_of`, says of one. Returns its number, and
+    /// whether that is news.
+    pub(crate) fn learn_workflow(&mut self, listed: &ListedWorkflow, as_of: Timestamp) -> (usize, Told) {
+        let number = self.workflow_by_id(&listed.workflow.id);
+        let workflow = &mut self.workflows[number];
+        let told = workflow.learn(listed, as_of);
+        if let Some(name) = &listed.workflow.name {
+            workflow.name.learn(name, self.workflow_readings);
+        }
+        (number, told)
     }
 
-    /// Takes in a page of the list of workflows.
-    pub fn learn_workflows(&mut self, page: &Page<ListedWorkflow>) {
-        for listed in &page.items {
-            let account = self.account_by_id(&listed.workflow.id);
-            let account = &mut self.workflows[account];
-            account.learn(listed, page);
-            if let Some(name) = &listed.workflow.name {
-                account.name.learn(name, self.workflow_readings);
-            }
-        }
-        self.workflow_readings += u64::from(page.last);
+    /// Takes note that the list of workflows was read to its end.
+    pub(crate) fn note_workflows_read(&mut self) {
+        self.workflow_readings += 1;
     }
 
-    /// Takes in a page of the list of conversations, whose recent activity is asked for every `interval`.
-    pub fn learn_conversations(&mut self, page: &Page<Conversation>, interval: SignedDuration) {
-        for conversation in &page.items {
-            self.learn_conversation(conversation, page, interval);
+    /// The number of a workflow that an execution names, or of those that have none.
+    fn workflow(&mut self, workflow: Option<&Workflow>) -> usize {
+        let Some(workflow) = workflow else { return self.workflow_by_id(&NO_WORKFLOW.into()) };
+        let number = self.workflow_by_id(&workflow.id);
+        if let Some(name) = workflow.name.as_deref().filter(|_| self.workflows[number].name.get().is_none()) {
+            self.workflows[number].name.suggest(name);
         }
+        number
     }
 
-    fn account(&mut self, workflow: Option<&Workflow>) -> usize {
-        let Some(workflow) = workflow else { return self.account_by_id(&NO_WORKFLOW.into()) };
-        let account = self.account_by_id(&workflow.id);
-        if let Some(name) = workflow.name.as_deref().filter(|_| self.workflows[account].name.get().is_none())
-        {
-            self.workflows[account].name.suggest(name);
-        }
-        account
+    /// The number of the workflow with this id, which is known from now on.
+    pub(crate) fn workflow_by_id(&mut self, id: &WorkflowId) -> usize {
+        let known = self.workflow_by_id.get(id).copied();
+        known.unwrap_or_else(|| self.add_workflow(WorkflowState::new(id.clone(), &self.buckets)))
     }
 
-    fn account_by_id(&mut self, id: &WorkflowId) -> usize {
-        if let Some(&index) = self.workflow_by_id.get(id) {
-            return index;
-        }
-        let index = self.workflows.push(WorkflowState::new(id.clone(), &self.settings.buckets));
-        self.workflow_by_id.insert(id.clone(), index);
-        index
+    /// Gives a workflow the next number.
+    pub(crate) fn add_workflow(&mut self, workflow: WorkflowState) -> usize {
+        let id = workflow.id.clone();
+        let number = self.workflows.push(workflow);
+        self.workflow_by_id.insert(id, number);
+        number
     }
 }
 
-/// The index of an account or a slot as an entry keeps it.
+/// The number of a workflow or a conversation as an entry keeps it.
 #[allow(clippy::cast_possible_truncation, reason = "four billion of them do not fit into memory")]
-fn index(index: usize) -> u32 {
+pub(crate) fn index(index: usize) -> u32 {
     index as u32
 }

@@ -14,8 +14,8 @@ use crate::label;
 const READINGS: u8 = 3;
 
 /// A workflow's name, and the one that may follow it.
-#[derive(Default, Serialize, Deserialize)]
-pub(super) struct Name {
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Name {
     #[serde(deserialize_with = "short")]
     known: Option<Box<str>>,
     #[serde(skip)]
@@ -26,6 +26,7 @@ pub(super) struct Name {
 }
 
 /// A name that was shown in the place of the known one.
+#[derive(Clone)]
 struct Candidate {
     name: Box<str>,
     /// By how many readings in a row, and by which one last.
@@ -88,8 +89,7 @@ mod tests {
     use jiff::Timestamp;
 
     use crate::{
-        clock::Steady,
-        ledger::{Ledger, Saved, Settings},
+        account::{Account, Order, Saved, Settings},
         model::{Execution, ListedWorkflow, Page, Status, Workflow},
     };
 
@@ -98,26 +98,18 @@ mod tests {
     }
 
     fn page<T>(items: Vec<T>, last: bool) -> Page<T> {
-        let at = Timestamp::UNIX_EPOCH;
-        Page {
-            items,
-            flaws: crate::model::Flaws::default(),
-            request_seq: 1,
-            requested_at: Steady::at(at),
-            as_of: at,
-            last,
-        }
+        Page { last, ..Page::whole(items, 1, Timestamp::UNIX_EPOCH) }
     }
 
     /// A page of the list of workflows shows these names of one workflow.
-    fn show(ledger: &mut Ledger, names: &[&str], last: bool) {
+    fn show(account: &mut Account, names: &[&str], last: bool) {
         let listed =
             |name| ListedWorkflow { workflow: workflow(name), execution_count: None, last_executed_at: None };
-        ledger.learn_workflows(&page(names.iter().copied().map(listed).collect(), last));
+        account.learn_workflows(&page(names.iter().copied().map(listed).collect(), last));
     }
 
     /// So does a page of executions.
-    fn execute(ledger: &mut Ledger, name: &str) {
+    fn execute(account: &mut Account, name: &str) {
         let execution = Execution {
             id: "e".into(),
             workflow: Some(workflow(name)),
@@ -129,99 +121,100 @@ mod tests {
             handoff: None,
             step: None,
         };
-        let mut listing = ledger.open(&"c".into(), true);
-        ledger.read(&mut listing, &page(vec![execution], true), Timestamp::UNIX_EPOCH);
+        let mut listing = account.open(&"c".into(), Order::NewestFirst);
+        account.read(&mut listing, &page(vec![execution], true), Timestamp::UNIX_EPOCH);
     }
 
-    fn name(ledger: &Ledger) -> &str {
-        ledger.workflows()[0].name()
+    fn name(account: &Account) -> &str {
+        account.ledger.workflows()[0].name()
     }
 
-    fn ledger_with(name: &str) -> Ledger {
-        let mut ledger = Ledger::new(Settings::default());
-        show(&mut ledger, &[name], true);
-        ledger
+    fn account_with(name: &str) -> Account {
+        let mut account = Account::new(Settings::default());
+        show(&mut account, &[name], true);
+        account
     }
 
     #[test]
     fn a_rename_is_believed_once_three_readings_in_a_row_have_shown_it() {
-        let mut ledger = ledger_with("old");
+        let mut account = account_with("old");
         for _ in 0..2 {
-            show(&mut ledger, &["new"], true);
-            assert_eq!(name(&ledger), "old");
+            show(&mut account, &["new"], true);
+            assert_eq!(name(&account), "old");
         }
-        show(&mut ledger, &["new"], true);
-        assert_eq!(name(&ledger), "new");
+        show(&mut account, &["new"], true);
+        assert_eq!(name(&account), "new");
     }
 
     #[test]
     fn readings_that_disagree_change_nothing() {
-        let mut ledger = ledger_with("old");
+        let mut account = account_with("old");
         for names in [["old", "new"], ["new", "new"], ["new", "third"]].iter().cycle().take(30) {
             for name in names {
-                show(&mut ledger, &[name], true);
+                show(&mut account, &[name], true);
             }
-            show(&mut ledger, &["old"], true);
-            assert_eq!(name(&ledger), "old");
+            show(&mut account, &["old"], true);
+            assert_eq!(name(&account), "old");
         }
         for names in ["new", "third", "fourth"].iter().cycle().take(30) {
-            show(&mut ledger, &[names], true);
-            assert_eq!(name(&ledger), "old", "no name was shown three times in a row");
+            show(&mut account, &[names], true);
+            assert_eq!(name(&account), "old", "no name was shown three times in a row");
         }
     }
 
     #[test]
     fn a_reading_counts_once_and_not_if_it_showed_the_old_name_too() {
-        let mut ledger = ledger_with("old");
-        show(&mut ledger, &["new", "new"], false);
-        show(&mut ledger, &["new"], true);
+        let mut account = account_with("old");
+        show(&mut account, &["new", "new"], false);
+        show(&mut account, &["new"], true);
         for names in [["old", "new"], ["new", "new"], ["new", "new"]] {
-            show(&mut ledger, &names, true);
-            assert_eq!(name(&ledger), "old");
+            show(&mut account, &names, true);
+            assert_eq!(name(&account), "old");
         }
-        show(&mut ledger, &["new"], true);
-        assert_eq!(name(&ledger), "new");
+        show(&mut account, &["new"], true);
+        assert_eq!(name(&account), "new");
     }
 
     #[test]
     fn an_execution_gives_a_name_only_where_none_is_known() {
-        let mut ledger = Ledger::new(Settings::default());
-        execute(&mut ledger, "first");
+        let mut account = Account::new(Settings::default());
+        execute(&mut account, "first");
         for _ in 0..9 {
-            execute(&mut ledger, "second");
-            assert_eq!(name(&ledger), "first");
+            execute(&mut account, "second");
+            assert_eq!(name(&account), "first");
         }
         for _ in 0..3 {
-            show(&mut ledger, &["listed"], true);
-            execute(&mut ledger, "first");
+            show(&mut account, &["listed"], true);
+            execute(&mut account, "first");
         }
-        assert_eq!(name(&ledger), "listed", "the list decides");
+        assert_eq!(name(&account), "listed", "the list decides");
     }
 
     #[test]
     fn a_restart_keeps_the_name_and_begins_to_count_anew() {
-        let mut ledger = ledger_with("old");
+        let mut account = account_with("old");
         for _ in 0..2 {
-            show(&mut ledger, &["new"], true);
+            show(&mut account, &["new"], true);
         }
-        ledger.track();
-        let mut ledger = Ledger::restore(Settings::default(), &Saved::from(ledger.take_changes())).unwrap();
-        show(&mut ledger, &["new"], true);
-        assert_eq!(name(&ledger), "old");
+        account.track();
+        let mut account =
+            Account::restore(Settings::default(), &Saved::from(account.take_changes())).unwrap();
+        show(&mut account, &["new"], true);
+        assert_eq!(name(&account), "old");
     }
 
     #[test]
     fn a_name_of_100_kb_is_cut_in_memory_and_in_state() {
         let long = "訂".repeat(33_000);
-        let mut ledger = ledger_with(&long);
-        assert!(name(&ledger).len() <= 256 && name(&ledger).ends_with('…'));
+        let mut account = account_with(&long);
+        assert!(name(&account).len() <= 256 && name(&account).ends_with('…'));
         for _ in 0..3 {
-            show(&mut ledger, &["short"], true);
+            show(&mut account, &["short"], true);
         }
-        assert_eq!(name(&ledger), "short");
-        execute(&mut ledger, &long);
-        ledger.track();
-        let rows = ledger.take_changes();
+        assert_eq!(name(&account), "short");
+        execute(&mut account, &long);
+        account.track();
+        let rows = account.take_changes();
         let row_is_short =
             |(_, row): &(u32, Option<Vec<u8>>)| row.as_ref().is_some_and(|row| row.len() < 2000);
         assert!(rows.workflows.iter().chain(&rows.executions).all(row_is_short));

@@ -11,10 +11,10 @@ use slab::Slab;
 use super::dirty::DirtySet;
 
 /// Where an item is kept, as long as it is remembered.
-pub(super) type Slot = u32;
+pub(crate) type Slot = u32;
 
 /// An item with an id.
-pub(super) trait Identified {
+pub(crate) trait Identified {
     type Id: Hash + Eq;
 
     fn id(&self) -> &Self::Id;
@@ -22,7 +22,7 @@ pub(super) trait Identified {
 
 /// Items, of which no two have the same id. Whatever is borrowed to be changed counts as changed.
 #[derive(Debug)]
-pub(super) struct Table<T> {
+pub(crate) struct Table<T> {
     items: Slab<T>,
     by_id: HashTable<Slot>,
     hasher: RandomState,
@@ -108,6 +108,12 @@ impl<T: Identified> Table<T> {
             }
         }
         Ok(table)
+    }
+
+    /// Notes changes from now on, beginning with all that there are.
+    pub fn track(&mut self) {
+        let slots: Vec<_> = self.iter().map(|(slot, _)| slot).collect();
+        self.dirty.watch(slots.into_iter());
     }
 
     /// All of them, in no particular order.

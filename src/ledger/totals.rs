@@ -74,7 +74,7 @@ impl Totals {
 
     /// With the bounds of these histograms.
     #[must_use]
-    pub(super) fn with_bounds(self, buckets: &Buckets) -> Self {
+    pub(crate) fn with_bounds(self, buckets: &Buckets) -> Self {
         Self {
             ended_duration: self.ended_duration.with_bounds(&buckets.duration),
             failed_duration: self.failed_duration.with_bounds(&buckets.duration),

@@ -30,8 +30,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::view::{Limits, OTHER};
 use crate::{
+    account::{Account, KnownWorkflow},
     clock::Steady,
-    ledger::{AtStep, ByStatus, Current, Ledger, Totals, WorkflowState},
+    ledger::{AtStep, ByStatus, Current, Totals, WorkflowState},
 };
 
 /// A workflow that was listed once is past after so long without a sign of it.
@@ -39,10 +40,10 @@ const UNLISTED: SignedDuration = SignedDuration::from_hours(24);
 /// One that never was, such as an agent of the legacy API, is past after so long without an event.
 const SILENT: SignedDuration = SignedDuration::from_hours(24 * 30);
 
-/// The places of one ledger.
+/// The places of one account.
 #[derive(Debug, Default)]
 pub struct SeriesBudget {
-    /// Of each account.
+    /// Of each workflow.
     places: Vec<Place>,
     /// What was counted of those that share `other`, while they did.
     other: Option<Totals>,
@@ -73,13 +74,14 @@ pub struct Refused {
 }
 
 impl SeriesBudget {
-    /// Gives places to what is in `current`, the state of this ledger at `now`.
-    pub fn admit(&mut self, ledger: &Ledger, current: &Current, limits: Limits, now: Timestamp) -> Refused {
-        let workflows = ledger.workflows();
-        let listed = workflows.iter().filter_map(|account| account.discovered).max().map(Steady::timestamp);
-        let states = workflows.iter().zip(&current.workflows);
+    /// Gives places to what is in `current`, the state of this account at `now`.
+    pub fn admit(&mut self, account: &Account, current: &Current, limits: Limits, now: Timestamp) -> Refused {
+        let discovered = account.workflows().filter_map(|workflow| workflow.read.discovered);
+        let listed = discovered.max().map(Steady::timestamp);
+        let states = account.workflows().zip(&current.workflows);
         let past: Vec<_> =
-            states.map(|(account, by_status)| is_past(account, by_status, listed, now)).collect();
+            states.map(|(workflow, by_status)| is_past(workflow, by_status, listed, now)).collect();
+        let workflows = account.ledger.workflows();
         // Whoever gets a place leaves what was counted of it until now.
         self.add_to_other(workflows);
         self.take_in(workflows, &past);
@@ -88,9 +90,9 @@ impl SeriesBudget {
         Refused { workflows: refused, steps: self.place_steps(current, limits.steps, now) }
     }
 
-    /// Where the account with this index is shown.
-    pub fn place(&self, account: usize) -> Option<&Place> {
-        self.places.get(account)
+    /// Where the workflow with this index is shown.
+    pub fn place(&self, workflow: usize) -> Option<&Place> {
+        self.places.get(workflow)
     }
 
     /// What was counted under `other`, if anything ever was.
@@ -128,10 +130,10 @@ impl SeriesBudget {
     /// before a restart; what comes later is news.
     fn take_in(&mut self, workflows: &[WorkflowState], past: &[bool]) {
         let is_start = self.places.is_empty();
-        for (index, (account, &past)) in workflows.iter().zip(past).enumerate() {
+        for (index, (workflow, &past)) in workflows.iter().zip(past).enumerate() {
             match self.places.get_mut(index) {
-                None if is_start && past && account.id.as_str() != OTHER => {
-                    self.places.push(Place::Nowhere(account.totals.clone()));
+                None if is_start && past && workflow.id.as_str() != OTHER => {
+                    self.places.push(Place::Nowhere(workflow.totals.clone()));
                 }
                 None => self.places.push(Place::Other(None)),
                 Some(place) if !past => {
@@ -173,8 +175,8 @@ impl SeriesBudget {
         refused
     }
 
-    fn withdraw(&mut self, index: usize, account: &WorkflowState) {
-        self.places[index] = Place::Nowhere(account.totals.clone());
+    fn withdraw(&mut self, index: usize, workflow: &WorkflowState) {
+        self.places[index] = Place::Nowhere(workflow.totals.clone());
         self.steps.retain(|at, _| at.workflow != index);
     }
 
@@ -214,16 +216,17 @@ impl SeriesBudget {
 
 /// Whether a workflow has nothing current and the API no longer has it. `listed` is when any was last listed.
 fn is_past(
-    account: &WorkflowState,
+    workflow: KnownWorkflow<'_>,
     by_status: &[ByStatus; 6],
     listed: Option<Timestamp>,
     now: Timestamp,
 ) -> bool {
     let is_idle = by_status.iter().all(|sum| sum.count == 0);
-    let sign = account.discovered.map(Steady::timestamp).max(account.last_event_at);
-    let (limit, until) = match account.discovered {
+    let KnownWorkflow { counted, read } = workflow;
+    let sign = read.discovered.map(Steady::timestamp).max(counted.last_event_at);
+    let (limit, until) = match read.discovered {
         Some(_) => (UNLISTED, listed.unwrap_or(now)),
         None => (SILENT, now),
     };
-    is_idle && (account.deleted || sign.is_none_or(|sign| until.duration_since(sign) > limit))
+    is_idle && (read.deleted || sign.is_none_or(|sign| until.duration_since(sign) > limit))
 }

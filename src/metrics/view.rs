@@ -11,15 +11,16 @@ use super::{
     workflow::workflows,
 };
 use crate::{
+    account::Account,
     clock::Steady,
-    ledger::{Ledger, OpenInConversation},
+    ledger::OpenInConversation,
     project::{BudgetStatus, Stream, StreamKey, StreamStatus},
 };
 
 /// The label value under which is added up what the series budget leaves out.
 pub const OTHER: &str = "other";
 
-/// Limits on the number of series, for one ledger.
+/// Limits on the number of series, for one account.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Workflows with series of their own.
@@ -73,9 +74,9 @@ impl View {
     pub(super) fn of(stream: &Stream, series_budget: &mut SeriesBudget, limits: Limits) -> (Self, Refused) {
         let (now, steady) = (stream.client.clock().now(), stream.client.clock().steady_now());
         let (status, budget) = (stream.status.lock().clone(), stream.budget.status());
-        let ledger = stream.ledger.lock();
+        let account = stream.account.lock();
         let (key, now) = (stream.key.clone(), (now, steady));
-        Self::new(key, status, budget, &ledger, series_budget, limits, now)
+        Self::new(key, status, budget, &account, series_budget, limits, now)
     }
 
     /// The same, of its parts.
@@ -83,28 +84,28 @@ impl View {
         key: StreamKey,
         status: StreamStatus,
         budget: BudgetStatus,
-        ledger: &Ledger,
+        account: &Account,
         series_budget: &mut SeriesBudget,
         limits: Limits,
         (now, steady): (Timestamp, Steady),
     ) -> (Self, Refused) {
-        let current = ledger.current(now);
-        let refused = series_budget.admit(ledger, &current, limits, now);
-        let (conversations, shown) = (current.conversations, conversations(ledger, limits.conversations));
+        let current = account.current(now);
+        let refused = series_budget.admit(account, &current, limits, now);
+        let (conversations, shown) = (current.conversations, conversations(account, limits.conversations));
         let view = Self {
-            workflows: workflows(key.api, ledger, current, series_budget),
+            workflows: workflows(key.api, &account.ledger, current, series_budget),
             key,
             is_first: true,
             status,
             budget,
             conversations,
             conversations_shown: shown,
-            watch_start: ledger.watch_start(),
-            stale: ledger.is_stale(steady),
-            remembered_executions: ledger.remembered(),
-            doubtful_executions: ledger.doubtful_executions(),
-            stale_answers: ledger.stale_answers(),
-            remembered_conversations: ledger.remembered_conversations(),
+            watch_start: account.ledger.watch_start(),
+            stale: account.is_stale(steady),
+            remembered_executions: account.ledger.remembered(),
+            doubtful_executions: account.ledger.doubtful_executions(),
+            stale_answers: account.ledger.stale_answers(),
+            remembered_conversations: account.ledger.remembered_conversations(),
         };
         (view, refused)
     }
@@ -114,11 +115,11 @@ impl View {
     }
 }
 
-fn conversations(ledger: &Ledger, most: usize) -> Vec<Conversation> {
+fn conversations(account: &Account, most: usize) -> Vec<Conversation> {
     if most == 0 {
         return Vec::new();
     }
-    let mut all = ledger.conversations_by_event().into_iter();
+    let mut all = account.conversations_by_event().into_iter();
     let own = |sum: OpenInConversation<'_>| Conversation {
         id: sum.id.as_str().into(),
         open: sum.open,

@@ -20,7 +20,7 @@ pub use self::{
     execution::Execution,
     handoff::{Handoff, HandoffReason, HandoffSource},
     ids::{ConversationId, ExecutionId, WorkflowId},
-    page::{Extent, Flaws, Page},
+    page::{Extent, Flaws, Page, Reading},
     source::Source,
     status::Status,
     time::{seconds_between, unix_seconds},

@@ -29,6 +29,34 @@ impl<T> Page<T> {
     }
 }
 
+#[cfg(test)]
+impl<T> Page<T> {
+    /// A list with these items alone, which was asked for then.
+    pub(crate) fn whole(items: Vec<T>, request_seq: u64, as_of: Timestamp) -> Self {
+        let requested_at = Steady::at(as_of);
+        Self { items, flaws: Flaws::default(), request_seq, requested_at, as_of, last: true }
+    }
+}
+
+/// A list that was read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// When its first page was asked for.
+    pub requested_at: Steady,
+    /// The same moment in Kapso's clock.
+    pub as_of: Timestamp,
+    /// Whether everything in it could be read.
+    pub is_clean: bool,
+}
+
+#[cfg(test)]
+impl Reading {
+    /// One that could be read to the last item.
+    pub(crate) fn clean(as_of: Timestamp) -> Self {
+        Self { requested_at: Steady::at(as_of), as_of, is_clean: true }
+    }
+}
+
 /// What a page does not show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Flaws {

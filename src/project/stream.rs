@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Changed, StreamStatus};
 use crate::{
+    account::Account,
     clock::Clock,
     config::ProjectConfig,
     kapso::{self, Budget, Client, Http, KapsoClock, Observer, Transport},
-    ledger::Ledger,
     model::{Api, Source},
     state::{BaseUrl, Opener},
     sweep::SweepEvent,
@@ -114,11 +114,11 @@ impl Project {
     ///
     /// # Errors
     /// If there is no way to the API.
-    pub fn stream(&self, api: Api, ledger: Arc<Mutex<Ledger>>, changed: Changed) -> anyhow::Result<Stream> {
+    pub fn stream(&self, api: Api, account: Arc<Mutex<Account>>, changed: Changed) -> anyhow::Result<Stream> {
         let sources = self.config.sources_of(api).into_iter();
         let status = Arc::new(Mutex::new(StreamStatus::new(sources, self.config.interval)));
         let client = self.client(api, status.clone())?;
-        Ok(Stream { key: self.key(api), client, budget: self.budget.clone(), ledger, status, changed })
+        Ok(Stream { key: self.key(api), client, budget: self.budget.clone(), account, status, changed })
     }
 }
 
@@ -130,8 +130,8 @@ pub struct Stream {
     pub client: Arc<Client>,
     /// The budget of the key, which all streams share that ask with it.
     pub budget: Arc<Budget>,
-    /// What is known, and what was counted.
-    pub ledger: Arc<Mutex<Ledger>>,
+    /// What was counted, and what was read.
+    pub account: Arc<Mutex<Account>>,
     /// How it is doing.
     pub status: Arc<Mutex<StreamStatus>>,
     /// Told of every change of the two.

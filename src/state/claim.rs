@@ -1,4 +1,4 @@
-//! A running exporter's claim to a ledger that is kept.
+//! A running exporter's claim to an account that is kept.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::model::Source;
 
-/// Who opened a ledger, and whether it is theirs. Until that is known, nothing of it is written.
+/// Who opened an account, and whether it is theirs. Until that is known, nothing of it is written.
 pub struct Claim {
     path: PathBuf,
     opener: Opener,
@@ -29,7 +29,7 @@ struct Current {
     unwritten: bool,
 }
 
-/// Whether it is known whose a ledger is.
+/// Whether it is known whose an account is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// It is that of the project that the key belongs to, or new.
@@ -39,7 +39,7 @@ pub enum Standing {
 }
 
 impl Claim {
-    /// The claim of whoever was recognised to a ledger of which the file tells this identity.
+    /// The claim of whoever was recognised to an account of which the file tells this identity.
     pub(super) fn new(
         path: &Path,
         opener: Opener,
@@ -65,7 +65,7 @@ impl Claim {
         Ok(Self { path: path.to_owned(), opener, previous_sources, current })
     }
 
-    /// Whether it is known whose the ledger is.
+    /// Whether it is known whose the account is.
     #[must_use]
     pub fn standing(&self) -> Standing {
         self.current.lock().standing
@@ -82,14 +82,14 @@ impl Claim {
         Error::OtherProject { path: self.path.clone(), base_url: self.opener.base_url.clone() }
     }
 
-    /// The sources that may have told of open executions in the ledger, when it was opened; `None` if the ledger is
+    /// The sources that may have told of open executions in the account, when it was opened; `None` if the account is
     /// new, or the file does not tell.
     #[must_use]
     pub fn previous_sources(&self) -> Option<&BTreeSet<Source>> {
         self.previous_sources.as_ref()
     }
 
-    /// Takes note that the ledger holds no open executions but those that the present sources see. Until then the
+    /// Takes note that the account holds no open executions but those that the present sources see. Until then the
     /// file keeps the previous sources beside them, so that a restart does not lose these.
     pub fn confirm_sources(&self) {
         let mut current = self.current.lock();

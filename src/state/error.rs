@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::task::JoinError;
 
 use super::BaseUrl;
-use crate::ledger::Damaged;
+use crate::account::Damaged;
 
 /// Why state cannot be read or written. Every one names the file and what to do.
 #[derive(Debug, Error)]

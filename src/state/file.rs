@@ -1,4 +1,4 @@
-//! The ledgers that a store keeps.
+//! The accounts that a store keeps.
 
 use std::{
     path::Path,
@@ -12,21 +12,21 @@ use super::{
     Claim, Error, Opener, Standing, Store,
     identity::{Identity, Recognition, recognise},
 };
-use crate::ledger::{Changes, Ledger, Settings};
+use crate::account::{Account, Changes, Settings};
 
 /// From a failure to the next try.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// A store, and the ledgers that it keeps.
+/// A store, and the accounts that it keeps.
 pub struct StateFile {
     pub(super) store: Store,
-    ledgers: Vec<Entry>,
+    accounts: Vec<Entry>,
     failed: Option<Instant>,
 }
 
 struct Entry {
     name: String,
-    ledger: Arc<Mutex<Ledger>>,
+    account: Arc<Mutex<Account>>,
     claim: Arc<Claim>,
     /// The marks as they were last written.
     watermarks: Vec<u8>,
@@ -39,32 +39,32 @@ impl StateFile {
     /// If it cannot be used.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let store = Store::open(path)?;
-        Ok(Self { store, ledgers: Vec::new(), failed: None })
+        Ok(Self { store, accounts: Vec::new(), failed: None })
     }
 
-    /// The ledger that is kept under this name, or a new one, which is kept from now on; and the claim of `opener` to
-    /// it. Nothing of the ledger is written before the claim is verified.
+    /// The account that is kept under this name, or a new one, which is kept from now on; and the claim of `opener` to
+    /// it. Nothing of the account is written before the claim is verified.
     ///
     /// # Errors
     /// If what is kept cannot be understood, or is of another API.
-    pub fn ledger(
+    pub fn account(
         &mut self,
         name: String,
         settings: Settings,
         opener: Opener,
-    ) -> Result<(Arc<Mutex<Ledger>>, Arc<Claim>), Error> {
+    ) -> Result<(Arc<Mutex<Account>>, Arc<Claim>), Error> {
         let kept = self.store.identity(&name)?;
-        let mut ledger = self.store.ledger(&name, settings.clone())?;
-        let recognition = recognise(kept.as_ref(), &ledger, &opener);
+        let mut account = self.store.account(&name, settings.clone())?;
+        let recognition = recognise(kept.as_ref(), &account, &opener);
         if recognition == Recognition::New {
             // When somebody else began to watch an empty project says nothing about this one.
-            ledger = super::new_ledger(settings);
+            account = super::new_account(settings);
         }
         let claim = Arc::new(Claim::new(&self.store.path, opener, kept.as_ref(), recognition)?);
-        let ledger = Arc::new(Mutex::new(ledger));
-        let (watermarks, ledgers) = (Vec::new(), (ledger.clone(), claim.clone()));
-        self.ledgers.push(Entry { name, ledger, claim, watermarks });
-        Ok(ledgers)
+        let account = Arc::new(Mutex::new(account));
+        let (watermarks, accounts) = (Vec::new(), (account.clone(), claim.clone()));
+        self.accounts.push(Entry { name, account, claim, watermarks });
+        Ok(accounts)
     }
 
     /// Where the file is.
@@ -79,10 +79,10 @@ impl StateFile {
         self.store.size()
     }
 
-    /// Whether every ledger goes on with what was kept.
+    /// Whether every account goes on with what was kept.
     #[must_use]
     pub fn is_restored(&self) -> bool {
-        self.ledgers.iter().all(|entry| entry.ledger.lock().watch_start().is_some())
+        self.accounts.iter().all(|entry| entry.account.lock().ledger.watch_start().is_some())
     }
 
     /// Writes what changed. Returns the size of the file if there was something to write. After a failure it is
@@ -94,7 +94,7 @@ impl StateFile {
         if !last && self.failed.is_some_and(|at| at.elapsed() < RETRY) {
             return Ok(None);
         }
-        let news: Vec<_> = self.ledgers.iter_mut().filter_map(Entry::take_news).collect();
+        let news: Vec<_> = self.accounts.iter_mut().filter_map(Entry::take_news).collect();
         if news.is_empty() {
             return Ok(None);
         }
@@ -113,7 +113,7 @@ impl StateFile {
     }
 }
 
-/// What the file does not hold yet of a ledger.
+/// What the file does not hold yet of an account.
 struct News<'a> {
     entry: &'a mut Entry,
     changes: Changes,
@@ -121,12 +121,12 @@ struct News<'a> {
 }
 
 impl Entry {
-    /// What there is to write. Rows that changed while it is not known whose the ledger is wait until it is.
+    /// What there is to write. Rows that changed while it is not known whose the account is wait until it is.
     fn take_news(&mut self) -> Option<News<'_>> {
         if self.claim.standing() == Standing::Unverified {
             return None;
         }
-        let (changes, identity) = (self.ledger.lock().take_changes(), self.claim.take_unwritten());
+        let (changes, identity) = (self.account.lock().take_changes(), self.claim.take_unwritten());
         let is_news = !changes.is_empty() || changes.watermarks != self.watermarks || identity.is_some();
         is_news.then_some(News { entry: self, changes, identity })
     }
@@ -138,7 +138,7 @@ impl News<'_> {
     }
 
     fn give_back(&self) {
-        self.entry.ledger.lock().give_back(&self.changes);
+        self.entry.account.lock().give_back(&self.changes);
         if self.identity.is_some() {
             self.entry.claim.give_back();
         }

@@ -1,8 +1,8 @@
-//! Whose a ledger is: the API it was told by, a hash of the key, and the sources that were used.
+//! Whose an account is: the API it was told by, a hash of the key, and the sources that were used.
 //!
-//! A ledger goes on only with what the same project says. The file tells the same API and the same key at once. The
-//! same key is recognised by a hash with a salt of the ledger's own; another one may be a new key of the same
-//! project, which only Kapso knows: it is asked for what the ledger knows, and [`judge`] decides on the answer.
+//! An account goes on only with what the same project says. The file tells the same API and the same key at once. The
+//! same key is recognised by a hash with a salt of the account's own; another one may be a new key of the same
+//! project, which only Kapso knows: it is asked for what the account knows, and [`judge`] decides on the answer.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -10,12 +10,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{ledger::Ledger, model::Source};
+use crate::{account::Account, model::Source};
 
-/// Makes the hashes of one key differ from ledger to ledger.
+/// Makes the hashes of one key differ from account to account.
 pub(super) type Salt = [u8; 16];
 
-/// Who opens a ledger.
+/// Who opens an account.
 #[derive(Debug, Clone)]
 pub struct Opener {
     /// Where its API is.
@@ -56,7 +56,7 @@ impl fmt::Debug for BaseUrl {
     }
 }
 
-/// What the file tells about a ledger beside its rows. The hash has no way out: there is no `Debug`.
+/// What the file tells about an account beside its rows. The hash has no way out: there is no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
     base_url: BaseUrl,
@@ -67,18 +67,18 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// That of a new ledger.
+    /// That of a new account.
     pub fn first(opener: &Opener, salt: Salt) -> Self {
         Self { sources: Some(names(&opener.sources)), ..Self::adopted(opener, salt) }
     }
 
-    /// That of a ledger which was written before there were any: what its sources were is not known.
+    /// That of an account which was written before there were any: what its sources were is not known.
     pub fn adopted(opener: &Opener, salt: Salt) -> Self {
         let key_hash = hash(salt, &opener.key);
         Self { base_url: opener.base_url.clone(), salt, key_hash, sources: None }
     }
 
-    /// That of the same ledger for whoever opens it next, if it is theirs.
+    /// That of the same account for whoever opens it next, if it is theirs.
     pub fn next(&self, opener: &Opener) -> Self {
         let joined = |sources: &BTreeSet<String>| sources.union(&names(&opener.sources)).cloned().collect();
         Self { sources: self.sources.as_ref().map(joined), ..Self::adopted(opener, self.salt) }
@@ -108,10 +108,10 @@ fn hash(salt: Salt, key: &SecretString) -> [u8; 32] {
     Sha256::new_with_prefix(salt).chain_update(key.expose_secret()).finalize().into()
 }
 
-/// What the file tells of who opens a ledger.
+/// What the file tells of who opens an account.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Recognition {
-    /// The ledger is empty, and not known to be theirs: they begin a new one.
+    /// The account is empty, and not known to be theirs: they begin a new one.
     New,
     /// The same API and the same key.
     Same,
@@ -121,12 +121,12 @@ pub(super) enum Recognition {
     OtherUrl(BaseUrl),
 }
 
-/// Recognises who opens this ledger. One without an identity was written before there were any.
-pub(super) fn recognise(kept: Option<&Identity>, ledger: &Ledger, opener: &Opener) -> Recognition {
+/// Recognises who opens this account. One without an identity was written before there were any.
+pub(super) fn recognise(kept: Option<&Identity>, account: &Account, opener: &Opener) -> Recognition {
     let is_same = |kept: &Identity| kept.base_url == opener.base_url && kept.is_key(&opener.key);
     match kept {
         Some(kept) if is_same(kept) => Recognition::Same,
-        _ if ledger.is_empty() => Recognition::New,
+        _ if account.ledger.is_empty() => Recognition::New,
         Some(kept) if kept.base_url != opener.base_url => Recognition::OtherUrl(kept.base_url.clone()),
         None | Some(_) => Recognition::OtherKey,
     }
@@ -135,7 +135,7 @@ pub(super) fn recognise(kept: Option<&Identity>, ledger: &Ledger, opener: &Opene
 /// What Kapso's answer says about the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
-    /// It is a key of the project that the ledger is of, as far as the ledger knows.
+    /// It is a key of the project that the account is of, as far as the account knows.
     SameProject,
     /// It is a key of another project.
     OtherProject,
@@ -143,7 +143,7 @@ pub enum Judgement {
     Unknown,
 }
 
-/// Compares the ids that a ledger knows with those that Kapso lists for the key: projects share none.
+/// Compares the ids that an account knows with those that Kapso lists for the key: projects share none.
 pub fn judge<Id: PartialEq>(known: &[Id], listed: &[Id]) -> Judgement {
     match known {
         [] => Judgement::SameProject,
@@ -156,7 +156,7 @@ pub fn judge<Id: PartialEq>(known: &[Id], listed: &[Id]) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Steady, ledger::Settings};
+    use crate::{account::Settings, clock::Steady};
 
     const URL: &str = "https://api.kapso.ai/platform/v1";
 
@@ -169,11 +169,11 @@ mod tests {
         Identity::first(&opener(url, key), [7; 16])
     }
 
-    fn filled() -> Ledger {
-        let mut ledger = Ledger::new(Settings::default());
+    fn filled() -> Account {
+        let mut account = Account::new(Settings::default());
         let now = "2026-11-22T10:00:00Z".parse().unwrap();
-        ledger.conversation_not_found(&"c".into(), Steady::at(now), now);
-        ledger
+        account.conversation_not_found(&"c".into(), Steady::at(now), now);
+        account
     }
 
     #[test]
@@ -201,15 +201,15 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_ledger_may_be_anyones() {
-        let empty = Ledger::new(Settings::default());
+    fn an_empty_account_may_be_anyones() {
+        let empty = Account::new(Settings::default());
         let other = opener("https://proxy.example/v1", "new key");
         assert_eq!(recognise(None, &empty, &other), Recognition::New);
         assert_eq!(recognise(Some(&kept(URL, "key")), &empty, &other), Recognition::New);
     }
 
     #[test]
-    fn hashes_of_one_key_differ_from_ledger_to_ledger() {
+    fn hashes_of_one_key_differ_from_account_to_ledger() {
         let (one, key) = (kept(URL, "key"), opener(URL, "key"));
         let other = Identity::first(&key, [8; 16]);
         assert!(one.key_hash != other.key_hash && other.is_key(&key.key));
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_answer_tells_nothing_of_a_ledger_that_knows_something() {
+    fn an_empty_answer_tells_nothing_of_an_account_that_knows_something() {
         assert_eq!(judge(&["a"], &[]), Judgement::Unknown);
         assert_eq!(judge::<&str>(&[], &[]), Judgement::SameProject);
         assert_eq!(judge(&[], &["a"]), Judgement::SameProject);

@@ -1,12 +1,12 @@
-//! State that survives: the rows of the ledgers in one file, an embedded database (redb).
+//! State that survives: the rows of the accounts in one file, an embedded database (redb).
 //!
 //! What changed is written in one transaction, so that the file always holds one moment, whenever the process is
 //! killed. It is written before what was counted is published: a restart never takes a counter back. A file that
 //! is damaged, of another program or of a later version is never overwritten; one that cannot be written while
 //! the exporter runs is tried again, and until then the rows that changed are kept in mind.
 //!
-//! The file also tells whose each ledger is (`identity`). Who opens a ledger has a [`Claim`] to it, and nothing of
-//! the ledger is written before that is verified.
+//! The file also tells whose each account is (`identity`). Who opens an account has a [`Claim`] to it, and nothing of
+//! the account is written before that is verified.
 
 mod claim;
 mod error;
@@ -32,7 +32,7 @@ pub use self::{
     writer::Writer,
 };
 use self::{error::Cause, identity::Identity, rows::Namespace};
-use crate::ledger::{Changes, Ledger, Saved, Settings, VERSION};
+use crate::account::{Account, Changes, Saved, Settings, VERSION};
 
 /// Bytes of the file that are kept in memory.
 const CACHE: usize = 8 << 20;
@@ -58,15 +58,15 @@ impl Store {
         Ok(Self { path: path.to_owned(), database: Some(database), generation })
     }
 
-    /// The ledger that is kept under this name, or a new one. From now on it notes its changes.
+    /// The account that is kept under this name, or a new one. From now on it notes its changes.
     ///
     /// # Errors
     /// If what is kept cannot be understood.
-    pub fn ledger(&self, name: &str, settings: Settings) -> Result<Ledger, Error> {
+    pub fn account(&self, name: &str, settings: Settings) -> Result<Account, Error> {
         let Some(saved) = guarded(&self.path, || self.read(name))? else {
-            return Ok(new_ledger(settings));
+            return Ok(new_account(settings));
         };
-        let restored = Ledger::restore(settings, &saved);
+        let restored = Account::restore(settings, &saved);
         restored.map_err(|damaged| Error::damaged(&self.path, damaged))
     }
 
@@ -76,7 +76,7 @@ impl Store {
         read().map_err(|cause: Cause| cause.at(&self.path, "read"))
     }
 
-    /// Whose the ledger is that is kept under this name, if the file tells.
+    /// Whose the account is that is kept under this name, if the file tells.
     fn identity(&self, name: &str) -> Result<Option<Identity>, Error> {
         let Some(database) = &self.database else { return Ok(None) };
         let read = || Namespace::of(name).identity(&database.begin_read()?);
@@ -89,10 +89,10 @@ impl Store {
         serde_json::from_slice(&content).map(Some).map_err(damaged)
     }
 
-    /// Writes what changed in these ledgers, all or nothing.
+    /// Writes what changed in these accounts, all or nothing.
     ///
     /// # Errors
-    /// If it could not be written; the ledgers are to be given their changes back.
+    /// If it could not be written; the accounts are to be given their changes back.
     pub fn write(&mut self, changes: &[(&str, &Changes)]) -> Result<(), Error> {
         self.write_with(changes, &[])
     }
@@ -148,11 +148,11 @@ impl Store {
     }
 }
 
-/// A ledger that notes its changes.
-fn new_ledger(settings: Settings) -> Ledger {
-    let mut ledger = Ledger::new(settings);
-    ledger.track();
-    ledger
+/// An account that notes its changes.
+fn new_account(settings: Settings) -> Account {
+    let mut account = Account::new(settings);
+    account.track();
+    account
 }
 
 fn create(path: &Path) -> Result<Database, Error> {

@@ -9,7 +9,7 @@ use std::{
 use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 
 use super::{Error, VERSION, error::Cause, identity::Identity};
-use crate::ledger::{Changes, Row, Saved};
+use crate::account::{Changes, Row, Saved};
 
 /// What every database of this kind begins with.
 const MAGIC: &[u8; 4] = b"redb";
@@ -19,8 +19,8 @@ const FORMAT: &str = "format";
 const GENERATION: &str = "generation";
 
 type Table = TableDefinition<'static, (&'static str, u32), &'static [u8]>;
-/// The watermarks of each ledger, and the format of its rows: those of a ledger that was not opened since an upgrade are
-/// still of an earlier one.
+/// The watermarks of each account, and the format of its rows: those of an account that was not opened since an upgrade
+/// are still of an earlier one.
 const WATERMARKS: Table = TableDefinition::new("marks");
 const WATERMARKS_ROW: u32 = 0;
 const VERSION_ROW: u32 = 1;
@@ -33,7 +33,7 @@ const WORKFLOWS: Table = TableDefinition::new("accounts");
 const CONVERSATIONS: Table = TableDefinition::new("records");
 const ARCHIVE: Table = TableDefinition::new("archive");
 const EXECUTIONS: Table = TableDefinition::new("executions");
-/// Whose the ledgers are. A file without this table is an older one.
+/// Whose the accounts are. A file without this table is an older one.
 const IDENTITIES: TableDefinition<&str, &[u8]> = TableDefinition::new("identities");
 
 /// Looks at a file before the database does, which would repair what it takes for a database.
@@ -97,7 +97,7 @@ pub fn write(
     Ok(transaction.commit()?)
 }
 
-/// The rows of one ledger.
+/// The rows of one account.
 pub struct Namespace<'a>(&'a str);
 
 impl<'a> Namespace<'a> {

@@ -7,24 +7,21 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::{
-    Conversation, ConversationStatus, Execution, Flaws, Handoff, HandoffReason, HandoffSource,
-    ListedWorkflow, Page, Status, Step, Workflow,
+    Conversation, ConversationStatus, Execution, Handoff, HandoffReason, HandoffSource, ListedWorkflow, Page,
+    Reading, Status, Step, Workflow,
 };
-use crate::{clock::Steady, model::Source};
+use crate::{
+    account::{Order, Statuses},
+    clock::Steady,
+    model::Source,
+};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
 }
 
 fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
-    Page {
-        items,
-        flaws: Flaws::default(),
-        request_seq: now.unsigned_abs(),
-        requested_at: Steady::at(at(now)),
-        as_of: at(now),
-        last: true,
-    }
+    Page::whole(items, now.unsigned_abs(), at(now))
 }
 
 fn execution(id: &str, status: Status, start: i64, event: i64) -> Execution {
@@ -43,26 +40,26 @@ fn execution(id: &str, status: Status, start: i64, event: i64) -> Execution {
     }
 }
 
-fn read(ledger: &mut Ledger, items: &[Execution], now: i64) {
-    let mut listing = ledger.open(&"c".into(), true);
-    ledger.read(&mut listing, &page(items.to_vec(), now), at(now));
-    ledger.close(&listing);
+fn read(account: &mut Account, items: &[Execution], now: i64) {
+    let mut listing = account.open(&"c".into(), Order::NewestFirst);
+    account.read(&mut listing, &page(items.to_vec(), now), at(now));
+    account.close(&listing);
 }
 
 /// One of everything.
-fn fill(ledger: &mut Ledger) {
-    ledger.watch_from(at(0));
+fn fill(account: &mut Account) {
+    account.ledger.watch_from(at(0));
     let workflow = Workflow { id: "w".into(), name: Some("Orders".into()) };
     let items = vec![ListedWorkflow { workflow, execution_count: Some(9), last_executed_at: Some(at(5)) }];
-    ledger.learn_workflows(&page(items, 10));
+    account.learn_workflows(&page(items, 10));
     let items = vec![Conversation {
         id: "c".into(),
         status: ConversationStatus::Active,
         last_active_at: Some(at(7)),
     }];
-    ledger.learn_conversations(&page(items, 10), SignedDuration::from_mins(1));
+    account.learn_conversations(&page(items, 10), SignedDuration::from_mins(1));
     read(
-        ledger,
+        account,
         &[
             execution("b", Status::Handoff, 5, 8),
             execution("a", Status::Failed, 1, 6),
@@ -70,12 +67,12 @@ fn fill(ledger: &mut Ledger) {
         ],
         20,
     );
-    let mut visit = ledger.visit(&"w".into());
-    ledger.see(&mut visit, &page(vec![], 30), at(30));
-    ledger.reached(&visit, at(0), (Steady::at(at(30)), at(30)), true);
-    ledger.close_visit(&visit, true);
-    ledger.note_discovered(Some(at(10)), Some(Steady::at(at(11))));
-    ledger.prune(at(24 * 3600 + 3));
+    let mut visit = account.visit(&"w".into());
+    account.see(&mut visit, &page(vec![], 30), at(30));
+    account.reached(&visit, at(0), Reading::clean(at(30)));
+    account.close_visit(&visit, Statuses::Every);
+    account.frontier.note_discovered(Some(at(10)), Some(Steady::at(at(11))));
+    account.prune(at(24 * 3600 + 3));
 }
 
 fn file() -> (TempDir, PathBuf) {
@@ -84,13 +81,13 @@ fn file() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-fn save(store: &mut Store, ledger: &mut Ledger) {
-    let changes = ledger.take_changes();
+fn save(store: &mut Store, account: &mut Account) {
+    let changes = account.take_changes();
     store.write(&[("default/platform", &changes)]).unwrap();
 }
 
-fn restored(path: &Path) -> Ledger {
-    Store::open(path).unwrap().ledger("default/platform", Settings::default()).unwrap()
+fn restored(path: &Path) -> Account {
+    Store::open(path).unwrap().account("default/platform", Settings::default()).unwrap()
 }
 
 fn opener(key: &str) -> Opener {
@@ -98,19 +95,19 @@ fn opener(key: &str) -> Opener {
     Opener { base_url: (&url).into(), key: key.into(), sources: [Source::Conversations].into() }
 }
 
-/// A file that holds a ledger with one of everything.
+/// A file that holds an account with one of everything.
 fn filled() -> (TempDir, PathBuf) {
     let (folder, path) = file();
     let mut store = Store::open(&path).unwrap();
-    let mut ledger = store.ledger("default/platform", Settings::default()).unwrap();
-    fill(&mut ledger);
-    save(&mut store, &mut ledger);
+    let mut account = store.account("default/platform", Settings::default()).unwrap();
+    fill(&mut account);
+    save(&mut store, &mut account);
     (folder, path)
 }
 
 fn refused(path: &Path) -> String {
     let before = fs::read(path).unwrap();
-    let open = || Store::open(path)?.ledger("default/platform", Settings::default()).map(drop);
+    let open = || Store::open(path)?.account("default/platform", Settings::default()).map(drop);
     let error = open().unwrap_err().to_string();
     assert!(error.contains(path.to_str().unwrap()), "{error}");
     assert_eq!(fs::read(path).unwrap().len(), before.len(), "the file is left as it is");
@@ -118,68 +115,74 @@ fn refused(path: &Path) -> String {
 }
 
 /// Everything but the numbers of requests.
-fn all(ledger: &Ledger) -> String {
-    let text = format!("{:?} {:?}", ledger.workflows(), ledger.conversations().collect::<Vec<_>>());
-    let current = ledger.current(at(24 * 3600));
-    format!("{text} {current:?} {} {:?} {:?}", ledger.remembered(), ledger.watch_start(), ledger.discovered())
+fn all(account: &Account) -> String {
+    let (workflows, conversations) = (account.workflows(), account.conversations());
+    let text = format!("{:?} {:?}", workflows.collect::<Vec<_>>(), conversations.collect::<Vec<_>>());
+    let current = account.current(at(24 * 3600));
+    format!(
+        "{text} {current:?} {} {:?} {:?}",
+        account.ledger.remembered(),
+        account.ledger.watch_start(),
+        account.frontier.discovered()
+    )
 }
 
 #[test]
-fn a_ledger_is_the_same_after_a_restart() {
+fn an_account_is_the_same_after_a_restart() {
     let (_folder, path) = filled();
-    let mut ledger = Ledger::new(Settings::default());
-    fill(&mut ledger);
-    assert_eq!(all(&restored(&path)), all(&ledger));
+    let mut account = Account::new(Settings::default());
+    fill(&mut account);
+    assert_eq!(all(&restored(&path)), all(&account));
 }
 
 #[test]
 fn counting_goes_on_where_it_was() {
     let (_folder, path) = filled();
-    let mut ledger = restored(&path);
+    let mut account = restored(&path);
     let again = [
         execution("b", Status::Handoff, 5, 8),
         execution("a", Status::Failed, 1, 6),
         execution("old", Status::Ended, 1, 2),
     ];
-    read(&mut ledger, &again, 26 * 3600);
-    let totals = &ledger.workflows()[0].totals;
+    read(&mut account, &again, 26 * 3600);
+    let totals = &account.ledger.workflows()[0].totals;
     let counts = (totals.started, totals.handoffs.values().sum::<u64>(), totals.ended, totals.failed);
     assert_eq!(counts, (3, 1, 1, 1), "nothing twice");
-    read(&mut ledger, &[execution("b", Status::Ended, 5, 26 * 3600)], 27 * 3600);
-    assert_eq!(ledger.workflows()[0].totals.ended, 2);
+    read(&mut account, &[execution("b", Status::Ended, 5, 26 * 3600)], 27 * 3600);
+    assert_eq!(account.ledger.workflows()[0].totals.ended, 2);
 }
 
 #[test]
 fn only_what_changed_is_written() {
     let (_folder, path) = filled();
     let mut store = Store::open(&path).unwrap();
-    let mut ledger = store.ledger("default/platform", Settings::default()).unwrap();
-    assert!(ledger.take_changes().is_empty());
+    let mut account = store.account("default/platform", Settings::default()).unwrap();
+    assert!(account.take_changes().is_empty());
     let a = execution("a", Status::Failed, 1, 6);
     let old = execution("old", Status::Ended, 1, 2);
-    read(&mut ledger, &[execution("b", Status::Handoff, 5, 8), a.clone(), old.clone()], 39);
-    ledger.take_changes();
-    read(&mut ledger, &[execution("b", Status::Handoff, 5, 8), a.clone(), old.clone()], 40);
-    let changes = ledger.take_changes();
+    read(&mut account, &[execution("b", Status::Handoff, 5, 8), a.clone(), old.clone()], 39);
+    account.take_changes();
+    read(&mut account, &[execution("b", Status::Handoff, 5, 8), a.clone(), old.clone()], 40);
+    let changes = account.take_changes();
     assert_eq!((changes.workflows.len(), changes.conversations.len(), changes.executions.len()), (0, 1, 0));
-    read(&mut ledger, &[execution("b", Status::Ended, 5, 50), a, old], 200);
-    let changes = ledger.take_changes();
+    read(&mut account, &[execution("b", Status::Ended, 5, 50), a, old], 200);
+    let changes = account.take_changes();
     assert_eq!((changes.workflows.len(), changes.conversations.len(), changes.executions.len()), (1, 1, 1));
-    ledger.give_back(&changes);
-    assert_eq!(ledger.take_changes(), changes);
+    account.give_back(&changes);
+    assert_eq!(account.take_changes(), changes);
     store.write(&[("default/platform", &changes)]).unwrap();
-    ledger.prune(at(100 * 3600));
-    save(&mut store, &mut ledger);
-    assert_eq!(ledger.remembered(), 0);
+    account.prune(at(100 * 3600));
+    save(&mut store, &mut account);
+    assert_eq!(account.ledger.remembered(), 0);
     drop(store);
-    assert_eq!(restored(&path).remembered(), 0, "what was forgotten is gone from the file");
+    assert_eq!(restored(&path).ledger.remembered(), 0, "what was forgotten is gone from the file");
 }
 
 #[test]
-fn ledgers_of_several_names_do_not_mix() {
+fn accounts_of_several_names_do_not_mix() {
     let (_folder, path) = filled();
     let store = Store::open(&path).unwrap();
-    assert_eq!(store.ledger("default/legacy", Settings::default()).unwrap().remembered(), 0);
+    assert_eq!(store.account("default/legacy", Settings::default()).unwrap().ledger.remembered(), 0);
 }
 
 #[test]
@@ -188,8 +191,8 @@ fn other_buckets_keep_the_count_and_the_sum() {
     let store = Store::open(&path).unwrap();
     let mut settings = Settings::default();
     settings.buckets.duration = [2.0, 60.0].into();
-    let ledger = store.ledger("default/platform", settings).unwrap();
-    let failed = &ledger.workflows()[0].totals.failed_duration;
+    let account = store.account("default/platform", settings).unwrap();
+    let failed = &account.ledger.workflows()[0].totals.failed_duration;
     assert_eq!((failed.count(), failed.sum()), (1, 5.0));
     assert_eq!(failed.cumulative().collect::<Vec<_>>(), [(2.0, 0), (60.0, 1)]);
 }
@@ -252,7 +255,7 @@ fn a_folder_is_no_state_file_and_a_missing_folder_is_named() {
 fn an_empty_file_is_a_new_one() {
     let (_folder, path) = file();
     fs::write(&path, "").unwrap();
-    assert_eq!(restored(&path).remembered(), 0);
+    assert_eq!(restored(&path).ledger.remembered(), 0);
 }
 
 #[test]
@@ -266,7 +269,7 @@ fn a_file_that_was_cut_short_is_refused() {
     }
 }
 
-/// Flips a bit in some of the bytes that hold something, one at a time: the file is refused, or the ledger is as it
+/// Flips a bit in some of the bytes that hold something, one at a time: the file is refused, or the account is as it
 /// was.
 #[test]
 fn a_flipped_bit_never_makes_a_wrong_number() {
@@ -279,11 +282,11 @@ fn a_flipped_bit_never_makes_a_wrong_number() {
         let mut flipped = whole.clone();
         flipped[position] ^= 4;
         fs::write(&path, &flipped).unwrap();
-        let open = || Store::open(&path)?.ledger("default/platform", Settings::default());
+        let open = || Store::open(&path)?.account("default/platform", Settings::default());
         match open() {
-            Ok(ledger) => {
-                let is_new = ledger.watch_start().is_none();
-                assert!(is_new || all(&ledger) == right, "a bit at {position} of {}", whole.len());
+            Ok(account) => {
+                let is_new = account.ledger.watch_start().is_none();
+                assert!(is_new || all(&account) == right, "a bit at {position} of {}", whole.len());
                 assert!(!is_new, "a bit at {position}: the state is silently gone");
             }
             Err(_) => refused += 1,
@@ -296,12 +299,13 @@ fn a_flipped_bit_never_makes_a_wrong_number() {
 fn what_could_not_be_written_is_written_later() {
     let (_folder, path) = filled();
     let mut kept = StateFile::open(&path).unwrap();
-    let (ledger, claim) = kept.ledger("default/platform".into(), Settings::default(), opener("key")).unwrap();
+    let (account, claim) =
+        kept.account("default/platform".into(), Settings::default(), opener("key")).unwrap();
     claim.verify();
     assert!(kept.is_restored());
     assert!(kept.save(false).unwrap().is_some(), "the watermarks, once");
     assert_eq!(kept.save(false).unwrap(), None, "nothing to write");
-    read(&mut ledger.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
+    read(&mut account.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
     kept.store.database = None;
     let other = Store::open(&path).unwrap();
     assert!(kept.save(false).unwrap_err().to_string().contains("in use"));
@@ -309,7 +313,7 @@ fn what_could_not_be_written_is_written_later() {
     assert_eq!(kept.save(false).unwrap(), None, "not at once");
     assert!(kept.save(true).unwrap() > Some(0));
     drop(kept);
-    assert_eq!(restored(&path).workflows()[0].totals.ended, 2);
+    assert_eq!(restored(&path).ledger.workflows()[0].totals.ended, 2);
 }
 
 #[test]
@@ -317,15 +321,16 @@ fn a_file_that_was_replaced_while_the_exporter_ran_is_left_alone() {
     let (_folder, path) = filled();
     let (_other_folder, other) = filled();
     let mut kept = StateFile::open(&path).unwrap();
-    let (ledger, claim) = kept.ledger("default/platform".into(), Settings::default(), opener("key")).unwrap();
+    let (account, claim) =
+        kept.account("default/platform".into(), Settings::default(), opener("key")).unwrap();
     claim.verify();
     for minute in 1..5 {
-        read(&mut ledger.lock(), &[execution("b", Status::Handoff, 5, 60 * minute)], 60 * minute);
+        read(&mut account.lock(), &[execution("b", Status::Handoff, 5, 60 * minute)], 60 * minute);
         kept.save(false).unwrap();
     }
     kept.store.database = None;
     fs::rename(&other, &path).unwrap();
-    read(&mut ledger.lock(), &[execution("b", Status::Ended, 5, 500)], 600);
+    read(&mut account.lock(), &[execution("b", Status::Ended, 5, 500)], 600);
     let error = kept.save(false).unwrap_err().to_string();
     assert!(error.contains("was replaced while this program was running"), "{error}");
 }

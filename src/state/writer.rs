@@ -13,7 +13,7 @@ use super::{Error, StateFile};
 /// How long a write is waited for.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Writes the ledgers that are kept, one write at a time, each on a thread of its own.
+/// Writes the accounts that are kept, one write at a time, each on a thread of its own.
 pub struct Writer {
     path: PathBuf,
     /// `None` once it was closed.
@@ -30,7 +30,7 @@ struct Write {
 }
 
 impl Writer {
-    /// A writer of these ledgers.
+    /// A writer of these accounts.
     #[must_use]
     pub fn new(kept: StateFile) -> Self {
         Self { path: kept.path().into(), kept: Arc::new(Mutex::new(Some(kept))), under_way: None }

@@ -4,8 +4,8 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use axum::{Router, extract::Request, response::IntoResponse};
 use kapso_exporter::{
+    account::Settings,
     clock::Clock,
-    ledger::Settings,
     simulator::{Api, DEFAULT_KEY, Scenario, Simulator},
     state::Store,
 };
@@ -99,13 +99,13 @@ impl Projects {
     /// Everything that the file holds of the ledgers.
     fn ledgers(&self) -> String {
         let store = Store::open(&self.path()).unwrap();
-        let ledger = |name| store.ledger(name, Settings::default()).unwrap();
+        let account = |name| store.account(name, Settings::default()).unwrap();
         ["default/platform", "default/legacy"]
             .map(|name| {
                 format!(
                     "{:?} {:?}",
-                    ledger(name).workflows(),
-                    ledger(name).conversations().collect::<Vec<_>>()
+                    account(name).workflows().collect::<Vec<_>>(),
+                    account(name).conversations().collect::<Vec<_>>()
                 )
             })
             .join("\n")

@@ -51,7 +51,7 @@ pub(super) async fn look(
     Ok((Some(found), allowance.sent()))
 }
 
-/// What is still to be verified about the ledger of this API. The file is closed again.
+/// What is still to be verified about the account of this API. The file is closed again.
 fn open(
     project: &Project,
     path: &Path,
@@ -59,16 +59,16 @@ fn open(
     allowance: &Allowance,
 ) -> anyhow::Result<Result<Option<Verification>, Error>> {
     let kept = StateFile::open(path).and_then(|mut kept| {
-        kept.ledger(project.key(api).to_string(), project.config.ledger.clone(), project.opener(api))
+        kept.account(project.key(api).to_string(), project.config.account.clone(), project.opener(api))
     });
-    let (ledger, claim) = match kept {
+    let (account, claim) = match kept {
         Ok((_, claim)) if claim.standing() == Standing::Verified => return Ok(Ok(None)),
         Ok(kept) => kept,
         Err(error) => return Ok(Err(error)),
     };
     let client = metered(project, allowance).client(api, Arc::new(Unobserved))?;
     let (interval, shutdown) = (project.config.interval, project.shutdown.clone());
-    Ok(Ok(Some(Verification::new(client, ledger, claim, interval, shutdown))))
+    Ok(Ok(Some(Verification::new(client, account, claim, interval, shutdown))))
 }
 
 impl StateFileReport {

@@ -86,7 +86,7 @@ impl<'a> Surveyor<'a> {
     }
 
     fn max_age_ago(&self) -> Timestamp {
-        let age = self.project.config.ledger.conversation_max_age;
+        let age = self.project.config.account.conversation_max_age;
         self.client.clock().now().saturating_sub(age).unwrap_or(Timestamp::MIN)
     }
 

@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::timeout;
 
 use crate::{
+    account::KnownConversation,
     app::App,
-    ledger::ConversationState,
     model::Source,
     project::{Project, Stream},
 };
@@ -59,18 +59,20 @@ fn show(bar: &ProgressBar, app: &App) {
 fn listed_of_due(source: Source, stream: &Stream, app: &App) -> (u64, u64) {
     let config = &app.project.config;
     let now = stream.client.clock().now();
-    let ledger = stream.ledger.lock();
-    let watch_start = ledger.watch_start();
+    let account = stream.account.lock();
+    let watch_start = account.ledger.watch_start();
     if source == Source::Workflows {
-        let listed = ledger.workflows().iter().filter(|account| account.visited.is_some()).count();
-        return (listed as u64, ledger.workflows().len() as u64);
+        let listed = account.workflows().filter(|workflow| workflow.read.visited.is_some()).count();
+        return (listed as u64, account.workflows().count() as u64);
     }
-    let listed = |record: &&ConversationState| record.listed.is_some() || record.deleted;
-    let count = |wanted: &dyn Fn(&&ConversationState) -> bool| ledger.conversations().filter(wanted).count();
+    let listed = |conversation: &KnownConversation<'_>| {
+        conversation.read.listed.is_some() || conversation.read.deleted
+    };
+    let count =
+        |wanted: &dyn Fn(&KnownConversation<'_>) -> bool| account.conversations().filter(wanted).count();
     let due = if config.conversations.is_empty() {
-        count(&|record| {
-            listed(record) || record.is_watched(now, config.ledger.conversation_max_age, watch_start)
-        })
+        let max_age = config.account.conversation_max_age;
+        count(&|conversation| listed(conversation) || conversation.is_watched(now, max_age, watch_start))
     } else {
         config.conversations.len()
     };

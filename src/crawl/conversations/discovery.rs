@@ -2,16 +2,17 @@
 //!
 //! Every pass reads what was active since the newest activity that was seen, with an overlap. So a list that hides
 //! what it has for a while, or a clock that is wrong, leaves nothing unread. What that cannot show is found by a
-//! **full scan** over everything that is watched, a page a pass: conversations that end or are deleted, and in every other
-//! full scan, which goes by their creation, those of whose activity nothing is known. The first full scan is the discovery
-//! itself and goes as fast as half of the budget allows. A page that fails is tried again, and holds up nothing else.
+//! **full scan** over everything that is watched, a page a pass: conversations that end or are deleted, and in every
+//! other full scan, which goes by their creation, those of whose activity nothing is known. The first full scan is the
+//! discovery itself and goes as fast as half of the budget allows. A page that fails is tried again, and holds up
+//! nothing else.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     clock::Steady,
     kapso::PageToken,
-    model::{Conversation, Page},
+    model::{Conversation, Page, Reading},
 };
 
 /// Activity may become visible late and out of order by this much.
@@ -58,7 +59,8 @@ pub struct FullScan {
 }
 
 impl Discovery {
-    /// Goes on where an earlier one was: how far it had read recent activity, and when its last complete full scan began.
+    /// Goes on where an earlier one was: how far it had read recent activity, and when its last complete full scan
+    /// began.
     #[must_use]
     pub fn resumed(recent: Option<Timestamp>, last_full_scan: Option<Steady>) -> Self {
         Self { recent, last_full_scan, ..Self::default() }
@@ -76,14 +78,13 @@ impl Discovery {
         self.recent.map(|at| at.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN))
     }
 
-    /// Takes note of a reading of recent activity, with the newest that it showed and when it was asked for, in Kapso's
-    /// clock. One that was not `clean`, with an item that could not be read, is repeated once: the item may have been
-    /// spoilt on its way.
-    pub fn recent_read(&mut self, newest: Option<Timestamp>, as_of: Timestamp, clean: bool) {
-        self.doubtful = !clean && !self.doubtful;
+    /// Takes note of a reading of recent activity, with the newest that it showed. One with an item that could not be
+    /// read is repeated once: the item may have been spoilt on its way.
+    pub fn recent_read(&mut self, newest: Option<Timestamp>, reading: Reading) {
+        self.doubtful = !reading.is_clean && !self.doubtful;
         if !self.doubtful {
             // No activity is later than the moment when it is shown.
-            self.recent = self.recent.max(newest.map(|newest| newest.min(as_of)));
+            self.recent = self.recent.max(newest.map(|newest| newest.min(reading.as_of)));
         }
     }
 
@@ -118,8 +119,8 @@ impl Discovery {
         self.full_scan = None;
     }
 
-    /// Takes note that the present page of the full scan could not be read. After some failures the full scan is given up: the
-    /// place may no longer be good.
+    /// Takes note that the present page of the full scan could not be read. After some failures the full scan is given
+    /// up: the place may no longer be good.
     pub fn full_scan_failed(&mut self) {
         self.failures += 1;
         if self.failures >= MOST_FAILURES {
@@ -143,7 +144,7 @@ pub fn newest_activity(page: &Page<Conversation>) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ConversationStatus, Flaws};
+    use crate::model::ConversationStatus;
 
     const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -159,14 +160,7 @@ mod tests {
             last_active_at: Some(at(active)),
         };
         let items = active.map(item).into_iter().collect();
-        Page {
-            items,
-            flaws: Flaws::default(),
-            request_seq: 1,
-            requested_at: Steady::at(at(now)),
-            as_of: at(now),
-            last: false,
-        }
+        Page { last: false, ..Page::whole(items, 1, at(now)) }
     }
 
     #[test]
@@ -176,11 +170,11 @@ mod tests {
         discovery.full_scan(at(-1), DAY);
         discovery.full_scan_read(&page(0, None), None);
         assert_eq!(discovery.recent_since(), Some(at(-120)));
-        discovery.recent_read(Some(at(50)), at(60), false);
+        discovery.recent_read(Some(at(50)), Reading { is_clean: false, ..Reading::clean(at(60)) });
         assert_eq!(discovery.recent_since(), Some(at(-120)), "once");
-        discovery.recent_read(Some(at(50)), at(120), false);
+        discovery.recent_read(Some(at(50)), Reading { is_clean: false, ..Reading::clean(at(120)) });
         assert_eq!(discovery.recent_since(), Some(at(-70)), "and not for ever");
-        discovery.recent_read(Some(at(170)), at(180), true);
+        discovery.recent_read(Some(at(170)), Reading::clean(at(180)));
         assert_eq!(discovery.recent_since(), Some(at(50)));
     }
 
@@ -189,9 +183,9 @@ mod tests {
         let mut discovery = Discovery::default();
         discovery.full_scan(at(0), DAY);
         discovery.full_scan_read(&page(1, Some(-30)), None);
-        discovery.recent_read(None, at(600), true);
+        discovery.recent_read(None, Reading::clean(at(600)));
         assert_eq!(discovery.recent_since(), Some(at(-150)));
-        discovery.recent_read(Some(at(9000)), at(660), true);
+        discovery.recent_read(Some(at(9000)), Reading::clean(at(660)));
         assert_eq!(discovery.recent_since(), Some(at(540)), "nothing is later than the present");
     }
 

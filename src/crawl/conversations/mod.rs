@@ -21,16 +21,17 @@ use super::{
     singles::Singles,
 };
 use crate::{
+    account::{Account, KnownConversation, Order},
     clock::Steady,
+    frontier::Failed,
     kapso::{Error, Hanging, Reason},
-    ledger::{ConversationState, Failed, Ledger},
     model::{Api, Conversation, ConversationId, ExecutionId, Page},
 };
 
 /// A sweep that goes on for long lists the workflows again after so many intervals.
 const WORKFLOWS_EVERY: i32 = 10;
 
-/// A crawl over the conversations of one API, into its ledger.
+/// A crawl over the conversations of one API, into its account.
 pub struct Conversations {
     context: CrawlContext,
     scope: CrawlScope,
@@ -57,12 +58,13 @@ impl Conversations {
     #[must_use]
     pub fn new(context: CrawlContext, scope: CrawlScope) -> Self {
         let (discovery, absence) = {
-            let mut ledger = context.ledger.lock();
+            let mut account = context.account.lock();
             if !scope.only.is_empty() {
-                withdraw_others(&mut ledger, &scope.only);
+                withdraw_others(&mut account, &scope.only);
             }
-            let (activity, full_scan) = ledger.discovered();
-            (Discovery::resumed(activity, full_scan), Absence::new(ledger.remembered_conversations() > 0))
+            let (activity, full_scan) = account.frontier.discovered();
+            let was_there = account.ledger.remembered_conversations() > 0;
+            (Discovery::resumed(activity, full_scan), Absence::new(was_there))
         };
         let (probed, workflows_read, singles) = (false, None, Singles::default());
         Self { context, scope, discovery, probed, absence, workflows_read, singles }
@@ -70,7 +72,7 @@ impl Conversations {
 
     fn note_discovered(&self) {
         let (activity, full_scan) = self.discovery.read();
-        self.context.ledger.lock().note_discovered(activity, full_scan);
+        self.context.account.lock().frontier.note_discovered(activity, full_scan);
     }
 
     /// Lists the workflows: their names and figures. Nothing waits for these, so that a sweep does it once.
@@ -105,7 +107,7 @@ impl Conversations {
     }
 
     fn learn(&self, page: &Page<Conversation>) {
-        self.context.learn(|ledger| ledger.learn_conversations(page, self.scope.signed_interval()));
+        self.context.learn(|account| account.learn_conversations(page, self.scope.signed_interval()));
     }
 
     async fn read_recent(&mut self, since: Timestamp) -> Result<(), Error> {
@@ -116,7 +118,7 @@ impl Conversations {
             self.learn(page);
         };
         if let Some(read) = pager.read(learn).await? {
-            self.discovery.recent_read(newest, read.as_of, read.is_clean);
+            self.discovery.recent_read(newest, read);
             self.note_discovered();
         }
         Ok(())
@@ -194,8 +196,8 @@ impl Conversations {
 }
 
 /// Takes executions out of the current state that will not be asked for.
-fn withdraw_others(ledger: &mut Ledger, only: &[ConversationId]) {
-    let withdrawn = ledger.withdraw_all_but(only);
+fn withdraw_others(account: &mut Account, only: &[ConversationId]) {
+    let withdrawn = account.withdraw_all_but(only);
     if withdrawn > 0 {
         tracing::warn!(
             withdrawn,
@@ -207,20 +209,23 @@ fn withdraw_others(ledger: &mut Ledger, only: &[ConversationId]) {
 /// Reads a conversation's list.
 async fn read_list(context: CrawlContext, only: bool, id: ConversationId) -> Result<bool, Error> {
     let requested_at = context.client.clock().steady_now();
-    let ordered = context.client.api() == Api::Platform;
-    let mut listing = context.ledger.lock().open(&id, ordered);
+    let order = match context.client.api() {
+        Api::Platform => Order::NewestFirst,
+        Api::Legacy => Order::Any,
+    };
+    let mut listing = context.account.lock().open(&id, order);
     let mut pager = context.client.executions(&id);
     loop {
         match pager.next().await {
             Ok(Some(page)) => {
-                if !context.take_in(|ledger, now| ledger.read(&mut listing, &page, now)) {
+                if !context.take_in(|account, now| account.read(&mut listing, &page, now)) {
                     break;
                 }
             }
             Ok(None) => break,
             Err(error) if error.reason() == Some(Reason::NotFound) => {
                 let not_found =
-                    |ledger: &mut Ledger, now| ledger.conversation_not_found(&id, requested_at, now);
+                    |account: &mut Account, now| account.conversation_not_found(&id, requested_at, now);
                 if context.take_in(not_found) && only {
                     tracing::warn!(conversation = %id, "there is no such conversation: check --scrape.conversation");
                 }
@@ -229,7 +234,7 @@ async fn read_list(context: CrawlContext, only: bool, id: ConversationId) -> Res
             Err(error) => return Err(error),
         }
     }
-    context.ledger.lock().close(&listing);
+    context.account.lock().close(&listing);
     Ok(true)
 }
 
@@ -276,7 +281,7 @@ impl Crawl for Conversations {
     fn plan(&self, pass: Pass) -> (Queue<Task>, Backlog) {
         let rules = self.rules(pass);
         let singles = self.singles(&rules);
-        let (queue, backlog) = plan::queue(&self.context.ledger.lock(), singles, &rules);
+        let (queue, backlog) = plan::queue(&self.context.account.lock(), singles, &rules);
         if self.scope.only.is_empty() {
             return (queue, backlog);
         }
@@ -285,7 +290,7 @@ impl Crawl for Conversations {
 
     fn backlog(&self) -> Backlog {
         let rules = self.rules(Pass::Next);
-        plan::backlog(&self.context.ledger.lock(), &rules)
+        plan::backlog(&self.context.account.lock(), &rules)
     }
 
     fn is_discovered(&self) -> bool {
@@ -306,20 +311,21 @@ impl Crawl for Conversations {
     fn note_failure(&self, task: &Task, failed: Failed) {
         let now = self.context.client.clock().steady_now();
         if let Task::Conversation(id) = task {
-            self.context.ledger.lock().conversation_failed(id, now, failed);
+            self.context.account.lock().conversation_failed(id, now, failed);
         }
     }
 
     fn note_complete(&self) {
-        self.context.ledger.lock().note_learned(self.context.client.clock().steady_now());
+        self.context.account.lock().frontier.note_learned(self.context.client.clock().steady_now());
     }
 
     fn finish_pass(&self, progress: &mut Progress) {
         self.context.finish_pass(progress);
-        let ledger = self.context.ledger.lock();
-        let (now, watch_start) = (self.context.client.clock().now(), ledger.watch_start());
-        let watched = |record: &&ConversationState| record.is_watched(now, self.scope.max_age, watch_start);
-        progress.watched = ledger.conversations().filter(watched).count();
-        progress.failing = ledger.conversations().filter(watched).filter(|r| r.attempts.is_failing()).count();
+        let account = self.context.account.lock();
+        let (now, watch_start) = (self.context.client.clock().now(), account.ledger.watch_start());
+        let is_watched = |c: &KnownConversation<'_>| c.is_watched(now, self.scope.max_age, watch_start);
+        let watched = account.conversations().filter(is_watched);
+        progress.watched = watched.clone().count();
+        progress.failing = watched.filter(|c| c.read.attempts.is_failing()).count();
     }
 }

@@ -16,9 +16,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Task;
 use crate::{
+    account::{Account, KnownConversation},
     clock::Steady,
     crawl::queue::{self, Backlog, MOVED_WEIGHT, Queue, seconds, weight},
-    ledger::{ConversationState, Ledger},
     model::ExecutionId,
 };
 
@@ -67,20 +67,26 @@ enum DueReason {
 #[derive(Default)]
 struct Due<'a> {
     /// With their urgency.
-    urgent: Vec<(f64, &'a ConversationState)>,
-    unlisted: Vec<&'a ConversationState>,
+    urgent: Vec<(f64, KnownConversation<'a>)>,
+    unlisted: Vec<KnownConversation<'a>>,
     /// Those that were last listed long enough ago.
-    at_rest: Vec<&'a ConversationState>,
+    at_rest: Vec<KnownConversation<'a>>,
     backlog: Backlog,
 }
 
 /// The plan, with the executions that are asked for one by one and the moments since when they are due.
 #[must_use]
-pub fn queue(ledger: &Ledger, singles: Vec<(Steady, ExecutionId)>, rules: &Rules) -> (Queue<Task>, Backlog) {
-    let Due { urgent, mut unlisted, mut at_rest, mut backlog } = due(ledger, rules);
+pub fn queue(
+    account: &Account,
+    singles: Vec<(Steady, ExecutionId)>,
+    rules: &Rules,
+) -> (Queue<Task>, Backlog) {
+    let Due { urgent, mut unlisted, mut at_rest, mut backlog } = due(account, rules);
     let mut tasks: Vec<_> = urgent
         .into_iter()
-        .map(|(urgency, record)| (urgency, record.active_at(), Task::Conversation(record.id.clone())))
+        .map(|(urgency, conversation)| {
+            (urgency, conversation.active_at(), Task::Conversation(conversation.counted.id.clone()))
+        })
         .collect();
     for (since, id) in singles {
         backlog.wait(since, rules.now);
@@ -88,44 +94,45 @@ pub fn queue(ledger: &Ledger, singles: Vec<(Steady, ExecutionId)>, rules: &Rules
         tasks.push((seconds(since, rules.now), None, Task::Execution(id)));
     }
     tasks.sort_by(|(a, one, _), (b, other, _)| b.total_cmp(a).then(other.cmp(one)));
-    unlisted.sort_by_key(|record| Reverse(record.active_at()));
-    at_rest.sort_by_key(|record| record.read_at);
+    unlisted.sort_by_key(|conversation| Reverse(conversation.active_at()));
+    at_rest.sort_by_key(|conversation| conversation.read.read_at);
     let inventory = unlisted.into_iter().chain(at_rest.into_iter().take(AT_REST_PER_PASS));
-    let inventory = inventory.map(|record| Task::Conversation(record.id.clone()));
+    let inventory = inventory.map(|conversation| Task::Conversation(conversation.counted.id.clone()));
     (Queue::new(tasks.into_iter().map(|(_, _, task)| task), inventory), backlog)
 }
 
 /// How much there is to do.
 #[must_use]
-pub fn backlog(ledger: &Ledger, rules: &Rules) -> Backlog {
-    due(ledger, rules).backlog
+pub fn backlog(account: &Account, rules: &Rules) -> Backlog {
+    due(account, rules).backlog
 }
 
-fn due<'a>(ledger: &'a Ledger, rules: &Rules) -> Due<'a> {
+fn due<'a>(account: &'a Account, rules: &Rules) -> Due<'a> {
     let (mut due, mut resting) = (Due::default(), 0);
-    let is_watched = |record: &&ConversationState| {
-        record.is_watched(rules.kapso_now, rules.max_age, Some(rules.watch_start))
+    let is_watched = |conversation: &KnownConversation<'_>| {
+        conversation.is_watched(rules.kapso_now, rules.max_age, Some(rules.watch_start))
     };
-    for record in ledger.conversations().filter(is_watched) {
-        if record.has_open_executions() {
-            due.backlog.list(record.read_at, rules.now, rules.kapso_now);
+    for conversation in account.conversations().filter(is_watched) {
+        if conversation.counted.has_open_executions() {
+            due.backlog.list(conversation.read.read_at, rules.now, rules.kapso_now);
         }
-        due.backlog.failing += usize::from(record.attempts.is_failing());
-        match due_reason(record, rules) {
+        due.backlog.failing += usize::from(conversation.read.attempts.is_failing());
+        match due_reason(conversation, rules) {
             DueReason::Urgent { since, weight } => {
-                let since = record.attempts.postpone(since, rules.interval);
+                let since = conversation.read.attempts.postpone(since, rules.interval);
                 if since.since(rules.now) <= rules.ahead {
                     due.backlog.wait(since, rules.now);
-                    due.urgent.push((weight * seconds(since, rules.now), record));
+                    due.urgent.push((weight * seconds(since, rules.now), conversation));
                 }
             }
-            DueReason::Unlisted if record.attempts.postpone(rules.now, rules.interval) > rules.now => {}
-            DueReason::Unlisted => due.unlisted.push(record),
+            DueReason::Unlisted
+                if conversation.read.attempts.postpone(rules.now, rules.interval) > rules.now => {}
+            DueReason::Unlisted => due.unlisted.push(conversation),
             DueReason::AtRest { read_at } => {
                 resting += 1;
-                let since = record.attempts.postpone(read_at.plus(RECHECK), rules.interval);
+                let since = conversation.read.attempts.postpone(read_at.plus(RECHECK), rules.interval);
                 if since <= rules.now {
-                    due.at_rest.push(record);
+                    due.at_rest.push(conversation);
                 }
             }
         }
@@ -136,26 +143,30 @@ fn due<'a>(ledger: &'a Ledger, rules: &Rules) -> Due<'a> {
     due
 }
 
-fn due_reason(record: &ConversationState, rules: &Rules) -> DueReason {
-    let Some(read_at) = record.read_at else {
+fn due_reason(conversation: KnownConversation<'_>, rules: &Rules) -> DueReason {
+    let Some(read_at) = conversation.read.read_at else {
         // News if the activity is, or if nothing is known of it.
-        let news = record.active_at().is_none_or(|at| at >= rules.watch_start);
-        let since = record.moved.or(record.discovered).unwrap_or(rules.now.plus(-rules.interval));
+        let news = conversation.active_at().is_none_or(|at| at >= rules.watch_start);
+        let since = conversation
+            .read
+            .moved
+            .or(conversation.read.discovered)
+            .unwrap_or(rules.now.plus(-rules.interval));
         return if news { DueReason::Urgent { since, weight: MOVED_WEIGHT } } else { DueReason::Unlisted };
     };
     let next = read_at.plus(rules.interval);
-    if let Some(moved) = record.moved.filter(|&moved| read_at.since(moved) < START_DELAY) {
+    if let Some(moved) = conversation.read.moved.filter(|&moved| read_at.since(moved) < START_DELAY) {
         let since = if moved > read_at { moved } else { next };
         return DueReason::Urgent { since, weight: MOVED_WEIGHT };
     }
     let missed = rules
         .last_full_scan
-        .is_some_and(|full_scan| record.discovered < Some(full_scan) && read_at < full_scan);
-    if missed || record.is_doubtful() {
+        .is_some_and(|full_scan| conversation.read.discovered < Some(full_scan) && read_at < full_scan);
+    if missed || conversation.is_doubtful() {
         return DueReason::Urgent { since: next, weight: 1.0 };
     }
-    if record.has_open_executions() {
-        let last_event = record.last_event_at.map(Timestamp::from);
+    if conversation.counted.has_open_executions() {
+        let last_event = conversation.counted.last_event_at.map(Timestamp::from);
         return DueReason::Urgent { since: next, weight: weight(last_event, rules.kapso_now) };
     }
     DueReason::AtRest { read_at }
@@ -165,8 +176,9 @@ fn due_reason(record: &ConversationState, rules: &Rules) -> DueReason {
 mod tests {
     use super::*;
     use crate::{
-        ledger::{Failed, Settings},
-        model::{Conversation, ConversationStatus, Execution, Flaws, Page, Status},
+        account::{Order, Settings},
+        frontier::Failed,
+        model::{Conversation, ConversationStatus, Execution, Page, Status},
     };
 
     const MINUTE: i64 = 60;
@@ -192,39 +204,20 @@ mod tests {
         }
     }
 
-    /// A ledger of conversations (id, last activity, listed, last event of an open execution), in seconds.
-    fn ledger(conversations: &[(&str, i64, Option<i64>, Option<i64>)]) -> Ledger {
-        let mut ledger = Ledger::new(Settings::default());
+    /// An account of conversations (id, last activity, listed, last event of an open execution), in seconds.
+    fn account(conversations: &[(&str, i64, Option<i64>, Option<i64>)]) -> Account {
+        let mut account = Account::new(Settings::default());
         for &(id, active, listed, event) in conversations {
             let status = ConversationStatus::Active;
             let items = vec![Conversation { id: id.into(), status, last_active_at: Some(at(active)) }];
-            let page = Page {
-                items,
-                flaws: Flaws::default(),
-                request_seq: 1,
-                requested_at: Steady::at(at(active)),
-                as_of: at(active),
-                last: true,
-            };
-            ledger.learn_conversations(&page, SignedDuration::from_mins(1));
+            account.learn_conversations(&Page::whole(items, 1, at(active)), SignedDuration::from_mins(1));
             let Some(listed) = listed else { continue };
             let items = event.into_iter().map(|event| open(id, event)).collect();
-            let mut listing = ledger.open(&id.into(), true);
-            ledger.read(
-                &mut listing,
-                &Page {
-                    items,
-                    flaws: Flaws::default(),
-                    request_seq: 1,
-                    requested_at: Steady::at(at(listed)),
-                    as_of: at(listed),
-                    last: true,
-                },
-                at(listed),
-            );
-            ledger.close(&listing);
+            let mut listing = account.open(&id.into(), Order::NewestFirst);
+            account.read(&mut listing, &Page::whole(items, 1, at(listed)), at(listed));
+            account.close(&listing);
         }
-        ledger
+        account
     }
 
     fn open(id: &str, event: i64) -> Execution {
@@ -241,8 +234,8 @@ mod tests {
         }
     }
 
-    fn order(ledger: &Ledger, now: i64) -> Vec<String> {
-        let (mut queue, _) = queue(ledger, Vec::new(), &rules(now));
+    fn order(account: &Account, now: i64) -> Vec<String> {
+        let (mut queue, _) = queue(account, Vec::new(), &rules(now));
         let name = |task| match task {
             Task::Conversation(id) => id.to_string(),
             Task::Execution(id) => id.to_string(),
@@ -254,44 +247,44 @@ mod tests {
     fn moved_activity_comes_before_open_executions_and_recent_events_before_quiet_ones() {
         let now = 20 * HOUR;
         let listed = Some(now - 5 * MINUTE);
-        let ledger = ledger(&[
+        let account = account(&[
             ("quiet", -HOUR, listed, Some(HOUR)),
             ("recent", -HOUR, listed, Some(now - 10 * MINUTE)),
             ("moved", now - 2 * MINUTE, listed, None),
             ("at rest", -HOUR, listed, None),
         ]);
-        assert_eq!(order(&ledger, now), ["moved", "recent", "quiet"]);
+        assert_eq!(order(&account, now), ["moved", "recent", "quiet"]);
     }
 
     #[test]
     fn a_quiet_one_gets_its_turn_when_it_has_waited_long_enough() {
         let now = 20 * HOUR;
-        let ledger = ledger(&[
+        let account = account(&[
             ("quiet", -HOUR, Some(now - 30 * MINUTE), Some(HOUR)),
             ("recent", -HOUR, Some(now - 2 * MINUTE), Some(now - 10 * MINUTE)),
         ]);
-        assert_eq!(order(&ledger, now), ["quiet", "recent"]);
+        assert_eq!(order(&account, now), ["quiet", "recent"]);
     }
 
     #[test]
     fn nobody_is_asked_again_within_an_interval() {
-        let ledger = ledger(&[("a", 0, Some(10), Some(5)), ("b", 9, Some(10), None)]);
-        assert_eq!(order(&ledger, 60), Vec::<String>::new());
-        assert_eq!(order(&ledger, 70), ["b", "a"]);
+        let account = account(&[("a", 0, Some(10), Some(5)), ("b", 9, Some(10), None)]);
+        assert_eq!(order(&account, 60), Vec::<String>::new());
+        assert_eq!(order(&account, 70), ["b", "a"]);
     }
 
     #[test]
     fn a_sweep_begins_with_everyone_who_becomes_due_within_an_interval_and_nobody_of_them_is_late() {
-        let ledger = ledger(&[("a", -HOUR, Some(50), Some(5)), ("b", -HOUR, Some(10), Some(5))]);
+        let account = account(&[("a", -HOUR, Some(50), Some(5)), ("b", -HOUR, Some(10), Some(5))]);
         let rules = Rules { ahead: SignedDuration::from_mins(1), ..rules(65) };
-        let (_, backlog) = queue(&ledger, Vec::new(), &rules);
+        let (_, backlog) = queue(&account, Vec::new(), &rules);
         assert_eq!((backlog.due, backlog.lateness), (2, 0.0));
     }
 
     #[test]
     fn an_execution_may_follow_its_message_so_the_list_is_read_until_it_has_settled() {
-        let ledger = ledger(&[("early", 0, Some(119), None), ("late", 0, Some(120), None)]);
-        assert_eq!(order(&ledger, 10 * MINUTE), ["early"]);
+        let account = account(&[("early", 0, Some(119), None), ("late", 0, Some(120), None)]);
+        assert_eq!(order(&account, 10 * MINUTE), ["early"]);
     }
 
     #[test]
@@ -300,7 +293,7 @@ mod tests {
         let mut all = vec![("old", -9 * HOUR, None, None), ("older", -10 * HOUR, None, None)];
         let urgent = ["1", "2", "3", "4", "5", "6"];
         all.extend(urgent.map(|id| (id, -HOUR, Some(0), Some(-MINUTE))));
-        let order = order(&ledger(&all), now);
+        let order = order(&account(&all), now);
         assert_eq!((order[4].as_str(), order[7].as_str(), order.len()), ("old", "older", 8));
     }
 
@@ -311,29 +304,29 @@ mod tests {
             .zip(0..)
             .map(|(id, n)| (*id, -HOUR, Some(10 * HOUR - n), None))
             .collect();
-        let ledger = ledger(&all);
-        assert_eq!(order(&ledger, 11 * HOUR - 4), Vec::<String>::new());
-        assert_eq!(order(&ledger, 11 * HOUR + 1), ["d", "c"]);
+        let account = account(&all);
+        assert_eq!(order(&account, 11 * HOUR - 4), Vec::<String>::new());
+        assert_eq!(order(&account, 11 * HOUR + 1), ["d", "c"]);
     }
 
     #[test]
     fn a_conversation_that_a_whole_round_did_not_show_is_asked_whether_it_is_still_there() {
-        let ledger = ledger(&[("a", 0, Some(10 * MINUTE), None)]);
+        let account = account(&[("a", 0, Some(10 * MINUTE), None)]);
         let rules = Rules { last_full_scan: Some(steady(20 * MINUTE)), ..rules(21 * MINUTE) };
-        let (queue, _) = queue(&ledger, Vec::new(), &rules);
+        let (queue, _) = queue(&account, Vec::new(), &rules);
         assert_eq!(queue.len(), 1);
     }
 
     #[test]
     fn the_load_tells_how_much_is_due_and_how_late_it_is() {
         let now = 10 * MINUTE;
-        let ledger = ledger(&[
+        let account = account(&[
             ("a", -HOUR, Some(4 * MINUTE), Some(0)),
             ("b", -HOUR, Some(7 * MINUTE), Some(0)),
             ("c", -HOUR, Some(9 * MINUTE + 30), Some(0)),
             ("rest", -HOUR, Some(9 * MINUTE), None),
         ]);
-        let (_, backlog) = queue(&ledger, Vec::new(), &rules(now));
+        let (_, backlog) = queue(&account, Vec::new(), &rules(now));
         let oldest_list = Some(at(4 * MINUTE));
         let expected =
             Backlog { due: 2, lateness: 300.0, oldest_list, full_scan_seconds: 3600.0, failing: 0 };
@@ -343,12 +336,12 @@ mod tests {
     #[test]
     fn an_execution_that_no_list_shows_has_its_turn_among_the_others() {
         let now = 20 * HOUR;
-        let ledger = ledger(&[
+        let account = account(&[
             ("stale", -HOUR, Some(now - 9 * MINUTE), Some(now - 10 * MINUTE)),
             ("fresh", -HOUR, Some(now - 2 * MINUTE), Some(now - 10 * MINUTE)),
         ]);
         let singles = vec![(steady(now - 5 * MINUTE), "single".into())];
-        let (mut queue, backlog) = queue(&ledger, singles, &rules(now));
+        let (mut queue, backlog) = queue(&account, singles, &rules(now));
         assert_eq!(backlog.due, 3);
         queue.pop();
         assert_eq!(queue.pop(), Some(Task::Execution("single".into())));
@@ -356,37 +349,37 @@ mod tests {
 
     #[test]
     fn a_list_that_keeps_failing_while_others_do_not_is_asked_less_often() {
-        let mut ledger = ledger(&[("a", -HOUR, Some(0), Some(0))]);
+        let mut account = account(&[("a", -HOUR, Some(0), Some(0))]);
         let mut asked = Vec::new();
         for minute in 1..=12 {
-            if !order(&ledger, minute * MINUTE).is_empty() {
+            if !order(&account, minute * MINUTE).is_empty() {
                 asked.push(minute);
-                ledger.conversation_failed(&"a".into(), steady(minute * MINUTE), Failed::Alone);
+                account.conversation_failed(&"a".into(), steady(minute * MINUTE), Failed::Alone);
             }
         }
         assert_eq!(asked, [1, 2, 4, 8, 12]);
-        assert_eq!(backlog(&ledger, &rules(12 * MINUTE)).failing, 1);
+        assert_eq!(backlog(&account, &rules(12 * MINUTE)).failing, 1);
     }
 
     #[test]
     fn a_list_that_failed_with_all_others_is_asked_again_after_an_interval() {
-        let mut ledger = ledger(&[("a", -HOUR, Some(0), Some(0))]);
+        let mut account = account(&[("a", -HOUR, Some(0), Some(0))]);
         for minute in 1..=5 {
-            ledger.conversation_failed(&"a".into(), steady(minute * MINUTE), Failed::WithAll);
+            account.conversation_failed(&"a".into(), steady(minute * MINUTE), Failed::WithAll);
         }
-        assert_eq!(order(&ledger, 6 * MINUTE - 1), Vec::<String>::new());
-        assert_eq!(order(&ledger, 6 * MINUTE), ["a"]);
-        assert_eq!(backlog(&ledger, &rules(6 * MINUTE)).failing, 0);
+        assert_eq!(order(&account, 6 * MINUTE - 1), Vec::<String>::new());
+        assert_eq!(order(&account, 6 * MINUTE), ["a"]);
+        assert_eq!(backlog(&account, &rules(6 * MINUTE)).failing, 0);
     }
 
     #[test]
     fn a_conversation_that_answers_404_is_asked_again_every_interval_until_it_is_deleted() {
-        let mut ledger = ledger(&[("a", -HOUR, Some(0), Some(0))]);
+        let mut account = account(&[("a", -HOUR, Some(0), Some(0))]);
         let mut asked = Vec::new();
         for minute in 1..=20 {
-            if !order(&ledger, minute * MINUTE).is_empty() {
+            if !order(&account, minute * MINUTE).is_empty() {
                 asked.push(minute);
-                ledger.conversation_not_found(&"a".into(), steady(minute * MINUTE), at(minute * MINUTE));
+                account.conversation_not_found(&"a".into(), steady(minute * MINUTE), at(minute * MINUTE));
             }
         }
         assert_eq!(asked, (1..=11).collect::<Vec<_>>());

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::{kapso::PAGE_SIZE, ledger::OpenExecution, model::Status};
+use crate::{account::Statuses, kapso::PAGE_SIZE, ledger::OpenExecution, model::Status};
 
 /// The open statuses that can be asked for.
 const OPEN: [Status; 3] = [Status::Running, Status::Waiting, Status::Handoff];
@@ -33,14 +33,28 @@ impl FetchPlan {
     }
 
     /// Whether every status that can be asked for is.
-    pub fn has_every_status(&self) -> bool {
-        OPEN.iter().all(|status| self.statuses.contains(status))
+    pub fn asked(&self) -> Statuses {
+        if OPEN.iter().all(|status| self.statuses.contains(status)) {
+            Statuses::Every
+        } else {
+            Statuses::Known
+        }
     }
 }
 
+/// Whether there may be new executions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// There may be.
+    Expected,
+    /// Nothing tells of any.
+    None,
+}
+
 /// The lists to read for `open`, which is ordered newest start first. The list of the new ones begins at
-/// `unread_since`; it is read anyway if there is `news`.
-pub fn fetch_plan(open: &[OpenExecution], unread_since: Timestamp, news: bool) -> FetchPlan {
+/// `unread_since`; it is read anyway if there may be any.
+pub fn fetch_plan(open: &[OpenExecution], unread_since: Timestamp, news: News) -> FetchPlan {
+    let news = news == News::Expected;
     let mut rest = Rest::of(open);
     let mut best = (rest.requests() + usize::from(news), 0);
     for (taken, execution) in (1_usize..).zip(open) {
@@ -118,18 +132,21 @@ mod tests {
 
     #[test]
     fn nothing_open_and_no_news_costs_nothing() {
-        assert_eq!(fetch_plan(&[], at(9), false), FetchPlan::default());
+        assert_eq!(fetch_plan(&[], at(9), News::None), FetchPlan::default());
     }
 
     #[test]
     fn news_alone_is_one_list_of_what_is_unread() {
-        assert_eq!(fetch_plan(&[], at(9), true), FetchPlan { since: Some(at(9)), statuses: vec![] });
+        assert_eq!(
+            fetch_plan(&[], at(9), News::Expected),
+            FetchPlan { since: Some(at(9)), statuses: vec![] }
+        );
     }
 
     #[test]
     fn one_page_that_shows_all_is_best() {
         let all = [open(Status::Running, 8, Some(3)), open(Status::Waiting, 2, Some(90))];
-        for news in [false, true] {
+        for news in [News::None, News::Expected] {
             assert_eq!(fetch_plan(&all, at(9), news), FetchPlan { since: Some(at(2)), statuses: vec![] });
         }
     }
@@ -137,13 +154,16 @@ mod tests {
     #[test]
     fn the_list_begins_where_it_was_not_read_yet_although_all_open_ones_are_newer() {
         let all = [open(Status::Running, 8, Some(3))];
-        assert_eq!(fetch_plan(&all, at(5), false).since, Some(at(5)));
+        assert_eq!(fetch_plan(&all, at(5), News::None).since, Some(at(5)));
     }
 
     #[test]
     fn a_single_old_one_is_asked_for_by_itself() {
         let all = [open(Status::Running, 8, Some(3)), open(Status::Waiting, 2, Some(900))];
-        assert_eq!(fetch_plan(&all, at(9), true), FetchPlan { since: Some(at(8)), statuses: vec![] });
+        assert_eq!(
+            fetch_plan(&all, at(9), News::Expected),
+            FetchPlan { since: Some(at(8)), statuses: vec![] }
+        );
     }
 
     #[test]
@@ -152,7 +172,7 @@ mod tests {
         all.extend((0..5).map(|n| open(Status::Waiting, -n, None)));
         all.push(open(Status::Handoff, -9, None));
         assert_eq!(
-            fetch_plan(&all, at(9), false),
+            fetch_plan(&all, at(9), News::None),
             FetchPlan { since: Some(at(8)), statuses: vec![Status::Waiting] },
             "the only one in handoff by itself"
         );
@@ -161,7 +181,7 @@ mod tests {
     #[test]
     fn a_status_that_cannot_be_asked_for_is_never_listed() {
         let all: Vec<_> = (0..5).map(|n| open(Status::Unknown, -n, None)).collect();
-        assert_eq!(fetch_plan(&all, at(9), false), FetchPlan::default());
+        assert_eq!(fetch_plan(&all, at(9), News::None), FetchPlan::default());
     }
 
     #[test]
@@ -169,6 +189,9 @@ mod tests {
         let statuses = [Status::Running, Status::Waiting, Status::Handoff];
         let all: Vec<_> =
             (0..60).map(|n| open(statuses[n % 3], -i64::try_from(n).unwrap(), Some(3 * n + 1))).collect();
-        assert_eq!(fetch_plan(&all, at(9), true), FetchPlan { since: Some(at(-59)), statuses: vec![] });
+        assert_eq!(
+            fetch_plan(&all, at(9), News::Expected),
+            FetchPlan { since: Some(at(-59)), statuses: vec![] }
+        );
     }
 }

@@ -23,10 +23,11 @@ use super::{
     singles::Singles,
 };
 use crate::{
+    account::{Account, KnownWorkflow, Visit},
     clock::Steady,
-    kapso::{Error, ExecutionFilter, Hanging, PageToken, Reading, Reason},
-    ledger::{Failed, Ledger, Visit, WorkflowState},
-    model::{ExecutionId, Page, WorkflowId},
+    frontier::Failed,
+    kapso::{Error, ExecutionFilter, Hanging, PageToken, Reason},
+    model::{ExecutionId, Page, Reading, WorkflowId},
 };
 
 /// Visits at the same time, although they wait for the budget.
@@ -34,7 +35,7 @@ const VISITS_AT_ONCE: usize = 2;
 /// A history in which there was nothing is read once more after this time: one answer is not believed.
 const EMPTY_RECHECK: Duration = Duration::from_mins(10);
 
-/// A crawl over the workflows of a project, into its ledger.
+/// A crawl over the workflows of a project, into its account.
 pub struct Workflows {
     lists: Lists,
     scope: CrawlScope,
@@ -78,7 +79,7 @@ impl Workflows {
     /// One that has not begun.
     #[must_use]
     pub fn new(context: CrawlContext, scope: CrawlScope) -> Self {
-        context.ledger.lock().begin_listing_by_workflow();
+        context.account.lock().begin_listing_by_workflow();
         let lists = Lists { context, interval: scope.interval, history: Arc::default() };
         Self { lists, scope, listed: None, singles: Singles::default() }
     }
@@ -115,8 +116,8 @@ impl Lists {
         let open = work.open();
         match self.try_work(&workflow, work).await {
             Err(error) if error.reason() == Some(Reason::NotFound) => {
-                let not_found = |ledger: &mut Ledger, now| {
-                    ledger.workflow_not_found(&workflow, requested_at, now);
+                let not_found = |account: &mut Account, now| {
+                    account.workflow_not_found(&workflow, requested_at, now);
                 };
                 self.context.take_in(not_found);
                 for id in open {
@@ -130,28 +131,27 @@ impl Lists {
 
     async fn try_work(&self, workflow: &WorkflowId, work: FetchTask) -> Result<bool, Error> {
         let mut visit =
-            self.context.ledger.lock().visit_at(workflow, self.context.client.clock().steady_now());
+            self.context.account.lock().visit_at(workflow, self.context.client.clock().steady_now());
         match work {
             FetchTask::History { since, until } => {
                 self.read_history(workflow, &mut visit, since, until).await
             }
-            FetchTask::Visit { open, fetch_plan, whole } => {
+            FetchTask::Visit { open, fetch_plan } => {
+                let asked = fetch_plan.asked();
                 for status in fetch_plan.statuses {
                     self.read(workflow, &mut visit, ExecutionFilter::In(status)).await?;
                 }
                 if let Some(since) = fetch_plan.since {
                     let which = ExecutionFilter::Started { since, until: None };
-                    if let Some(Reading { requested_at, as_of, is_clean }) =
-                        self.read(workflow, &mut visit, which).await?
-                    {
-                        self.context.ledger.lock().reached(&visit, since, (requested_at, as_of), is_clean);
+                    if let Some(reading) = self.read(workflow, &mut visit, which).await? {
+                        self.context.account.lock().reached(&visit, since, reading);
                     }
                 }
-                let left = self.context.ledger.lock().not_seen(&visit, &open);
+                let left = self.context.account.lock().not_seen(&visit, &open);
                 for id in left {
                     self.context.fetch_one(&id).await?;
                 }
-                self.context.ledger.lock().close_visit(&visit, whole);
+                self.context.account.lock().close_visit(&visit, asked);
                 Ok(true)
             }
         }
@@ -165,7 +165,7 @@ impl Lists {
         which: ExecutionFilter,
     ) -> Result<Option<Reading>, Error> {
         let pager = self.context.client.workflow_executions(workflow, which);
-        pager.read(|page: &Page<_>| self.context.take_in(|ledger, now| ledger.see(visit, page, now))).await
+        pager.read(|page: &Page<_>| self.context.take_in(|account, now| account.see(visit, page, now))).await
     }
 
     /// Reads on in what started before the watch began, for no longer than an interval; from the beginning once
@@ -187,7 +187,7 @@ impl Lists {
         let which = ExecutionFilter::Started { since, until: Some(until) };
         let mut pager = self.context.client.workflow_executions(workflow, which).from(reading.token.clone());
         while let Some(page) = pager.next().await? {
-            self.context.take_in(|ledger, now| ledger.see(visit, &page, now));
+            self.context.take_in(|account, now| account.see(visit, &page, now));
             reading.clean &= page.is_clean();
             reading.ends_empty = page.items.is_empty();
             if let Some(token) = pager.place().filter(|_| Instant::now() >= end) {
@@ -204,7 +204,7 @@ impl Lists {
             self.history.lock().insert(workflow.clone(), Progressing { not_before, ..Progressing::SECOND });
             return Ok(true);
         }
-        self.context.ledger.lock().history_read(visit, since);
+        self.context.account.lock().history_read(visit, since);
         Ok(true)
     }
 }
@@ -273,14 +273,12 @@ impl Crawl for Workflows {
     fn plan(&self, pass: Pass) -> (Queue<Task>, Backlog) {
         let rules = self.rules(pass);
         let singles = self.singles(&rules);
-        let ledger = self.context().ledger.lock();
-        let open = ledger.open_by_account(rules.kapso_now);
-        plan::queue(ledger.workflows(), open, singles, &rules)
+        plan::queue(&self.context().account.lock(), singles, &rules)
     }
 
     fn backlog(&self) -> Backlog {
         let rules = self.rules(Pass::Next);
-        plan::backlog(self.context().ledger.lock().workflows(), &rules)
+        plan::backlog(&self.context().account.lock(), &rules)
     }
 
     fn is_discovered(&self) -> bool {
@@ -300,19 +298,19 @@ impl Crawl for Workflows {
     fn note_failure(&self, key: &Key, failed: Failed) {
         let now = self.context().client.clock().steady_now();
         if let Key::Visit(workflow) | Key::History(workflow) = key {
-            self.context().ledger.lock().workflow_failed(workflow, now, failed);
+            self.context().account.lock().workflow_failed(workflow, now, failed);
         }
     }
 
     fn note_complete(&self) {
-        self.context().ledger.lock().note_learned(self.context().client.clock().steady_now());
+        self.context().account.lock().frontier.note_learned(self.context().client.clock().steady_now());
     }
 
     fn finish_pass(&self, progress: &mut Progress) {
         self.context().finish_pass(progress);
-        let ledger = self.context().ledger.lock();
-        let is_there = |account: &&WorkflowState| !account.deleted && account.discovered.is_some();
-        progress.watched = ledger.workflows().iter().filter(is_there).count();
-        progress.failing = ledger.workflows().iter().filter(|account| account.attempts.is_failing()).count();
+        let account = self.context().account.lock();
+        let is_there = |w: &KnownWorkflow<'_>| !w.read.deleted && w.read.discovered.is_some();
+        progress.watched = account.workflows().filter(is_there).count();
+        progress.failing = account.workflows().filter(|w| w.read.attempts.is_failing()).count();
     }
 }

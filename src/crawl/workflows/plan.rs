@@ -3,8 +3,8 @@
 //! A workflow costs requests when it has something to tell: it is new, its `execution_count` or
 //! `last_executed_at` moved, it is listed no more, or executions of it are open. Those are urgent, in the order
 //! in which news is to be expected of them. The rest is the inventory: the history of each, read once, and a
-//! slow full scan that asks each for every open status, since the two fields are not promised to tell everything, and an
-//! execution may be resumed.
+//! slow full scan that asks each for every open status, since the two fields are not promised to tell everything, and
+//! an execution may be resumed.
 //!
 //! The slow full scan takes one workflow a pass. One at rest is looked at as if it were new. One that is due anyhow is
 //! asked in the same visit for the statuses that it would leave out; where it leaves out none, that visit was its
@@ -13,11 +13,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::fetch_plan::{FetchPlan, fetch_plan};
+use super::fetch_plan::{FetchPlan, News, fetch_plan};
 use crate::{
+    account::{Account, KnownWorkflow},
     clock::Steady,
     crawl::queue::{self, Backlog, MOVED_WEIGHT, Queue, seconds, weight},
-    ledger::{OpenExecution, WorkflowState},
+    frontier::WorkflowFrontier,
+    ledger::OpenExecution,
     model::{ExecutionId, WorkflowId},
 };
 
@@ -74,8 +76,6 @@ pub enum FetchTask {
         open: Vec<OpenExecution>,
         /// The lists to read.
         fetch_plan: FetchPlan,
-        /// Every status is asked for, whether an execution is known to be in it or not.
-        whole: bool,
     },
     /// Read what started between these, before the watch began.
     History {
@@ -101,43 +101,42 @@ impl FetchTask {
 struct DueReason {
     since: Steady,
     weight: f64,
-    /// There may be new executions.
-    news: bool,
+    news: News,
     /// It was never asked about.
     first: bool,
 }
 
-/// The plan, for workflows with their open executions, and for the executions that are asked for one by one with the
-/// moments since when they are due.
+/// The plan, with the executions that are asked for one by one and the moments since when they are due.
 #[must_use]
 pub fn queue(
-    workflows: &[WorkflowState],
-    open: Vec<Vec<OpenExecution>>,
+    account: &Account,
     singles: Vec<(Steady, ExecutionId)>,
     rules: &Rules,
 ) -> (Queue<Task>, Backlog) {
     let (mut urgent, mut history, mut at_rest) = (Vec::new(), Vec::new(), None);
-    let mut backlog = backlog(workflows, rules);
-    let turn = turn(workflows, &backlog, rules);
-    for (account, open) in workflows.iter().zip(open) {
-        let task = |work| Task::Workflow { workflow: account.id.clone(), work };
-        let visit = |open, fetch_plan, whole| task(FetchTask::Visit { open, fetch_plan, whole });
-        if let Some(due_reason) = due_reason(account, rules) {
+    let mut backlog = backlog(account, rules);
+    let workflows: Vec<_> = account.workflows().collect();
+    let turn = turn(&workflows, &backlog, rules);
+    let open = account.ledger.open_by_workflow(rules.kapso_now);
+    for (workflow, open) in workflows.into_iter().zip(open) {
+        let KnownWorkflow { counted, read } = workflow;
+        let task = |work| Task::Workflow { workflow: counted.id.clone(), work };
+        let visit = |open, fetch_plan| task(FetchTask::Visit { open, fetch_plan });
+        if let Some(due_reason) = due_reason(workflow, rules) {
             let urgency = due_reason.weight * seconds(due_reason.since, rules.now);
-            let unread_since = unread_since(account, rules);
+            let unread_since = unread_since(read, rules);
             let fetch_plan = match due_reason.first {
                 true => FetchPlan::whole(unread_since),
-                false if turn == Some(&account.id) => {
+                false if turn == Some(&counted.id) => {
                     fetch_plan(&open, unread_since, due_reason.news).with_every_status()
                 }
                 false => fetch_plan(&open, unread_since, due_reason.news),
             };
-            let whole = fetch_plan.has_every_status();
-            urgent.push((urgency, visit(open, fetch_plan, whole)));
-        } else if turn == Some(&account.id) {
-            at_rest = Some(visit(open, FetchPlan::whole(unread_since(account, rules)), true));
+            urgent.push((urgency, visit(open, fetch_plan)));
+        } else if turn == Some(&counted.id) {
+            at_rest = Some(visit(open, FetchPlan::whole(unread_since(read, rules))));
         }
-        if let Some(until) = unread_history(account, rules) {
+        if let Some(until) = unread_history(read, rules) {
             history.push(task(FetchTask::History { since: rules.history_since, until }));
         }
     }
@@ -153,101 +152,103 @@ pub fn queue(
 
 /// How much there is to do.
 #[must_use]
-pub fn backlog(workflows: &[WorkflowState], rules: &Rules) -> Backlog {
+pub fn backlog(account: &Account, rules: &Rules) -> Backlog {
     let mut backlog = Backlog::default();
     let mut resting = 0;
-    for account in workflows {
-        if account.has_open_executions() {
-            backlog.list(account.visited, rules.now, rules.kapso_now);
+    for workflow in account.workflows() {
+        let KnownWorkflow { counted, read } = workflow;
+        if counted.has_open_executions() {
+            backlog.list(read.visited, rules.now, rules.kapso_now);
         }
-        if let Some(due_reason) = due_reason(account, rules) {
+        if let Some(due_reason) = due_reason(workflow, rules) {
             backlog.wait(due_reason.since, rules.now);
             backlog.due += 1;
         }
-        backlog.failing += usize::from(account.attempts.is_failing());
-        resting += usize::from(account.is_listed());
+        backlog.failing += usize::from(read.attempts.is_failing());
+        resting += usize::from(read.is_listed());
     }
     backlog.full_scan_seconds = queue::full_scan_seconds(resting, TURNS_PER_PASS, rules.interval, RECHECK);
     backlog
 }
 
 /// The end of the history that is not read yet.
-fn unread_history(account: &WorkflowState, rules: &Rules) -> Option<Timestamp> {
-    let is_due = account.attempts.postpone(rules.now, rules.interval) <= rules.now;
-    let covered = account
-        .covered
-        .filter(|covered| is_due && !account.deleted && covered.since > rules.history_since)?;
+fn unread_history(read: &WorkflowFrontier, rules: &Rules) -> Option<Timestamp> {
+    let is_due = read.attempts.postpone(rules.now, rules.interval) <= rules.now;
+    let covered =
+        read.covered.filter(|covered| is_due && !read.deleted && covered.since > rules.history_since)?;
     Some(covered.since)
 }
 
 /// The list of new ones begins where it was read up to, the first time where the watch began.
-fn unread_since(account: &WorkflowState, rules: &Rules) -> Timestamp {
+fn unread_since(read: &WorkflowFrontier, rules: &Rules) -> Timestamp {
     let first = rules.watch_start.saturating_sub(START_DELAY).unwrap_or(Timestamp::MIN);
-    account.unread_since().unwrap_or(first)
+    read.unread_since().unwrap_or(first)
 }
 
-fn due_reason(account: &WorkflowState, rules: &Rules) -> Option<DueReason> {
-    if !account.is_listed() {
+fn due_reason(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<DueReason> {
+    if !workflow.read.is_listed() {
         return None;
     }
-    let due_reason = undelayed(account, rules)?;
-    let since = account.attempts.postpone(due_reason.since, rules.interval);
+    let due_reason = undelayed(workflow, rules)?;
+    let since = workflow.read.attempts.postpone(due_reason.since, rules.interval);
     (since.since(rules.now) <= rules.ahead).then_some(DueReason { since, ..due_reason })
 }
 
-fn undelayed(account: &WorkflowState, rules: &Rules) -> Option<DueReason> {
-    let (Some(covered_at), Some(visited)) = (account.covered_at, account.visited) else {
-        let since = account.discovered.unwrap_or(rules.now);
-        return Some(DueReason { since, weight: MOVED_WEIGHT, news: true, first: true });
+fn undelayed(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<DueReason> {
+    let KnownWorkflow { counted, read } = workflow;
+    let (Some(covered_at), Some(visited)) = (read.covered_at, read.visited) else {
+        let since = read.discovered.unwrap_or(rules.now);
+        return Some(DueReason { since, weight: MOVED_WEIGHT, news: News::Expected, first: true });
     };
     let next = |last: Steady| last.plus(rules.interval);
     let is_due = |since: &Steady| since.since(rules.now) <= rules.ahead;
-    let moved = account.moved.filter(|&at| covered_at.since(at) < START_DELAY);
+    let moved = read.moved.filter(|&at| covered_at.since(at) < START_DELAY);
     let moved = moved.map(|at| if at > covered_at { at } else { next(covered_at) });
-    let again = account.doubtful.then(|| next(covered_at));
-    let news = [moved, again, account.owes_since(rules.interval)].into_iter().flatten().min().filter(is_due);
-    let missing = is_missing(account, visited, rules).then(|| next(visited));
-    let open = account.has_open_executions().then(|| next(visited)).filter(is_due);
+    let again = read.doubtful.then(|| next(covered_at));
+    let news = [moved, again, read.owes_since(rules.interval)].into_iter().flatten().min().filter(is_due);
+    let missing = is_missing(read, visited, rules).then(|| next(visited));
+    let open = counted.has_open_executions().then(|| next(visited)).filter(is_due);
     let since = [news, missing, open].into_iter().flatten().min()?;
-    let weight = if news.is_some() { MOVED_WEIGHT } else { weight(account.last_event_at, rules.kapso_now) };
-    Some(DueReason { since, weight, news: news.is_some() || missing.is_some(), first: false })
+    let weight = if news.is_some() { MOVED_WEIGHT } else { weight(counted.last_event_at, rules.kapso_now) };
+    let news = if news.or(missing).is_some() { News::Expected } else { News::None };
+    Some(DueReason { since, weight, news, first: false })
 }
 
 /// Whether it left the list of workflows and was not asked about since: at once, then now and again; or whether it
 /// was not there when it was asked about.
-fn is_missing(account: &WorkflowState, visited: Steady, rules: &Rules) -> bool {
-    if account.is_in_doubt() {
+fn is_missing(read: &WorkflowFrontier, visited: Steady, rules: &Rules) -> bool {
+    if read.is_in_doubt() {
         return true;
     }
-    let Some(discovered) = account.discovered else { return false };
+    let Some(discovered) = read.discovered else { return false };
     let missed = rules.workflows_read.is_some_and(|read| read > discovered && read > visited);
     let first = visited.since(discovered) <= rules.interval;
     missed && (first || rules.now.since(visited) >= RECHECK)
 }
 
 /// The workflow that has its turn in the slow full scan: the one that has waited for longest.
-fn turn<'a>(workflows: &'a [WorkflowState], backlog: &Backlog, rules: &Rules) -> Option<&'a WorkflowId> {
+fn turn<'a>(workflows: &[KnownWorkflow<'a>], backlog: &Backlog, rules: &Rules) -> Option<&'a WorkflowId> {
     let is_late = backlog.lateness > LATE_SHARE * rules.interval.as_secs_f64();
-    let due_since = |(token, account): (usize, &'a WorkflowState)| {
-        let pause = match (due_reason(account, rules), is_late) {
+    let due_since = |(number, workflow): (usize, &KnownWorkflow<'a>)| {
+        let pause = match (due_reason(*workflow, rules), is_late) {
             (None, _) => RECHECK,
             (Some(_), true) => RECHECK_WHILE_LATE,
-            (Some(_), false) => spread(RECHECK, token, workflows.len()),
+            (Some(_), false) => spread(RECHECK, number, workflows.len()),
         };
-        Some((recheck_due(account, pause, rules)?, &account.id))
+        Some((recheck_due(workflow.read, pause, rules)?, &workflow.counted.id))
     };
     workflows.iter().enumerate().filter_map(due_since).min().map(|(_, id)| id)
 }
 
 /// Up to a quarter less, so that those that were new together do not have their turns together for good.
 #[allow(clippy::cast_precision_loss, reason = "a count of what is in memory")]
-fn spread(pause: SignedDuration, token: usize, of: usize) -> SignedDuration {
-    pause - pause.mul_f64(token as f64 / of as f64 / 4.0)
+fn spread(pause: SignedDuration, number: usize, of: usize) -> SignedDuration {
+    pause - pause.mul_f64(number as f64 / of as f64 / 4.0)
 }
 
-fn recheck_due(account: &WorkflowState, pause: SignedDuration, rules: &Rules) -> Option<Steady> {
-    let surveyed = account.surveyed.filter(|_| account.is_listed())?;
-    let since = account.attempts.postpone(surveyed.plus(pause.max(rules.interval)), rules.interval);
+fn recheck_due(read: &WorkflowFrontier, pause: SignedDuration, rules: &Rules) -> Option<Steady> {
+    let surveyed = read.surveyed.filter(|_| read.is_listed())?;
+    let since = read.attempts.postpone(surveyed.plus(pause.max(rules.interval)), rules.interval);
     (since <= rules.now).then_some(since)
 }
 
@@ -256,8 +257,8 @@ mod tests {
     use super::*;
     use crate::clock::Steady;
     use crate::{
-        ledger::{Ledger, Settings},
-        model::{Execution, Flaws, ListedWorkflow, Page, Status, Workflow},
+        account::{Account, Order, Settings, Statuses},
+        model::{Execution, ListedWorkflow, Page, Reading, Status, Workflow},
     };
 
     const MINUTE: i64 = 60;
@@ -285,28 +286,21 @@ mod tests {
     }
 
     /// A workflow by its id, with so many executions ever.
-    fn listed(ledger: &mut Ledger, workflows: &[(&str, u64)], now: i64) {
+    fn listed(account: &mut Account, workflows: &[(&str, u64)], now: i64) {
         let items = workflows.iter().map(|&(id, count)| ListedWorkflow {
             workflow: Workflow { id: id.into(), name: None },
             execution_count: Some(count),
             last_executed_at: None,
         });
-        ledger.learn_workflows(&page(items.collect(), now));
+        account.learn_workflows(&page(items.collect(), now));
     }
 
     fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
-        Page {
-            items,
-            flaws: Flaws::default(),
-            request_seq: now.unsigned_abs(),
-            requested_at: Steady::at(at(now)),
-            as_of: at(now),
-            last: true,
-        }
+        Page::whole(items, now.unsigned_abs(), at(now))
     }
 
     /// Visits a workflow that has open executions with these starts, and reads its history.
-    fn visited(ledger: &mut Ledger, id: &str, open: &[i64], now: i64) {
+    fn visited(account: &mut Account, id: &str, open: &[i64], now: i64) {
         let items = open.iter().map(|&start| Execution {
             id: format!("{id}{start}").as_str().into(),
             workflow: Some(Workflow { id: id.into(), name: None }),
@@ -318,15 +312,14 @@ mod tests {
             handoff: None,
             step: None,
         });
-        let mut visit = ledger.visit(&id.into());
-        ledger.see(&mut visit, &page(items.collect(), now), at(now));
-        ledger.reached(&visit, at(-10 * HOUR), (steady(now), at(now)), true);
-        ledger.close_visit(&visit, true);
+        let mut visit = account.visit(&id.into());
+        account.see(&mut visit, &page(items.collect(), now), at(now));
+        account.reached(&visit, at(-10 * HOUR), Reading::clean(at(now)));
+        account.close_visit(&visit, Statuses::Every);
     }
 
-    fn order(ledger: &Ledger, workflows_read: i64, now: i64) -> Vec<Task> {
-        let open = ledger.open_by_account(at(now));
-        let (mut queue, _) = queue(ledger.workflows(), open, Vec::new(), &rules(workflows_read, now));
+    fn order(account: &Account, workflows_read: i64, now: i64) -> Vec<Task> {
+        let (mut queue, _) = queue(account, Vec::new(), &rules(workflows_read, now));
         std::iter::from_fn(|| queue.pop()).collect()
     }
 
@@ -343,47 +336,47 @@ mod tests {
 
     #[test]
     fn a_new_workflow_is_asked_for_every_status_and_what_is_new_and_then_for_its_history() {
-        let mut ledger = Ledger::new(Settings::default());
-        listed(&mut ledger, &[("w", 5)], 1);
-        let [Task::Workflow { work: FetchTask::Visit { fetch_plan, whole, .. }, .. }] =
-            &order(&ledger, 1, 1)[..]
+        let mut account = Account::new(Settings::default());
+        listed(&mut account, &[("w", 5)], 1);
+        let [Task::Workflow { work: FetchTask::Visit { fetch_plan, .. }, .. }] = &order(&account, 1, 1)[..]
         else {
             panic!("one visit");
         };
-        assert_eq!((fetch_plan, whole), (&FetchPlan::whole(at(-2 * MINUTE)), &true));
-        let mut visit = ledger.visit(&"w".into());
-        ledger.see(&mut visit, &page(vec![], 2), at(2));
-        ledger.reached(&visit, at(-2 * MINUTE), (steady(2), at(2)), true);
-        ledger.close_visit(&visit, true);
+        assert_eq!(fetch_plan, &FetchPlan::whole(at(-2 * MINUTE)));
+        assert_eq!(fetch_plan.asked(), Statuses::Every);
+        let mut visit = account.visit(&"w".into());
+        account.see(&mut visit, &page(vec![], 2), at(2));
+        account.reached(&visit, at(-2 * MINUTE), Reading::clean(at(2)));
+        account.close_visit(&visit, Statuses::Every);
         let history = FetchTask::History { since: at(-10 * HOUR), until: at(-2 * MINUTE) };
-        assert_eq!(order(&ledger, 1, 3), [Task::Workflow { workflow: "w".into(), work: history }]);
+        assert_eq!(order(&account, 1, 3), [Task::Workflow { workflow: "w".into(), work: history }]);
     }
 
     #[test]
     fn a_workflow_that_stands_still_costs_nothing_until_its_turn_in_the_slow_round() {
-        let mut ledger = Ledger::new(Settings::default());
-        listed(&mut ledger, &[("a", 5), ("b", 5)], 1);
-        visited(&mut ledger, "a", &[], 4 * MINUTE);
-        visited(&mut ledger, "b", &[], 5 * MINUTE);
-        listed(&mut ledger, &[("a", 5), ("b", 5)], HOUR);
-        assert_eq!(order(&ledger, HOUR, HOUR), []);
-        listed(&mut ledger, &[("a", 5), ("b", 5)], 2 * HOUR);
-        assert_eq!(ids(&order(&ledger, 2 * HOUR, 2 * HOUR)), ["a"], "one a pass");
+        let mut account = Account::new(Settings::default());
+        listed(&mut account, &[("a", 5), ("b", 5)], 1);
+        visited(&mut account, "a", &[], 4 * MINUTE);
+        visited(&mut account, "b", &[], 5 * MINUTE);
+        listed(&mut account, &[("a", 5), ("b", 5)], HOUR);
+        assert_eq!(order(&account, HOUR, HOUR), []);
+        listed(&mut account, &[("a", 5), ("b", 5)], 2 * HOUR);
+        assert_eq!(ids(&order(&account, 2 * HOUR, 2 * HOUR)), ["a"], "one a pass");
     }
 
     #[test]
     fn a_busy_workflow_is_asked_for_every_status_in_time_or_hours_later_while_it_is_late() {
-        let mut ledger = Ledger::new(Settings::default());
-        listed(&mut ledger, &[("w", 1)], 1);
-        visited(&mut ledger, "w", &[5], 10 * MINUTE);
-        let last = ledger.visit_at(&"w".into(), steady(70 * MINUTE));
-        ledger.close_visit(&last, false);
+        let mut account = Account::new(Settings::default());
+        listed(&mut account, &[("w", 1)], 1);
+        visited(&mut account, "w", &[5], 10 * MINUTE);
+        let last = account.visit_at(&"w".into(), steady(70 * MINUTE));
+        account.close_visit(&last, Statuses::Known);
         let is_whole = |minute| {
-            let tasks = order(&ledger, 2, minute * MINUTE);
-            let [Task::Workflow { work: FetchTask::Visit { whole, .. }, .. }] = &tasks[..] else {
+            let tasks = order(&account, 2, minute * MINUTE);
+            let [Task::Workflow { work: FetchTask::Visit { fetch_plan, .. }, .. }] = &tasks[..] else {
                 panic!("one visit: {tasks:?}");
             };
-            *whole
+            fetch_plan.asked() == Statuses::Every
         };
         assert_eq!([71, 80, 249, 250].map(is_whole), [true, false, false, true]);
     }
@@ -396,21 +389,21 @@ mod tests {
             .into_iter()
             .map(|status| OpenExecution { id: "e".into(), status, started_at: Some(at(0)), since: None })
             .collect();
-        assert!(fetch_plan(&all, at(0), false).has_every_status());
-        assert!(!fetch_plan(&all[..1], at(0), false).has_every_status());
+        assert_eq!(fetch_plan(&all, at(0), News::None).asked(), Statuses::Every);
+        assert_eq!(fetch_plan(&all[..1], at(0), News::None).asked(), Statuses::Known);
     }
 
     #[test]
     fn a_move_is_read_at_once_until_it_has_settled_and_then_less_and_less_often_until_its_start_is_seen() {
-        let mut ledger = Ledger::new(Settings::default());
-        listed(&mut ledger, &[("w", 5)], 1);
-        visited(&mut ledger, "w", &[], 10 * MINUTE);
-        listed(&mut ledger, &[("w", 6)], 11 * MINUTE);
+        let mut account = Account::new(Settings::default());
+        listed(&mut account, &[("w", 5)], 1);
+        visited(&mut account, "w", &[], 10 * MINUTE);
+        listed(&mut account, &[("w", 6)], 11 * MINUTE);
         let asked: Vec<_> = (11..=30)
             .filter(|&minute| {
-                let due = !order(&ledger, minute * MINUTE, minute * MINUTE).is_empty();
+                let due = !order(&account, minute * MINUTE, minute * MINUTE).is_empty();
                 if due {
-                    visited(&mut ledger, "w", &[], minute * MINUTE);
+                    visited(&mut account, "w", &[], minute * MINUTE);
                 }
                 due
             })
@@ -420,33 +413,33 @@ mod tests {
 
     #[test]
     fn moved_comes_before_open_and_nobody_is_asked_again_within_an_interval() {
-        let mut ledger = Ledger::new(Settings::default());
-        listed(&mut ledger, &[("open", 1), ("moved", 1)], 1);
-        visited(&mut ledger, "open", &[5], 10 * MINUTE);
-        visited(&mut ledger, "moved", &[], 10 * MINUTE);
-        listed(&mut ledger, &[("open", 1), ("moved", 2)], 10 * MINUTE + 30);
-        assert_eq!(ids(&order(&ledger, 10 * MINUTE + 30, 10 * MINUTE + 40)), ["moved"]);
-        assert_eq!(ids(&order(&ledger, 10 * MINUTE + 30, 11 * MINUTE + 5)), ["moved", "open"]);
+        let mut account = Account::new(Settings::default());
+        listed(&mut account, &[("open", 1), ("moved", 1)], 1);
+        visited(&mut account, "open", &[5], 10 * MINUTE);
+        visited(&mut account, "moved", &[], 10 * MINUTE);
+        listed(&mut account, &[("open", 1), ("moved", 2)], 10 * MINUTE + 30);
+        assert_eq!(ids(&order(&account, 10 * MINUTE + 30, 10 * MINUTE + 40)), ["moved"]);
+        assert_eq!(ids(&order(&account, 10 * MINUTE + 30, 11 * MINUTE + 5)), ["moved", "open"]);
     }
 
     #[test]
     fn a_workflow_that_is_listed_no_more_is_asked_whether_it_is_still_there() {
-        let mut ledger = Ledger::new(Settings::default());
-        listed(&mut ledger, &[("w", 1)], 10 * MINUTE);
-        visited(&mut ledger, "w", &[], 10 * MINUTE + 1);
-        assert_eq!(ids(&order(&ledger, 11 * MINUTE, 11 * MINUTE + 2)), ["w"]);
-        visited(&mut ledger, "w", &[], 11 * MINUTE + 2);
-        assert_eq!(order(&ledger, 12 * MINUTE, 12 * MINUTE), []);
+        let mut account = Account::new(Settings::default());
+        listed(&mut account, &[("w", 1)], 10 * MINUTE);
+        visited(&mut account, "w", &[], 10 * MINUTE + 1);
+        assert_eq!(ids(&order(&account, 11 * MINUTE, 11 * MINUTE + 2)), ["w"]);
+        visited(&mut account, "w", &[], 11 * MINUTE + 2);
+        assert_eq!(order(&account, 12 * MINUTE, 12 * MINUTE), []);
         for minute in 13..=23 {
-            ledger.workflow_not_found(&"w".into(), steady(minute * MINUTE), at(minute * MINUTE));
+            account.workflow_not_found(&"w".into(), steady(minute * MINUTE), at(minute * MINUTE));
         }
-        assert_eq!(order(&ledger, 9 * HOUR, 9 * HOUR), []);
+        assert_eq!(order(&account, 9 * HOUR, 9 * HOUR), []);
     }
 
     #[test]
     fn a_workflow_that_only_executions_named_is_not_asked_about() {
-        let mut ledger = Ledger::new(Settings::default());
-        let mut listing = ledger.open(&"c".into(), true);
+        let mut account = Account::new(Settings::default());
+        let mut listing = account.open(&"c".into(), Order::NewestFirst);
         let items = vec![Execution {
             id: "e".into(),
             workflow: None,
@@ -458,22 +451,22 @@ mod tests {
             handoff: None,
             step: None,
         }];
-        ledger.read(&mut listing, &page(items, 2), at(2));
-        ledger.close(&listing);
-        assert_eq!(order(&ledger, HOUR, HOUR), []);
+        account.read(&mut listing, &page(items, 2), at(2));
+        account.close(&listing);
+        assert_eq!(order(&account, HOUR, HOUR), []);
     }
 
     #[test]
     fn the_load_tells_how_much_is_due_and_how_late_it_is() {
-        let mut ledger = Ledger::new(Settings::default());
-        listed(&mut ledger, &[("a", 1), ("b", 1), ("rest", 1)], 1);
-        visited(&mut ledger, "a", &[5], 4 * MINUTE);
-        visited(&mut ledger, "b", &[5], 8 * MINUTE);
-        visited(&mut ledger, "rest", &[], 9 * MINUTE);
-        listed(&mut ledger, &[("a", 1), ("b", 1), ("rest", 1)], 10 * MINUTE);
+        let mut account = Account::new(Settings::default());
+        listed(&mut account, &[("a", 1), ("b", 1), ("rest", 1)], 1);
+        visited(&mut account, "a", &[5], 4 * MINUTE);
+        visited(&mut account, "b", &[5], 8 * MINUTE);
+        visited(&mut account, "rest", &[], 9 * MINUTE);
+        listed(&mut account, &[("a", 1), ("b", 1), ("rest", 1)], 10 * MINUTE);
         let oldest_list = Some(at(4 * MINUTE));
         let expected =
             Backlog { due: 2, lateness: 300.0, oldest_list, full_scan_seconds: 3600.0, failing: 0 };
-        assert_eq!(backlog(ledger.workflows(), &rules(10 * MINUTE, 10 * MINUTE)), expected);
+        assert_eq!(backlog(&account, &rules(10 * MINUTE, 10 * MINUTE)), expected);
     }
 }

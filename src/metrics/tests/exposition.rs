@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::{
+    account::Order,
     crawl::{Backlog, Progress},
     kapso::{Endpoint, Error, Observer, Reason},
     model::{Conversation, ConversationStatus, Handoff, HandoffReason, HandoffSource},
@@ -25,12 +26,12 @@ fn morning() -> World {
     };
     let workflows = vec![listed("w", Some("Order \"Support\""), 40), listed("v", None, 2)];
     let page = world.page(workflows);
-    world.ledger.learn_workflows(&page);
+    world.account.learn_workflows(&page);
     let conversations = [("c1", ConversationStatus::Active), ("c2", ConversationStatus::Ended)];
     let conversations =
         conversations.map(|(id, status)| Conversation { id: id.into(), status, last_active_at: Some(at(5)) });
     let page = world.page(conversations.into());
-    world.ledger.learn_conversations(&page, SignedDuration::from_hours(24));
+    world.account.learn_conversations(&page, SignedDuration::from_hours(24));
     world.wait(60);
     let execution = |id: &str, workflow: &str, status: Status, start: i64, event: i64| Execution {
         id: id.into(),
@@ -65,9 +66,9 @@ impl World {
     /// A conversation's list shows these.
     fn list_of(&mut self, conversation: &str, executions: Vec<Execution>) {
         let page = self.page(executions);
-        let mut listing = self.ledger.open(&conversation.into(), true);
-        self.ledger.read(&mut listing, &page, at(self.now));
-        self.ledger.close(&listing);
+        let mut listing = self.account.open(&conversation.into(), Order::NewestFirst);
+        self.account.read(&mut listing, &page, at(self.now));
+        self.account.close(&listing);
     }
 }
 

@@ -8,7 +8,7 @@ impl World {
         let workflow = Workflow { id: id.into(), name: Some(name.into()) };
         let page =
             self.page(vec![ListedWorkflow { workflow, execution_count: None, last_executed_at: None }]);
-        self.ledger.learn_workflows(&page);
+        self.account.learn_workflows(&page);
     }
 }
 

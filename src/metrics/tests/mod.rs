@@ -1,4 +1,4 @@
-//! From a ledger to the text of its families.
+//! From an account to the text of its families.
 
 mod exposition;
 mod labels;
@@ -16,8 +16,8 @@ use super::{
     sink::MetricFamilies,
 };
 use crate::{
+    account::{Account, Saved, Settings},
     clock::Steady,
-    ledger::{Ledger, Saved, Settings},
     model::{Api, Execution, Flaws, ListedWorkflow, Page, Source, Status, Step, Workflow},
     project::{BudgetStatus, StreamKey, StreamStatus},
 };
@@ -30,9 +30,9 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
 }
 
-/// A ledger and who has places, at a moment that moves on.
+/// An account and who has places, at a moment that moves on.
 struct World {
-    ledger: Ledger,
+    account: Account,
     series_budget: SeriesBudget,
     limits: Limits,
     now: i64,
@@ -42,10 +42,10 @@ struct World {
 impl World {
     /// With room for so many workflows and steps.
     fn with(workflows: usize, steps: usize) -> Self {
-        let mut ledger = Ledger::new(Settings::default());
-        ledger.watch_from(at(0));
+        let mut account = Account::new(Settings::default());
+        account.ledger.watch_from(at(0));
         let limits = Limits { workflows, steps, conversations: 0 };
-        Self { ledger, series_budget: SeriesBudget::default(), limits, now: 0, executions: 0 }
+        Self { account, series_budget: SeriesBudget::default(), limits, now: 0, executions: 0 }
     }
 
     fn wait(&mut self, seconds: i64) {
@@ -72,14 +72,14 @@ impl World {
             last_executed_at: None,
         };
         let page = self.page(ids.iter().map(listed).collect());
-        self.ledger.learn_workflows(&page);
+        self.account.learn_workflows(&page);
     }
 
     /// The API no longer has this workflow.
     fn delete(&mut self, id: &str) {
         for earlier in [600, 300, 0] {
             let now = at(self.now - earlier);
-            self.ledger.workflow_not_found(&id.into(), Steady::at(now), now);
+            self.account.workflow_not_found(&id.into(), Steady::at(now), now);
         }
     }
 
@@ -105,8 +105,8 @@ impl World {
             step: step.map(|step| Step::new(step, "FlowWaitStep")),
         };
         let page = self.page(vec![execution]);
-        let mut visit = self.ledger.visit(&workflow.into());
-        self.ledger.see(&mut visit, &page, at(self.now));
+        let mut visit = self.account.visit(&workflow.into());
+        self.account.see(&mut visit, &page, at(self.now));
     }
 
     /// An execution of this workflow starts and ends now.
@@ -119,16 +119,16 @@ impl World {
         let key = StreamKey { project: "p".into(), api: Api::Platform };
         let status = StreamStatus::new([Source::Workflows].into_iter(), Duration::from_mins(1));
         let budget = BudgetStatus { per_minute: 30, limit: Some(60), remaining: Some(42) };
-        let Self { ledger, series_budget, limits, .. } = self;
+        let Self { account, series_budget, limits, .. } = self;
         let now = (at(self.now), Steady::at(at(self.now)));
-        View::new(key, status, budget, ledger, series_budget, *limits, now)
+        View::new(key, status, budget, account, series_budget, *limits, now)
     }
 
     /// Gives places to what is there now.
     fn admit(&mut self) -> Refused {
-        self.ledger.note_learned(Steady::at(at(self.now)));
-        let current = self.ledger.current(at(self.now));
-        self.series_budget.admit(&self.ledger, &current, self.limits, at(self.now))
+        self.account.frontier.note_learned(Steady::at(at(self.now)));
+        let current = self.account.current(at(self.now));
+        self.series_budget.admit(&self.account, &current, self.limits, at(self.now))
     }
 
     /// What is published now.
@@ -160,9 +160,9 @@ impl World {
 
     /// A new exporter takes over, with the state of this one.
     fn restart(&mut self) {
-        self.ledger.track();
-        let saved = Saved::from(self.ledger.take_changes());
-        self.ledger = Ledger::restore(Settings::default(), &saved).unwrap();
+        self.account.track();
+        let saved = Saved::from(self.account.take_changes());
+        self.account = Account::restore(Settings::default(), &saved).unwrap();
         self.series_budget = SeriesBudget::default();
     }
 }

@@ -1,4 +1,4 @@
-//! Whose a ledger is, in files.
+//! Whose an account is, in files.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::*;
 fn claim(path: &Path, key: &str, sources: &[Source]) -> Arc<Claim> {
     let mut kept = StateFile::open(path).unwrap();
     let opener = Opener { sources: sources.iter().copied().collect(), ..opener(key) };
-    let (_, claim) = kept.ledger("default/platform".into(), Settings::default(), opener).unwrap();
+    let (_, claim) = kept.account("default/platform".into(), Settings::default(), opener).unwrap();
     kept.save(true).unwrap();
     claim
 }
@@ -19,7 +19,7 @@ fn claim(path: &Path, key: &str, sources: &[Source]) -> Arc<Claim> {
 fn owned() -> (TempDir, PathBuf) {
     let (folder, path) = filled();
     let mut kept = StateFile::open(&path).unwrap();
-    let (_, claim) = kept.ledger("default/platform".into(), Settings::default(), opener("key")).unwrap();
+    let (_, claim) = kept.account("default/platform".into(), Settings::default(), opener("key")).unwrap();
     claim.verify();
     claim.confirm_sources();
     kept.save(true).unwrap();
@@ -55,13 +55,14 @@ fn a_new_file_is_whoever_opens_it() {
 fn a_key_that_was_verified_is_recognised_from_then_on() {
     let (_folder, path) = owned();
     let mut kept = StateFile::open(&path).unwrap();
-    let (ledger, first) = kept.ledger("default/platform".into(), Settings::default(), opener("new")).unwrap();
-    read(&mut ledger.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
+    let (account, first) =
+        kept.account("default/platform".into(), Settings::default(), opener("new")).unwrap();
+    read(&mut account.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
     assert_eq!(kept.save(true).unwrap(), None, "nothing is written before");
     first.verify();
     assert!(kept.save(true).unwrap().is_some());
     drop(kept);
-    assert_eq!(restored(&path).workflows()[0].totals.ended, 2, "nor lost");
+    assert_eq!(restored(&path).ledger.workflows()[0].totals.ended, 2, "nor lost");
     assert_eq!(claim(&path, "new", &[Source::Conversations]).standing(), Standing::Verified);
     assert_eq!(claim(&path, "key", &[Source::Conversations]).standing(), Standing::Unverified);
 }
@@ -71,7 +72,8 @@ fn another_api_is_refused_and_both_are_named() {
     let (_folder, path) = owned();
     let url = url::Url::parse("https://proxy.example/v1").unwrap();
     let opener = Opener { base_url: (&url).into(), ..opener("key") };
-    let kept = StateFile::open(&path).unwrap().ledger("default/platform".into(), Settings::default(), opener);
+    let kept =
+        StateFile::open(&path).unwrap().account("default/platform".into(), Settings::default(), opener);
     let error = kept.err().unwrap().to_string();
     assert!(error.contains("was kept from https://api.kapso.ai/platform/v1"), "{error}");
     assert!(error.contains("is to ask https://proxy.example/v1"), "{error}");
@@ -86,7 +88,7 @@ fn the_sources_of_earlier_runs_are_told_until_they_are_settled() {
     assert_eq!(previous(&claim(&path, "key", &[Source::Workflows])), both, "a restart does not lose them");
     let mut kept = StateFile::open(&path).unwrap();
     let opener = Opener { sources: [Source::Workflows].into(), ..opener("key") };
-    let (_, settling) = kept.ledger("default/platform".into(), Settings::default(), opener).unwrap();
+    let (_, settling) = kept.account("default/platform".into(), Settings::default(), opener).unwrap();
     settling.confirm_sources();
     kept.save(true).unwrap();
     drop(kept);
@@ -115,9 +117,9 @@ fn when_somebody_else_began_to_watch_an_empty_project_does_not_matter() {
     let watched_since = |key: &str, base_url: BaseUrl| {
         let mut kept = StateFile::open(&path).unwrap();
         let opener = Opener { base_url, ..opener(key) };
-        let (ledger, _) = kept.ledger("default/platform".into(), Settings::default(), opener).unwrap();
-        let since = ledger.lock().watch_start();
-        ledger.lock().watch_from(at(0));
+        let (account, _) = kept.account("default/platform".into(), Settings::default(), opener).unwrap();
+        let since = account.lock().ledger.watch_start();
+        account.lock().ledger.watch_from(at(0));
         kept.save(true).unwrap();
         since
     };

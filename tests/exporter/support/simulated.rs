@@ -16,11 +16,12 @@ use http::Request;
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use kapso_exporter::{
+    account::{Saved, Settings},
     app::{App, Store},
     clock::Clock,
     config::{Config, MetricsConfig, ProjectConfig, StateConfig},
     kapso::{Answer, Transport},
-    ledger::{Buckets, Saved, Settings, Totals},
+    ledger::{Buckets, Totals},
     model::{Api, Source},
     project::{Stream, StreamKey, Transports},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
@@ -166,7 +167,8 @@ impl Simulated {
     pub fn totals(&self, buckets: &Buckets) -> Totals {
         let mut totals = Totals::new(buckets);
         for stream in self.exporter.app.streams.values() {
-            stream.ledger.lock().workflows().iter().for_each(|account| totals.merge(&account.totals));
+            let account = stream.account.lock();
+            account.ledger.workflows().iter().for_each(|workflow| totals.merge(&workflow.totals));
         }
         totals
     }
@@ -179,9 +181,9 @@ impl Simulated {
     /// Everything that the exporter knows, as its state file would hold it now.
     pub fn keep(&self) -> SavedState {
         let rows = |stream: &Arc<Stream>| {
-            let mut ledger = stream.ledger.lock();
-            ledger.track();
-            (stream.key.clone(), ledger.take_changes().into())
+            let mut account = stream.account.lock();
+            account.track();
+            (stream.key.clone(), account.take_changes().into())
         };
         self.exporter.app.streams.values().map(rows).collect()
     }
@@ -240,7 +242,7 @@ impl Setup {
                 interval: self.interval,
                 timeout: self.timeout,
                 requests_per_minute: self.requests_per_minute,
-                ledger: Settings {
+                account: Settings {
                     lookback: signed(self.lookback),
                     remembered: signed(self.remembered),
                     conversation_max_age: self.max_age,

@@ -1,9 +1,10 @@
-//! The ledger alone, without I/O: any lives, listed in any pages, at any times, with readings that break off,
+//! The account alone, without I/O: any lives, listed in any pages, at any times, with readings that break off,
 //! items that cannot be read, and pruning in between.
 
 mod model;
 
 use kapso_exporter::{
+    account::Order,
     clock::Steady,
     model::{Page, Status},
 };
@@ -53,7 +54,7 @@ proptest! {
         let mut before = Counts::default();
         for reading in readings.iter().chain([&Reading::whole(rest)]) {
             watch.look(&lives, reading);
-            let now = counts(&watch.ledger);
+            let now = counts(&watch.account);
             prop_assert!(now.started >= before.started && now.handoffs >= before.handoffs, "counters never fall");
             prop_assert!(now.ended >= before.ended && now.failed >= before.failed, "counters never fall");
             before = now;
@@ -68,14 +69,14 @@ proptest! {
     ) {
         let mut watch = Watch::new(&lives, lookback);
         watch.look(&lives, &Reading::whole(first));
-        let before = counts(&watch.ledger);
-        // Nothing happens any more: time goes on for the ledger only.
+        let before = counts(&watch.account);
+        // Nothing happens any more: time goes on for the account only.
         for reading in again {
             watch.now += reading.after;
-            watch.ledger.prune(at(watch.now));
+            watch.account.prune(at(watch.now));
             let pages: Vec<_> = reading.list(&lives, first).into_iter().map(|page| Page { requested_at: Steady::at(at(watch.now)), as_of: at(watch.now), ..page }).collect();
-            read(&mut watch.ledger, &pages, watch.now);
-            prop_assert_eq!(&counts(&watch.ledger), &before);
+            read(&mut watch.account, &pages, watch.now);
+            prop_assert_eq!(&counts(&watch.account), &before);
         }
     }
 
@@ -87,13 +88,13 @@ proptest! {
         let whole = Reading { page_size, ..Reading::whole(0) };
         let now = older + younger;
         let mut watch = Watch::new(&lives, 10_000);
-        read(&mut watch.ledger, &whole.list(&lives, now), now);
-        let (before, current) = (counts(&watch.ledger), format!("{:?}", watch.ledger.current(at(now))));
-        let mut late = watch.ledger.open(&"c".into(), true);
+        read(&mut watch.account, &whole.list(&lives, now), now);
+        let (before, current) = (counts(&watch.account), format!("{:?}", watch.account.current(at(now))));
+        let mut late = watch.account.open(&"c".into(), Order::NewestFirst);
         for page in whole.list(&lives, older) {
-            watch.ledger.read(&mut late, &page, at(now));
+            watch.account.read(&mut late, &page, at(now));
         }
-        prop_assert_eq!(counts(&watch.ledger), before);
-        prop_assert_eq!(format!("{:?}", watch.ledger.current(at(now))), current);
+        prop_assert_eq!(counts(&watch.account), before);
+        prop_assert_eq!(format!("{:?}", watch.account.current(at(now))), current);
     }
 }

@@ -3,8 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kapso_exporter::{
+    account::{Account, Order, Settings},
     clock::Steady,
-    ledger::{Ledger, Settings, Totals},
+    ledger::Totals,
     model::{Execution, Flaws, Handoff, HandoffReason, HandoffSource, Page, Status, Workflow},
 };
 
@@ -33,7 +34,7 @@ pub struct Reading {
     pub repeated: Option<usize>,
     /// Pages come from last item to first.
     pub reversed: bool,
-    /// Whether the ledger is pruned before it.
+    /// Whether the account is pruned before it.
     pub prune: bool,
 }
 
@@ -147,25 +148,25 @@ impl Reading {
     }
 }
 
-/// Reads pages into the ledger as a source does; what was read of them.
-pub fn read(ledger: &mut Ledger, pages: &[Page<Execution>], now: i64) -> usize {
-    let mut listing = ledger.open(&"c".into(), true);
+/// Reads pages into the account as a source does; what was read of them.
+pub fn read(account: &mut Account, pages: &[Page<Execution>], now: i64) -> usize {
+    let mut listing = account.open(&"c".into(), Order::NewestFirst);
     for (read, page) in pages.iter().enumerate() {
-        if !ledger.read(&mut listing, page, at(now)) {
-            ledger.close(&listing);
+        if !account.read(&mut listing, page, at(now)) {
+            account.close(&listing);
             return read + 1;
         }
     }
     pages.len()
 }
 
-pub fn counts(ledger: &Ledger) -> Counts {
-    let Some(account) = ledger.workflows().first() else { return Counts::default() };
-    let Totals { started, ended, failed, ended_duration, failed_duration, .. } = &account.totals;
+pub fn counts(account: &Account) -> Counts {
+    let Some(workflow) = account.ledger.workflows().first() else { return Counts::default() };
+    let Totals { started, ended, failed, ended_duration, failed_duration, .. } = &workflow.totals;
     assert_eq!((ended_duration.count(), failed_duration.count()), (*ended, *failed));
     Counts {
         started: *started,
-        handoffs: account.totals.handoffs.values().sum(),
+        handoffs: workflow.totals.handoffs.values().sum(),
         ended: *ended,
         failed: *failed,
         seconds: ended_duration.sum() + failed_duration.sum(),
@@ -222,7 +223,7 @@ impl Sight {
 }
 
 pub struct Watch {
-    pub ledger: Ledger,
+    pub account: Account,
     pub now: i64,
     /// What each look at each life showed.
     pub sighted: Vec<Vec<Sight>>,
@@ -231,19 +232,19 @@ pub struct Watch {
 impl Watch {
     pub fn new(lives: &[Life], lookback: i64) -> Self {
         let lookback = SignedDuration::from_secs(lookback);
-        let mut ledger = Ledger::new(Settings { lookback, ..Settings::default() });
-        ledger.watch_from(at(0));
-        Self { ledger, now: 0, sighted: vec![Vec::new(); lives.len()] }
+        let mut account = Account::new(Settings { lookback, ..Settings::default() });
+        account.ledger.watch_from(at(0));
+        Self { account, now: 0, sighted: vec![Vec::new(); lives.len()] }
     }
 
     pub fn look(&mut self, lives: &[Life], reading: &Reading) {
         self.now += reading.after;
         if reading.prune {
-            self.ledger.prune(at(self.now));
+            self.account.prune(at(self.now));
         }
         let mut pages = reading.list(lives, self.now);
         pages.truncate(reading.pages.unwrap_or(usize::MAX));
-        let read = read(&mut self.ledger, &pages, self.now);
+        let read = read(&mut self.account, &pages, self.now);
         for execution in pages[..read].iter().flat_map(|page| &page.items) {
             let id: usize = execution.id.as_str().parse().unwrap();
             self.sighted[id].push(Sight::of(execution));

@@ -1,17 +1,14 @@
 //! Rows of earlier versions, and what they are in the present one. The first versions kept one time for what was read,
-//! in Kapso's clock.
+//! in Kapso's clock; steady time began as that, and is written in the same way.
 
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{
-    Attempts, ConversationState, CoveredRange, Micros, Totals, Watermarks, WorkflowState,
-    archive::Archived,
-    entry::{Decided, Entry},
-    name::Name,
-};
+use super::rows::{ArchivedRow, ConversationRow, SecondConversationRow, WatermarksRow, WorkflowRow};
 use crate::{
     clock::Steady,
+    frontier::{self, ConversationFrontier, CoveredRange, WorkflowFrontier},
+    ledger::{self, Decided, Entry, Micros, Name, Totals},
     model::{ConversationId, ConversationStatus, ExecutionId, Status, Step, WorkflowId},
 };
 
@@ -37,7 +34,7 @@ fn earlier<Earlier: DeserializeOwned, T: From<Earlier>>(content: &[u8]) -> Optio
     postcard::from_bytes::<Earlier>(content).ok().map(T::from)
 }
 
-impl Versioned for Watermarks {
+impl Versioned for WatermarksRow {
     const VERSION: u8 = 2;
 
     fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
@@ -45,27 +42,27 @@ impl Versioned for Watermarks {
     }
 }
 
-impl Versioned for WorkflowState {
+impl Versioned for WorkflowRow {
     const VERSION: u8 = 2;
 
     fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
-        (version == 1).then(|| earlier::<FirstWorkflowState, _>(content))?
+        (version == 1).then(|| earlier::<FirstWorkflowRow, _>(content))?
     }
 }
 
-impl Versioned for ConversationState {
+impl Versioned for ConversationRow {
     const VERSION: u8 = 3;
 
     fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
         match version {
-            1 => earlier::<FirstConversationState, _>(content),
-            2 => earlier::<SecondConversationState, _>(content),
+            1 => earlier::<FirstConversationRow, _>(content),
+            2 => earlier::<SecondConversationRow, _>(content),
             _ => None,
         }
     }
 }
 
-impl Versioned for Archived {
+impl Versioned for ArchivedRow {
     const VERSION: u8 = 1;
 
     fn from_earlier(_: u8, _: &[u8]) -> Option<Self> {
@@ -86,12 +83,12 @@ struct FirstWatermarks {
     watch_start: Option<Micros>,
     horizon: Option<Micros>,
     activity_read: Option<Micros>,
-    full_scan_read: Option<Micros>,
-    learned: Option<Micros>,
+    full_scan_read: Option<Steady>,
+    learned: Option<Steady>,
 }
 
 #[derive(Deserialize)]
-struct FirstWorkflowState {
+struct FirstWorkflowRow {
     id: WorkflowId,
     name: Name,
     last_event_at: Option<Micros>,
@@ -100,39 +97,23 @@ struct FirstWorkflowState {
     totals: Totals,
     first_count: Option<(u64, Micros)>,
     started_before: u64,
-    discovered: Option<Micros>,
-    moved: Option<Micros>,
+    discovered: Option<Steady>,
+    moved: Option<Steady>,
     covered: Option<CoveredRange>,
     doubtful: bool,
-    visited: Option<Micros>,
-    surveyed: Option<Micros>,
+    visited: Option<Steady>,
+    surveyed: Option<Steady>,
     deleted: bool,
     forgotten_up_to: Option<Micros>,
 }
 
 #[derive(Deserialize)]
-struct FirstConversationState {
-    id: ConversationId,
-    status: ConversationStatus,
-    last_active_at: Option<Micros>,
-    discovered: Option<Micros>,
-    listed: Option<Micros>,
-    clean: bool,
-    deleted: bool,
-    last_event_at: Option<Micros>,
-    forgotten_up_to: Option<Micros>,
-}
-
-#[derive(Deserialize)]
-struct SecondConversationState {
+struct FirstConversationRow {
     id: ConversationId,
     status: ConversationStatus,
     last_active_at: Option<Micros>,
     discovered: Option<Steady>,
-    moved: Option<Steady>,
-    read_at: Option<Steady>,
     listed: Option<Micros>,
-    read_whole: Option<(Steady, u32)>,
     clean: bool,
     deleted: bool,
     last_event_at: Option<Micros>,
@@ -153,23 +134,34 @@ struct FirstEntry {
     decided: Decided,
 }
 
-impl From<FirstWatermarks> for Watermarks {
+impl From<FirstWatermarks> for WatermarksRow {
     fn from(first: FirstWatermarks) -> Self {
-        Self {
-            watch_start: first.watch_start,
-            horizon: first.horizon,
+        let counted = ledger::Watermarks { watch_start: first.watch_start, horizon: first.horizon };
+        let read = frontier::Watermarks {
             activity_read: first.activity_read,
-            full_scan_read: steady(first.full_scan_read),
-            learned: steady(first.learned),
+            full_scan_read: first.full_scan_read,
+            learned: first.learned,
             // Whether they were listed so shows in the workflows, which are read whole: none is begun anew.
             by_workflow: false,
-        }
+        };
+        Self(counted, read)
     }
 }
 
-impl From<FirstWorkflowState> for WorkflowState {
-    fn from(first: FirstWorkflowState) -> Self {
+impl From<FirstWorkflowRow> for WorkflowRow {
+    fn from(first: FirstWorkflowRow) -> Self {
         let until = first.covered.map(|covered| Micros::from(covered.until));
+        let read = WorkflowFrontier {
+            discovered: first.discovered,
+            moved: first.moved,
+            covered: first.covered,
+            covered_at: steady(until),
+            doubtful: first.doubtful,
+            visited: first.visited,
+            surveyed: first.surveyed,
+            deleted: first.deleted,
+            ..WorkflowFrontier::default()
+        };
         Self {
             id: first.id,
             name: first.name,
@@ -180,60 +172,39 @@ impl From<FirstWorkflowState> for WorkflowState {
             totals: first.totals,
             first_count: first.first_count,
             started_before: first.started_before,
-            discovered: steady(first.discovered),
-            moved: steady(first.moved),
-            covered: first.covered,
-            covered_at: steady(until),
-            doubtful: first.doubtful,
-            visited: steady(first.visited),
-            surveyed: steady(first.surveyed),
-            deleted: first.deleted,
+            read,
             forgotten_up_to: first.forgotten_up_to,
             counted_elsewhere: None,
-            attempts: Attempts::default(),
-            missing: None,
-            owed: None,
-            open: 0,
         }
     }
 }
 
-impl From<FirstConversationState> for ConversationState {
-    fn from(first: FirstConversationState) -> Self {
-        Self {
-            status: first.status,
+impl From<FirstConversationRow> for ConversationRow {
+    fn from(first: FirstConversationRow) -> Self {
+        let read = ConversationFrontier {
             last_active_at: first.last_active_at,
-            discovered: steady(first.discovered),
+            discovered: first.discovered,
             moved: steady(first.last_active_at),
             read_at: steady(first.listed),
             listed: first.listed,
             clean: first.clean,
             deleted: first.deleted,
+            ..ConversationFrontier::default()
+        };
+        SecondConversationRow {
+            id: first.id,
+            status: first.status,
+            read,
             last_event_at: first.last_event_at,
             forgotten_up_to: first.forgotten_up_to,
-            newest_start: first.listed,
-            ..Self::new(first.id)
         }
+        .into()
     }
 }
 
-impl From<SecondConversationState> for ConversationState {
-    fn from(second: SecondConversationState) -> Self {
-        Self {
-            status: second.status,
-            last_active_at: second.last_active_at,
-            discovered: second.discovered,
-            moved: second.moved,
-            read_at: second.read_at,
-            listed: second.listed,
-            read_whole: second.read_whole,
-            clean: second.clean,
-            deleted: second.deleted,
-            last_event_at: second.last_event_at,
-            forgotten_up_to: second.forgotten_up_to,
-            newest_start: second.listed,
-            ..Self::new(second.id)
-        }
+impl From<SecondConversationRow> for ConversationRow {
+    fn from(second: SecondConversationRow) -> Self {
+        Self { newest_start: second.read.listed, second }
     }
 }
 

@@ -1,19 +1,23 @@
-//! The ledger as rows of bytes: what a store keeps, and what a ledger is made of again.
+//! An account as rows of bytes: what a store keeps, and what an account is made of again.
 //!
-//! A row has a number and a content. The ledger knows which rows changed since they were last taken, so that a
-//! store writes only these. What can be told from other rows (who belongs to whom, how many are open) is not kept.
+//! A row has a number and a content, of what was counted and what was read together. The account knows which rows
+//! changed since they were last taken, so that a store writes only these. What can be told from other rows (who belongs
+//! to whom, how many are open) is not kept.
 //!
 //! The first byte of a content is the version of the row; `versions` reads earlier ones.
 
-use serde::Serialize;
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
 use super::{
-    Ledger, Settings, WorkflowState,
-    dirty::DirtySet,
-    entry::Entry,
-    table::{Identified, Slot, Table},
+    Account, Settings,
+    rows::{ArchivedRow, ConversationRow, WatermarksRow, WorkflowRow},
     versions::Versioned,
+};
+use crate::{
+    frontier::Numbered,
+    ledger::{DirtySet, Identified, Slot, Table, Unknown, index},
 };
 
 /// The format of the rows. Those of earlier ones are read, too.
@@ -60,7 +64,7 @@ pub struct Saved {
     pub executions: Vec<(u32, Vec<u8>)>,
 }
 
-/// Rows that no ledger has written.
+/// Rows that no account has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Damaged {
     /// A content that cannot be read.
@@ -112,97 +116,84 @@ impl From<Changes> for Saved {
     }
 }
 
-impl Ledger {
+impl Account {
     /// Notes changes from now on. Everything that is known counts as changed.
     pub fn track(&mut self) {
-        self.workflows.dirty.watch(0..super::index(self.workflows.len()));
-        self.conversations.track();
-        self.archive.track();
-        self.executions.track();
+        let Self { ledger, frontier, .. } = self;
+        ledger.workflows.dirty.watch(0..index(ledger.workflows.len()));
+        ledger.conversations.track();
+        ledger.archive.track();
+        ledger.executions.track();
+        for dirty in
+            [&mut frontier.workflows.dirty, &mut frontier.conversations.dirty, &mut frontier.archive.dirty]
+        {
+            dirty.watch(std::iter::empty());
+        }
     }
 
-    /// The rows that changed since this was last called.
+    /// The rows that changed since this was last called, in either half.
     pub fn take_changes(&mut self) -> Changes {
-        let workflows = self.workflows.dirty.take();
+        let Self { ledger, frontier, .. } = self;
+        let workflows = both(&mut ledger.workflows.dirty, &mut frontier.workflows.dirty);
+        let conversations = both(&mut ledger.conversations.dirty, &mut frontier.conversations.dirty);
+        let archive = both(&mut ledger.archive.dirty, &mut frontier.archive.dirty);
+        let executions = ledger.executions.dirty.take();
         Changes {
-            watermarks: content(&self.watermarks).unwrap_or_default(),
-            workflows: workflows.into_iter().map(|n| (n, content(&self.workflows[n as usize]))).collect(),
-            conversations: self.conversations.take_changes(),
-            archive: self.archive.take_changes(),
-            executions: self.executions.take_changes(),
+            watermarks: self.watermarks_row().unwrap_or_default(),
+            workflows: workflows.into_iter().map(|n| (n, self.workflow_row(n))).collect(),
+            conversations: conversations.into_iter().map(|n| (n, self.conversation_row(n))).collect(),
+            archive: archive.into_iter().map(|n| (n, self.archived_row(n))).collect(),
+            executions: executions.into_iter().map(|n| (n, self.execution_row(n))).collect(),
         }
     }
 
     /// Counts rows as changed that could not be written.
     pub fn give_back(&mut self, changes: &Changes) {
         let note = |changed: &mut DirtySet, rows: &[Row]| rows.iter().for_each(|&(n, _)| changed.note(n));
-        note(&mut self.workflows.dirty, &changes.workflows);
-        note(&mut self.conversations.dirty, &changes.conversations);
-        note(&mut self.archive.dirty, &changes.archive);
-        note(&mut self.executions.dirty, &changes.executions);
+        note(&mut self.ledger.workflows.dirty, &changes.workflows);
+        note(&mut self.ledger.conversations.dirty, &changes.conversations);
+        note(&mut self.ledger.archive.dirty, &changes.archive);
+        note(&mut self.ledger.executions.dirty, &changes.executions);
     }
 
-    /// The ledger of these rows, which notes changes from now on; all of it has changed if they are of an earlier format.
+    /// The account of these rows, which notes changes from now on; all of it has changed if they are of an earlier
+    /// format.
     ///
     /// # Errors
-    /// If they are not the rows of one ledger.
+    /// If they are not the rows of one account.
     pub fn restore(settings: Settings, saved: &Saved) -> Result<Self, Damaged> {
-        let version = saved.format;
-        let watermarks = read("watermarks", 0, &saved.watermarks, version)?;
-        let mut workflows: Vec<WorkflowState> = numbered("workflows", &saved.workflows, version)?;
-        for account in &mut workflows {
-            let none = super::Totals::new(&settings.buckets);
-            account.totals = std::mem::replace(&mut account.totals, none).with_bounds(&settings.buckets);
+        let (format, buckets) = (saved.format, settings.buckets.clone());
+        let mut account = Self::new(settings);
+        let Self { ledger, frontier, .. } = &mut account;
+        let WatermarksRow(counted, read) = read("watermarks", 0, &saved.watermarks, format)?;
+        (ledger.watermarks, frontier.watermarks) = (counted, read);
+        for (number, row) in
+            numbered::<WorkflowRow>("workflows", &saved.workflows, format)?.into_iter().enumerate()
+        {
+            let (counted, read) = row.halves(&buckets);
+            ledger.add_workflow(counted);
+            frontier.workflows.put(number, read);
         }
-        let mut ledger = Self { watermarks, ..Self::new(settings) };
-        ledger.workflow_by_id =
-            workflows.iter().enumerate().map(|(n, account)| (account.id.clone(), n)).collect();
-        ledger.workflows = workflows.into();
-        ledger.conversations = table("conversations", &saved.conversations, version)?;
-        ledger.archive = table("archive", &saved.archive, version)?;
-        let executions: Table<Entry> = table("executions", &saved.executions, version)?;
-        for (slot, entry) in executions.iter() {
-            ledger.attach(slot, entry)?;
+        let halves = |row: ConversationRow| row.halves();
+        ledger.conversations =
+            table("conversations", &saved.conversations, format, halves, &mut frontier.conversations)?;
+        let halves = |row: ArchivedRow| row.halves();
+        ledger.archive = table("archive", &saved.archive, format, halves, &mut frontier.archive)?;
+        ledger.executions = kept("executions", slotted("executions", &saved.executions, format)?)?;
+        ledger.attach_executions().map_err(|Unknown(table, number)| Damaged::Missing { table, number })?;
+        account.track();
+        if format == VERSION {
+            account.take_changes();
         }
-        ledger.executions = executions;
-        ledger.track();
-        if version == VERSION {
-            ledger.take_changes();
-        }
-        Ok(ledger)
-    }
-
-    /// Puts an execution under its workflow and its conversation.
-    fn attach(&mut self, slot: u32, entry: &Entry) -> Result<(), Damaged> {
-        let missing = |table, number| Damaged::Missing { table, number };
-        if entry.workflow as usize >= self.workflows.len() {
-            return Err(missing("workflows", entry.workflow));
-        }
-        let open = usize::from(entry.is_open());
-        self.workflows.untracked(entry.workflow).open += open;
-        let Some(record) = entry.conversation else { return Ok(()) };
-        let record = self.conversations.untracked(record).ok_or(missing("conversations", record))?;
-        record.open += u32::from(entry.is_open());
-        record.executions.push(slot);
-        Ok(())
+        Ok(account)
     }
 }
 
-impl<T: Identified + Versioned + Serialize> Table<T> {
-    fn track(&mut self) {
-        let slots: Vec<_> = self.iter().map(|(slot, _)| slot).collect();
-        self.dirty.watch(slots.into_iter());
-    }
-
-    fn take_changes(&mut self) -> Vec<Row> {
-        let changed = self.dirty.take();
-        changed.into_iter().map(|slot| (slot, self.get(slot).and_then(content))).collect()
-    }
-}
-
-/// Serialisation into memory fails for no type of ours.
-fn content<T: Versioned + Serialize>(row: &T) -> Option<Vec<u8>> {
-    postcard::to_extend(row, vec![T::VERSION]).ok()
+/// What changed in either half.
+fn both(counted: &mut DirtySet, read: &mut DirtySet) -> BTreeSet<u32> {
+    let mut changed = counted.take();
+    changed.append(&mut read.take());
+    changed
 }
 
 fn read<T: Versioned>(table: &'static str, number: u32, content: &[u8], format: u64) -> Result<T, Damaged> {
@@ -215,12 +206,32 @@ fn read<T: Versioned>(table: &'static str, number: u32, content: &[u8], format: 
     row.ok_or(Damaged::Content { table, number })
 }
 
-/// Rows that have their slots for numbers, in ascending order.
-fn table<T: Identified + Versioned>(
+/// The halves of rows that have their slots for numbers; what was read goes to `frontier`.
+fn table<T: Versioned, Counted: Identified, Read: Default>(
     name: &'static str,
     rows: &[(Slot, Vec<u8>)],
     format: u64,
-) -> Result<Table<T>, Damaged> {
+    halves: impl Fn(T) -> (Counted, Read),
+    frontier: &mut Numbered<Read>,
+) -> Result<Table<Counted>, Damaged> {
+    let half = |(slot, row): (Slot, T)| {
+        let (counted, read) = halves(row);
+        frontier.put(slot as usize, read);
+        (slot, counted)
+    };
+    kept(name, slotted(name, rows, format)?.into_iter().map(half).collect())
+}
+
+fn kept<T: Identified>(name: &'static str, items: Vec<(Slot, T)>) -> Result<Table<T>, Damaged> {
+    Table::kept(items).map_err(|number| Damaged::Content { table: name, number })
+}
+
+/// Rows that have their slots for numbers, in ascending order.
+fn slotted<T: Versioned>(
+    name: &'static str,
+    rows: &[(Slot, Vec<u8>)],
+    format: u64,
+) -> Result<Vec<(Slot, T)>, Damaged> {
     let damaged = |number| Damaged::Content { table: name, number };
     if let Some([_, (number, _)]) = rows.array_windows().find(|[(a, _), (b, _)]| a >= b) {
         return Err(damaged(*number));
@@ -228,8 +239,7 @@ fn table<T: Identified + Versioned>(
     if let Some((number, _)) = rows.last().filter(|(number, _)| *number >= MOST) {
         return Err(damaged(*number));
     }
-    let row = |(number, content): &(Slot, Vec<u8>)| Ok((*number, read(name, *number, content, format)?));
-    Table::kept(rows.iter().map(row).collect::<Result<_, _>>()?).map_err(damaged)
+    rows.iter().map(|(number, content)| Ok((*number, read(name, *number, content, format)?))).collect()
 }
 
 /// Rows that are numbered from 0 on without a gap.

@@ -1,0 +1,183 @@
+//! The account of a project in one API: what was counted (the ledger), and what was read (the frontier).
+//!
+//! The two stand behind one lock and are saved together (`saved`), so that neither is ever ahead of the other. Whoever
+//! reads a list hands in its pages: their executions go into the ledger one by one, each in the same way
+//! ([`Account::apply`]), and what the reading covered goes into the frontier.
+
+mod archive;
+mod known;
+mod listing;
+mod rows;
+mod saved;
+#[cfg(test)]
+mod tests;
+mod versions;
+mod visit;
+
+use std::collections::HashSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+pub use self::{
+    known::{KnownConversation, KnownWorkflow},
+    listing::{Listing, Order},
+    saved::{Changes, Damaged, Row, Saved, VERSION},
+    visit::{Statuses, Visit},
+};
+use crate::{
+    clock::Steady,
+    frontier::Frontier,
+    ledger::{Buckets, Current, Ledger, Observation, OpenInConversation, Origin},
+    model::{Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow, Page},
+};
+
+/// What an account has to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a finished execution stays in the current state.
+    pub lookback: SignedDuration,
+    /// How long it is remembered at least, so that one that lists hide for a while is not taken for forgotten: longer
+    /// than from one whole reading of a list to the next.
+    pub remembered: SignedDuration,
+    /// How long a conversation without activity and without open executions is watched.
+    pub conversation_max_age: SignedDuration,
+    /// The current state is no longer shown if nothing was learned for so long.
+    pub max_staleness: SignedDuration,
+    /// Bounds of the histograms.
+    pub buckets: Buckets,
+}
+
+impl Default for Settings {
+    /// What the flags say unless they are given.
+    fn default() -> Self {
+        Self {
+            lookback: SignedDuration::from_hours(24),
+            remembered: SignedDuration::from_hours(2),
+            conversation_max_age: SignedDuration::from_hours(24 * 7),
+            max_staleness: SignedDuration::from_mins(10),
+            buckets: Buckets::default(),
+        }
+    }
+}
+
+/// What was counted and what was read of one project in one API.
+#[derive(Debug)]
+pub struct Account {
+    /// What was counted.
+    pub ledger: Ledger,
+    /// What was read.
+    pub frontier: Frontier,
+    conversation_max_age: SignedDuration,
+    max_staleness: SignedDuration,
+}
+
+/// Which lists are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListedBy {
+    /// Those of conversations.
+    pub conversations: bool,
+    /// Those of workflows.
+    pub workflows: bool,
+}
+
+impl Account {
+    /// An account in which there is nothing.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let Settings { lookback, remembered, conversation_max_age, max_staleness, buckets } = settings;
+        let ledger = Ledger::new(lookback, remembered, buckets);
+        Self { ledger, frontier: Frontier::default(), conversation_max_age, max_staleness }
+    }
+
+    /// Takes in one execution, at `now` in Kapso's clock. Returns whether it was known.
+    pub fn apply(&mut self, seen: Observation<'_>, now: Timestamp) -> bool {
+        let applied = self.ledger.apply(seen, &self.frontier, now);
+        if let Some(place) = applied.conversation {
+            self.frontier.follow(place);
+        }
+        applied.was_known
+    }
+
+    /// Takes in an execution that was asked for by itself, at `now` in Kapso's clock.
+    pub fn see_one(&mut self, page: &Page<Execution>, now: Timestamp) {
+        self.frontier.note_learned(page.requested_at);
+        for seen in Observation::all(page, Origin::Fetched) {
+            self.apply(seen, now);
+        }
+    }
+
+    /// Takes in a page of the list of workflows.
+    pub fn learn_workflows(&mut self, page: &Page<ListedWorkflow>) {
+        for listed in &page.items {
+            let (number, told) = self.ledger.learn_workflow(listed, page.as_of);
+            let uncounted = self.ledger.workflows()[number].uncounted();
+            self.frontier.workflows.change(number).learn(page.requested_at, told, uncounted);
+        }
+        if page.last {
+            self.ledger.note_workflows_read();
+        }
+    }
+
+    /// Takes in a page of the list of conversations, whose recent activity is asked for every `interval`.
+    pub fn learn_conversations(&mut self, page: &Page<Conversation>, interval: SignedDuration) {
+        for conversation in &page.items {
+            self.learn_conversation(conversation, page, interval);
+        }
+    }
+
+    /// Takes note that executions are listed by workflow from now on. If they were not before, what was over before
+    /// the lookback was counted by other lists.
+    pub fn begin_listing_by_workflow(&mut self) {
+        let Self { ledger, frontier, .. } = self;
+        if !std::mem::replace(&mut frontier.watermarks.by_workflow, true) {
+            ledger.note_counted_elsewhere(|workflow| frontier.workflow(workflow).covered.is_none());
+        }
+    }
+
+    /// Takes executions out of the current state that belong to none of these conversations, until they are shown
+    /// again. Returns how many of them were open.
+    pub fn withdraw_all_but(&mut self, conversations: &[ConversationId]) -> usize {
+        let find = |id| self.ledger.conversations.find(id);
+        let kept: HashSet<_> = conversations.iter().filter_map(find).collect();
+        let at = self.frontier.learned().map_or(Timestamp::UNIX_EPOCH, Steady::timestamp);
+        self.ledger.withdraw(|number| kept.contains(&number), at)
+    }
+
+    /// Forgets what is over for long enough, and archives conversations at rest, at `now` in Kapso's clock.
+    pub fn prune(&mut self, now: Timestamp) {
+        self.ledger.prune(&self.frontier, now);
+        self.archive_what_rests(now);
+    }
+
+    /// Whether nothing was learned for too long, so that the current state may be quite another.
+    #[must_use]
+    pub fn is_stale(&self, now: Steady) -> bool {
+        self.frontier.learned().is_some_and(|learned| now.since(learned) > self.max_staleness)
+    }
+
+    /// The current state at `now`, in Kapso's clock.
+    #[must_use]
+    pub fn current(&self, now: Timestamp) -> Current {
+        let watch_start = self.ledger.watch_start();
+        self.ledger.current(now, |number, counted| {
+            let conversation = KnownConversation { counted, read: self.frontier.conversation(number) };
+            conversation.is_watched(now, self.conversation_max_age, watch_start)
+        })
+    }
+
+    /// The conversations that have remembered executions, newest event first.
+    #[must_use]
+    pub fn conversations_by_event(&self) -> Vec<OpenInConversation<'_>> {
+        self.ledger.conversations_by_event(|number| !self.frontier.conversation(number).deleted)
+    }
+
+    /// The open executions that no list of these shows, oldest look first: they are to be asked for one by one.
+    #[must_use]
+    pub fn unlisted(&self, by: ListedBy) -> Vec<ExecutionId> {
+        self.ledger.unlisted(|workflow, conversation| {
+            let is_there = |number| !self.frontier.conversation(number).deleted;
+            by.conversations && conversation.is_some_and(is_there)
+                || by.workflows && self.frontier.workflow(workflow).is_listed()
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! The rows of an account, as they are written today: each is made of what was counted and what was read.
+
+use jiff::{Timestamp, fmt::serde::timestamp::microsecond};
+use serde::{Deserialize, Serialize};
+
+use super::{Account, versions::Versioned};
+use crate::{
+    frontier::{self, AtRest, ConversationFrontier, WorkflowFrontier},
+    ledger::{self, Archived, ConversationState, Hash, Micros, Name, Totals, WorkflowState},
+    model::{ConversationId, ConversationStatus, WorkflowId},
+};
+
+/// What is kept beside workflows, conversations and executions.
+#[derive(Serialize, Deserialize)]
+pub(super) struct WatermarksRow(pub ledger::Watermarks, pub frontier::Watermarks);
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct WorkflowRow {
+    pub id: WorkflowId,
+    pub name: Name,
+    #[serde(with = "microsecond::optional")]
+    pub last_event_at: Option<Timestamp>,
+    pub newest_start: Option<Micros>,
+    pub execution_count: Option<u64>,
+    #[serde(with = "microsecond::optional")]
+    pub last_executed_at: Option<Timestamp>,
+    pub totals: Totals,
+    pub first_count: Option<(u64, Micros)>,
+    pub started_before: u64,
+    pub read: WorkflowFrontier,
+    pub forgotten_up_to: Option<Micros>,
+    pub counted_elsewhere: Option<Micros>,
+}
+
+/// Version 2 was the same without the newest start.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ConversationRow {
+    pub second: SecondConversationRow,
+    pub newest_start: Option<Micros>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SecondConversationRow {
+    pub id: ConversationId,
+    pub status: ConversationStatus,
+    pub read: ConversationFrontier,
+    pub last_event_at: Option<Micros>,
+    pub forgotten_up_to: Option<Micros>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ArchivedRow {
+    id: Hash,
+    status: ConversationStatus,
+    listed: Option<Micros>,
+    forgotten_up_to: Option<Micros>,
+    newest_start: Option<Micros>,
+}
+
+impl WorkflowRow {
+    fn of(counted: &WorkflowState, read: &WorkflowFrontier) -> Self {
+        Self {
+            id: counted.id.clone(),
+            name: counted.name.clone(),
+            last_event_at: counted.last_event_at,
+            newest_start: read.newest_start,
+            execution_count: counted.execution_count,
+            last_executed_at: counted.last_executed_at,
+            totals: counted.totals.clone(),
+            first_count: counted.first_count,
+            started_before: counted.started_before,
+            read: read.clone(),
+            forgotten_up_to: counted.forgotten_up_to,
+            counted_elsewhere: counted.counted_elsewhere,
+        }
+    }
+
+    /// What was counted, in histograms with these bounds, and what was read.
+    pub fn halves(self, buckets: &ledger::Buckets) -> (WorkflowState, WorkflowFrontier) {
+        let counted = WorkflowState {
+            name: self.name,
+            last_event_at: self.last_event_at,
+            execution_count: self.execution_count,
+            last_executed_at: self.last_executed_at,
+            totals: self.totals.with_bounds(buckets),
+            first_count: self.first_count,
+            started_before: self.started_before,
+            forgotten_up_to: self.forgotten_up_to,
+            counted_elsewhere: self.counted_elsewhere,
+            ..WorkflowState::new(self.id, buckets)
+        };
+        (counted, WorkflowFrontier { newest_start: self.newest_start, ..self.read })
+    }
+}
+
+impl ConversationRow {
+    fn of(counted: &ConversationState, read: &ConversationFrontier) -> Self {
+        let second = SecondConversationRow {
+            id: counted.id.clone(),
+            status: counted.status,
+            read: read.clone(),
+            last_event_at: counted.last_event_at,
+            forgotten_up_to: counted.forgotten_up_to,
+        };
+        Self { second, newest_start: read.newest_start }
+    }
+
+    /// What was counted and what was read.
+    pub fn halves(self) -> (ConversationState, ConversationFrontier) {
+        let Self { second, newest_start } = self;
+        let counted = ConversationState {
+            status: second.status,
+            last_event_at: second.last_event_at,
+            forgotten_up_to: second.forgotten_up_to,
+            ..ConversationState::new(second.id)
+        };
+        (counted, ConversationFrontier { newest_start, ..second.read })
+    }
+}
+
+impl ArchivedRow {
+    fn of(counted: &Archived, read: AtRest) -> Self {
+        let (Archived { id, status, forgotten_up_to }, AtRest { listed, newest_start }) = (*counted, read);
+        Self { id, status, listed, forgotten_up_to, newest_start }
+    }
+
+    /// What was counted and what was read.
+    pub fn halves(self) -> (Archived, AtRest) {
+        let Self { id, status, listed, forgotten_up_to, newest_start } = self;
+        (Archived { id, status, forgotten_up_to }, AtRest { listed, newest_start })
+    }
+}
+
+impl Account {
+    pub(super) fn watermarks_row(&self) -> Option<Vec<u8>> {
+        content(&WatermarksRow(self.ledger.watermarks, self.frontier.watermarks))
+    }
+
+    pub(super) fn workflow_row(&self, number: u32) -> Option<Vec<u8>> {
+        let counted = self.ledger.workflows().get(number as usize)?;
+        content(&WorkflowRow::of(counted, self.frontier.workflow(number as usize)))
+    }
+
+    pub(super) fn conversation_row(&self, number: u32) -> Option<Vec<u8>> {
+        let counted = self.ledger.conversations.get(number)?;
+        content(&ConversationRow::of(counted, self.frontier.conversation(number)))
+    }
+
+    pub(super) fn archived_row(&self, number: u32) -> Option<Vec<u8>> {
+        let counted = self.ledger.archive.get(number)?;
+        content(&ArchivedRow::of(counted, *self.frontier.archive.get(number as usize)))
+    }
+
+    pub(super) fn execution_row(&self, number: u32) -> Option<Vec<u8>> {
+        self.ledger.executions.get(number).and_then(content)
+    }
+}
+
+/// Serialisation into memory fails for no type of ours.
+fn content<T: Versioned + Serialize>(row: &T) -> Option<Vec<u8>> {
+    postcard::to_extend(row, vec![T::VERSION]).ok()
+}

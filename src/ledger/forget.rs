@@ -1,0 +1,77 @@
+//! Forgetting an execution when its time has come.
+
+use jiff::Timestamp;
+
+use super::{Coverage, Ledger, entry::Entry, micros::Micros, table::Slot};
+
+impl Ledger {
+    /// Forgets the executions that were over for long enough and that can never be counted again: one of the lists
+    /// they are in was read since, and will be known to hold nothing new up to their place. One that vanished
+    /// while it was open is kept: should it come back, its end is still to be counted.
+    pub fn prune(&mut self, coverage: &impl Coverage, now: Timestamp) {
+        let horizon = self.horizon_at(now);
+        self.watermarks.horizon = self.watermarks.horizon.max(Some(horizon));
+        let past = |entry: &Entry| {
+            !entry.is_open()
+                && entry.over.is_some_and(|over| over < horizon)
+                && !entry.is_deleted_while_open()
+        };
+        let past: Vec<_> = self.executions.iter().filter(|(_, e)| past(e)).map(|(slot, _)| slot).collect();
+        let mut emptied = Vec::new();
+        for slot in past {
+            self.end_doubt(slot);
+            emptied.extend(self.forget(slot, coverage).and_then(|entry| entry.conversation));
+        }
+        emptied.sort_unstable();
+        emptied.dedup();
+        for number in emptied {
+            let executions = &self.executions;
+            if let Some(conversation) = self.conversations.untracked(number) {
+                conversation.executions.retain(|&slot| executions.get(slot).is_some());
+            }
+        }
+    }
+
+    /// Forgets one, if a list vouches for it.
+    fn forget(&mut self, slot: Slot, coverage: &impl Coverage) -> Option<Entry> {
+        let entry = self.executions.get(slot)?;
+        if entry.status.is_finished() && !entry.decided.finish {
+            // It is history, and found to be so whenever it is listed again.
+            return self.executions.remove(slot);
+        }
+        let (position, workflow) = (entry.position()?, entry.workflow as usize);
+        let vouches = |number: &Slot| coverage.conversation_vouches(*number, position, entry.over);
+        let by_conversation = entry.conversation.filter(vouches);
+        let by_workflow = coverage.workflow_vouches(workflow, position);
+        if by_conversation.is_none() && !by_workflow {
+            return None;
+        }
+        if let Some(number) = by_conversation {
+            let forgotten_up_to = &mut self.conversations[number].forgotten_up_to;
+            *forgotten_up_to = (*forgotten_up_to).max(Some(position));
+        }
+        if by_workflow {
+            let forgotten_up_to = &mut self.workflows[workflow].forgotten_up_to;
+            *forgotten_up_to = (*forgotten_up_to).max(Some(position));
+        }
+        self.executions.remove(slot)
+    }
+
+    /// Takes note that what was over before the lookback may have been counted by other lists than those of the
+    /// workflows for which that is asked, and be forgotten: it is not counted again.
+    pub(crate) fn note_counted_elsewhere(&mut self, is_unread: impl Fn(usize) -> bool) {
+        // What was over before the watch began was not counted by any.
+        let Some(horizon) = self.watermarks.horizon.filter(|&at| Some(at) > self.watermarks.watch_start)
+        else {
+            return;
+        };
+        for workflow in (0..self.workflows.len()).filter(|&workflow| is_unread(workflow)) {
+            self.workflows[workflow].counted_elsewhere = Some(horizon);
+        }
+    }
+
+    /// What was over before then may be forgotten.
+    pub(super) fn horizon_at(&self, now: Timestamp) -> Micros {
+        now.saturating_sub(self.lookback.max(self.remembered)).unwrap_or(Timestamp::MIN).into()
+    }
+}
