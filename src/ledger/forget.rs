@@ -60,11 +60,14 @@ impl Ledger {
     /// Takes note that what was over before the lookback may have been counted by other lists than those of the
     /// workflows for which that is asked, and be forgotten: it is not counted again.
     pub(crate) fn note_counted_elsewhere(&mut self, is_unread: impl Fn(usize) -> bool) {
-        // What was over before the watch began was not counted by any.
-        let Some(horizon) = self.watermarks.horizon.filter(|&at| Some(at) > self.watermarks.watch_start)
+        // What was over before the watch began was not counted by any, nor anything before it began.
+        let (Some(horizon), Some(watch_start)) = (self.watermarks.horizon, self.watermarks.watch_start)
         else {
             return;
         };
+        if horizon <= watch_start {
+            return;
+        }
         for workflow in (0..self.workflows.len()).filter(|&workflow| is_unread(workflow)) {
             self.workflows[workflow].counted_elsewhere = Some(horizon);
         }

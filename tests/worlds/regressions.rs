@@ -436,3 +436,47 @@ fn a_clock_that_is_wrong_at_the_start_is_not_believed_because_kapso_hardly_answe
     };
     judge(&world).unwrap();
 }
+
+/// Nothing was counted before the sources changed: an open execution of before the watch was not forgotten.
+#[test]
+fn an_execution_that_no_source_has_shown_was_not_handed_off_before() {
+    let switching = |intervals, one_in| Phase {
+        one_in,
+        faults: vec![OddRefusal],
+        end: End::Restart(Restart::Switching(Walks::Workflows)),
+        ..undisturbed(intervals)
+    };
+    let handing_off =
+        |intervals| Phase { moves: vec![Move::HandOff, Move::HandOff], ..undisturbed(intervals) };
+    let world = World {
+        seed: 898_091,
+        agents: true,
+        conversations: 5,
+        history: 4,
+        open_history: 2,
+        limit_headers: false,
+        interval: 30,
+        lookback: 1440,
+        schedule: vec![switching(4, 4), handing_off(3)],
+        ..still()
+    };
+    judge(&world).unwrap();
+    let without_activity = Wrong::WithoutActivity { percent: 100 };
+    let world = World {
+        seed: 906_179,
+        history: 3,
+        open_history: 3,
+        busy_conversation: 1,
+        starts: 1,
+        limit_headers: false,
+        interval: 30,
+        lookback: 1440,
+        schedule: vec![
+            Phase { wrongs: vec![without_activity], end: End::OddStatusOver, ..undisturbed(1) },
+            switching(1, 0),
+            handing_off(1),
+        ],
+        ..still()
+    };
+    judge(&world).unwrap();
+}

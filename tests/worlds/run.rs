@@ -16,8 +16,8 @@ use crate::{
 const CLOCK_ERROR: Duration = Duration::from_secs(5);
 /// Without traffic and faults, the numbers have to be right after so many intervals, or so many more, …
 const PATIENCE: [u32; 4] = [4, 4, 8, 16];
-/// … or at the latest after these times: what is at rest is looked at every hour, a busy workflow as a whole every four
-/// where the budget hardly suffices.
+/// … or at the latest after these times: what is at rest is looked at every hour, a busy workflow as a whole every
+/// three.
 const LONGEST: [Duration; 2] = [Duration::from_mins(75), Duration::from_mins(200)];
 
 /// A `Date` that is off when an exporter starts is so for so long.

@@ -7,9 +7,8 @@
 //! an execution may be resumed.
 //!
 //! The slow full scan takes one workflow a pass. One at rest is looked at as if it were new. One that is due anyhow is
-//! asked in the same visit for the statuses that it would leave out; where it leaves out none, that visit was its
-//! turn. While the budget does not suffice for what is urgent, it has its turn every four hours instead of about
-//! every hour.
+//! asked in the same visit for the statuses that it would leave out, less often; where it leaves out none, that visit
+//! was its turn.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,14 +24,12 @@ use crate::{
 
 /// A list that was read this soon after a start may have missed it.
 const START_DELAY: SignedDuration = SignedDuration::from_mins(2);
-/// Every workflow is asked for every open status after this time, or later if there are many; …
+/// A workflow at rest is asked for every open status after this time, or later if there are many; …
 const RECHECK: SignedDuration = SignedDuration::from_hours(1);
-/// … one that is due anyhow after this time, while what is urgent is late.
-const RECHECK_WHILE_LATE: SignedDuration = SignedDuration::from_hours(4);
+/// … one that is due anyhow after this one, since that takes requests from what is urgent.
+const RECHECK_BUSY: SignedDuration = SignedDuration::from_hours(3);
 /// Workflows that have their turn in a pass.
 const TURNS_PER_PASS: usize = 1;
-/// What is urgent is late from this part of an interval on.
-const LATE_SHARE: f64 = 0.1;
 
 /// What the plan goes by.
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +113,7 @@ pub fn queue(
     let (mut urgent, mut history, mut at_rest) = (Vec::new(), Vec::new(), None);
     let mut backlog = backlog(account, rules);
     let workflows: Vec<_> = account.workflows().collect();
-    let turn = turn(&workflows, &backlog, rules);
+    let turn = turn(&workflows, rules);
     let open = account.ledger.open_by_workflow(rules.kapso_now);
     for (workflow, open) in workflows.into_iter().zip(open) {
         let KnownWorkflow { counted, read } = workflow;
@@ -227,13 +224,11 @@ fn is_missing(read: &WorkflowFrontier, visited: Steady, rules: &Rules) -> bool {
 }
 
 /// The workflow that has its turn in the slow full scan: the one that has waited for longest.
-fn turn<'a>(workflows: &[KnownWorkflow<'a>], backlog: &Backlog, rules: &Rules) -> Option<&'a WorkflowId> {
-    let is_late = backlog.lateness > LATE_SHARE * rules.interval.as_secs_f64();
+fn turn<'a>(workflows: &[KnownWorkflow<'a>], rules: &Rules) -> Option<&'a WorkflowId> {
     let due_since = |(number, workflow): (usize, &KnownWorkflow<'a>)| {
-        let pause = match (due_reason(*workflow, rules), is_late) {
-            (None, _) => RECHECK,
-            (Some(_), true) => RECHECK_WHILE_LATE,
-            (Some(_), false) => spread(RECHECK, number, workflows.len()),
+        let pause = match due_reason(*workflow, rules) {
+            None => RECHECK,
+            Some(_) => spread(RECHECK_BUSY, number, workflows.len()),
         };
         Some((recheck_due(workflow.read, pause, rules)?, &workflow.counted.id))
     };
@@ -365,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_workflow_is_asked_for_every_status_in_time_or_hours_later_while_it_is_late() {
+    fn a_busy_workflow_is_asked_for_every_status_every_three_hours() {
         let mut account = Account::new(Settings::default());
         listed(&mut account, &[("w", 1)], 1);
         visited(&mut account, "w", &[5], 10 * MINUTE);
@@ -378,7 +373,7 @@ mod tests {
             };
             fetch_plan.asked() == Statuses::Every
         };
-        assert_eq!([71, 80, 249, 250].map(is_whole), [true, false, false, true]);
+        assert_eq!([71, 189, 190].map(is_whole), [false, false, true]);
     }
 
     #[test]
