@@ -14,7 +14,7 @@ use crate::{
     account::{Account, Damaged, Saved},
     clock::{Clock, Steady},
     config::{Config, StateConfig},
-    crawl::{self, CrawlContext, CrawlScope, Heartbeat, SourceCrawler},
+    crawl::{self, CrawlContext, CrawlScope, Heartbeat},
     kapso,
     metrics::{InstanceMetrics, Limits, Renderer},
     model::{Api, Source},
@@ -198,7 +198,7 @@ impl App {
         };
         Sweeper {
             source,
-            crawler: SourceCrawler::new(source, context, scope),
+            crawler: crawl::kind_of(source).crawler(context, scope),
             interval: config.interval,
             patience: PATIENCE + kapso::longest_call(config.timeout),
             clock: clock.clone(),

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    Heartbeat, Progress,
+    Heartbeat, OnBacklog, Progress, Sweep,
     queue::{Backlog, Queue},
 };
 use crate::{
@@ -130,23 +130,11 @@ impl<T: Crawl> Crawler<T> {
         Self { crawl, under_way: JoinSet::new(), keys: HashMap::new(), caught_up: false, turn: 0 }
     }
 
-    /// What tells that the crawl is alive.
-    pub fn heartbeat(&self) -> &Heartbeat {
-        self.crawl.heartbeat()
-    }
-
-    /// Drops what is under way.
-    pub fn reset(&mut self) {
-        (self.under_way, self.keys) = (JoinSet::new(), HashMap::new());
-    }
-
-    /// Asks for everything that may have changed. Tells the load at the beginning and at the end of each pass, and
-    /// whether all is well so far.
-    pub async fn sweep(&mut self, mut on_event: impl FnMut(&Backlog, bool) + Send) -> Progress {
+    async fn sweep_all(&mut self, on_event: &mut OnBacklog<'_>) -> Progress {
         let mut progress = Progress::default();
         let mut pending = None;
         loop {
-            let discovered = self.pass(&mut progress, &mut pending, &mut on_event).await;
+            let discovered = self.pass(&mut progress, &mut pending, on_event).await;
             self.crawl.finish_pass(&mut progress);
             let backlog = self.crawl.backlog();
             on_event(&backlog, self.is_well(&progress, &backlog));
@@ -171,7 +159,7 @@ impl<T: Crawl> Crawler<T> {
         &mut self,
         progress: &mut Progress,
         pending: &mut Option<HashSet<T::Key>>,
-        on_event: &mut (impl FnMut(&Backlog, bool) + Send),
+        on_event: &mut OnBacklog<'_>,
     ) -> Result<Discovered, Stop> {
         // A sweep that waits for a single list looks around as one that begins.
         let pass = if pending.is_none() || self.caught_up { Pass::First } else { Pass::Next };
@@ -270,6 +258,20 @@ impl<T: Crawl> Crawler<T> {
                 error.try_into_panic().map(|panic| std::panic::resume_unwind(panic)).ok()
             }
         }
+    }
+}
+
+impl<T: Crawl + Send + 'static> Sweep for Crawler<T> {
+    fn heartbeat(&self) -> Heartbeat {
+        self.crawl.heartbeat().clone()
+    }
+
+    fn sweep<'a>(&'a mut self, on_event: &'a mut OnBacklog<'_>) -> BoxFuture<'a, Progress> {
+        Box::pin(self.sweep_all(on_event))
+    }
+
+    fn reset(&mut self) {
+        (self.under_way, self.keys) = (JoinSet::new(), HashMap::new());
     }
 }
 

@@ -1,12 +1,14 @@
 //! Sources: what to ask of which API, and what an answer means to the account.
 //!
 //! `crawler` sweeps whatever can be planned and asked: `conversations` lists the executions of each conversation,
-//! on the platform API or (source `agents`) on the legacy one; `workflows` those of each workflow.
+//! on the platform API or (source `agents`) on the legacy one; `workflows` those of each workflow. `kind` has all
+//! sources by name.
 
 mod changed;
 pub mod conversations;
 mod crawler;
 mod heartbeat;
+mod kind;
 mod queue;
 mod singles;
 pub mod workflows;
@@ -16,30 +18,22 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-pub use self::{changed::Changed, heartbeat::Heartbeat, queue::Backlog};
-use self::{
-    conversations::Conversations,
-    crawler::{Crawler, Pass, Stop},
-    workflows::Workflows,
+use self::crawler::{Pass, Stop};
+pub use self::{
+    changed::Changed,
+    heartbeat::Heartbeat,
+    kind::{
+        Count, FirstSweep, OnBacklog, ProjectSize, Requests, Share, SourceKind, Sweep, Watched, kind_of,
+        listed_by,
+    },
+    queue::Backlog,
 };
 use crate::{
     account::{Account, ListedBy},
     clock::Steady,
     kapso::{Budget, Client, Error, Reason},
-    model::{Api, ConversationId, Source},
+    model::ConversationId,
 };
-
-/// The lists that these sources read of an API.
-pub fn listed_by(sources: impl IntoIterator<Item = Source>, api: Api) -> ListedBy {
-    let mut lists = ListedBy::default();
-    for source in sources.into_iter().filter(|source| source.api() == api) {
-        match source {
-            Source::Agents | Source::Conversations => lists.conversations = true,
-            Source::Workflows => lists.workflows = true,
-        }
-    }
-    lists
-}
 
 /// What a crawl covers.
 #[derive(Debug, Clone)]
@@ -153,53 +147,6 @@ impl CrawlContext {
     fn half_of_the_budget(&self, time: Duration) -> usize {
         let requests = f64::from(self.budget.status().per_minute) * time.as_secs_f64() / 60.0;
         ((requests / 2.0) as usize).max(1)
-    }
-}
-
-/// The crawl of a source.
-pub enum SourceCrawler {
-    /// Over conversations.
-    Conversations(Crawler<Conversations>),
-    /// Over workflows.
-    Workflows(Crawler<Workflows>),
-}
-
-impl SourceCrawler {
-    /// The crawl of this source.
-    #[must_use]
-    pub fn new(source: Source, context: CrawlContext, scope: CrawlScope) -> Self {
-        match source {
-            Source::Agents | Source::Conversations => {
-                Self::Conversations(Crawler::new(Conversations::new(context, scope)))
-            }
-            Source::Workflows => Self::Workflows(Crawler::new(Workflows::new(context, scope))),
-        }
-    }
-
-    /// What tells that it is alive.
-    #[must_use]
-    pub fn heartbeat(&self) -> Heartbeat {
-        match self {
-            Self::Conversations(crawler) => crawler.heartbeat().clone(),
-            Self::Workflows(crawler) => crawler.heartbeat().clone(),
-        }
-    }
-
-    /// Asks for everything that may have changed. Tells the load at the beginning and at the end of each pass, and
-    /// whether all is well so far.
-    pub async fn sweep(&mut self, on_event: impl FnMut(&Backlog, bool) + Send) -> Progress {
-        match self {
-            Self::Conversations(crawler) => crawler.sweep(on_event).await,
-            Self::Workflows(crawler) => crawler.sweep(on_event).await,
-        }
-    }
-
-    /// Drops what is under way.
-    pub fn reset(&mut self) {
-        match self {
-            Self::Conversations(crawler) => crawler.reset(),
-            Self::Workflows(crawler) => crawler.reset(),
-        }
     }
 }
 

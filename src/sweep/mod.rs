@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    crawl::{Backlog, Progress, SourceCrawler},
+    crawl::{Backlog, Progress, Sweep},
     kapso::Reason,
     model::Source,
 };
@@ -85,7 +85,7 @@ pub struct Sweeper {
     /// Which source it is.
     pub source: Source,
     /// The crawl.
-    pub crawler: SourceCrawler,
+    pub crawler: Box<dyn Sweep>,
     /// From one sweep's start to the next.
     pub interval: Duration,
     /// A sweep without a sign of life for so long is given up.
@@ -129,8 +129,9 @@ impl Sweeper {
         let begun = Instant::now();
         let source = self.source;
         let heartbeat = self.crawler.heartbeat();
-        let sweep =
-            self.crawler.sweep(|backlog, well| on_event(source, SweepEvent::Backlog { backlog, well }));
+        let mut on_backlog =
+            |backlog: &Backlog, well| on_event(source, SweepEvent::Backlog { backlog, well });
+        let sweep = self.crawler.sweep(&mut on_backlog);
         let progress = watchdog::guarded(sweep, &heartbeat, self.patience).await;
         let stuck = progress.is_none();
         if stuck {

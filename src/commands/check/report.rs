@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Configuration, StateFileReport, advice, forecast, survey::Survey};
 use crate::{
     config::Config,
+    crawl::Requests,
     kapso::{Error, Reason},
     model::Api,
     project::Project,
@@ -115,17 +116,6 @@ pub struct Sample {
     pub open_executions: u64,
     /// Otherwise a list went on and there are at least so many.
     pub exact: bool,
-}
-
-/// Requests of a sweep, estimated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Requests {
-    /// The first sweep, which lists every conversation, or every workflow's executions.
-    pub first_sweep: u64,
-    /// Those after it; `null` where no sample could be taken.
-    pub later_sweeps: Option<u64>,
-    /// Whether it is known that there are more.
-    pub at_least: bool,
 }
 
 /// Requests per minute.

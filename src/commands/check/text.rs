@@ -2,7 +2,8 @@
 
 use std::{fmt::Write, time::Duration};
 
-use super::{Configuration, Forecast, Limit, Report, Requests, Sample, SourceReport, State};
+use super::{Configuration, Forecast, Limit, Report, Sample, SourceReport, State};
+use crate::crawl::Requests;
 
 /// The report as lines of text, without the last line's end.
 pub(super) fn render(report: &Report) -> String {

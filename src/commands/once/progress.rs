@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::timeout;
 
 use crate::{
-    account::KnownConversation,
     app::App,
+    crawl::{self, FirstSweep, Watched},
     model::Source,
     project::{Project, Stream},
 };
@@ -47,36 +47,22 @@ pub(super) async fn shown_while<T>(sweeps: impl Future<Output = T>, app: &App) -
 }
 
 fn show(bar: &ProgressBar, app: &App) {
-    let figures: Vec<_> = app.sources().map(|(source, stream)| listed_of_due(source, stream, app)).collect();
-    let (listed, due) = figures.iter().fold((0, 0), |sum, figure| (sum.0 + figure.0, sum.1 + figure.1));
-    bar.set_length(due);
-    bar.set_position(listed);
-    bar.set_message(message(&app.project, due.saturating_sub(listed)));
+    let sweeps = app.sources().map(|(source, stream)| first_sweep(source, stream, app));
+    let FirstSweep { read, due } = sweeps.fold(FirstSweep::default(), |sum, one| FirstSweep {
+        read: sum.read + one.read,
+        due: sum.due + one.due,
+    });
+    bar.set_length(due as u64);
+    bar.set_position(read as u64);
+    bar.set_message(message(&app.project, due.saturating_sub(read) as u64));
     bar.tick();
 }
 
-/// Conversations that were listed, of those that one first sweep lists: all that are watched; or workflows.
-fn listed_of_due(source: Source, stream: &Stream, app: &App) -> (u64, u64) {
+fn first_sweep(source: Source, stream: &Stream, app: &App) -> FirstSweep {
     let config = &app.project.config;
-    let now = stream.client.clock().now();
-    let account = stream.account.lock();
-    let watch_start = account.ledger.watch_start();
-    if source == Source::Workflows {
-        let listed = account.workflows().filter(|workflow| workflow.read.visited.is_some()).count();
-        return (listed as u64, account.workflows().count() as u64);
-    }
-    let listed = |conversation: &KnownConversation<'_>| {
-        conversation.read.listed.is_some() || conversation.read.deleted
-    };
-    let count =
-        |wanted: &dyn Fn(&KnownConversation<'_>) -> bool| account.conversations().filter(wanted).count();
-    let due = if config.conversations.is_empty() {
-        let max_age = config.account.conversation_max_age;
-        count(&|conversation| listed(conversation) || conversation.is_watched(now, max_age, watch_start))
-    } else {
-        config.conversations.len()
-    };
-    (count(&listed) as u64, due as u64)
+    let (only, max_age) = (&config.conversations[..], config.account.conversation_max_age);
+    let watched = Watched { only, max_age, now: stream.client.clock().now() };
+    crawl::kind_of(source).first_sweep(&stream.account.lock(), &watched)
 }
 
 fn message(project: &Project, left: u64) -> String {

@@ -3,13 +3,15 @@
 
 mod absence;
 mod discovery;
-pub mod plan;
+mod kind;
+mod plan;
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
+pub use self::kind::ByConversation;
 use self::{
     absence::Absence,
     discovery::{Discovery, Kind, newest_activity},

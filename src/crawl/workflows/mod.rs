@@ -6,6 +6,7 @@
 //! looked for among the executions that started within `--scrape.conversation-max-age`.
 
 mod fetch_plan;
+mod kind;
 mod plan;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+pub use self::kind::ByWorkflow;
 use self::plan::{FetchTask, Rules, Task};
 use super::{
     CrawlContext, CrawlScope, Heartbeat, Progress,
