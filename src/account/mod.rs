@@ -145,7 +145,7 @@ impl Account {
 
     /// Forgets what is over for long enough, and archives conversations at rest, at `now` in Kapso's clock.
     pub fn prune(&mut self, now: Timestamp) {
-        self.ledger.prune(&self.frontier, now);
+        self.ledger.prune(&self.frontier, self.conversation_max_age, now);
         self.archive_what_rests(now);
     }
 

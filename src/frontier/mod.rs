@@ -103,8 +103,8 @@ impl Coverage for Frontier {
         self.workflow(workflow).covered.is_some_and(|covered| at >= covered.since.into())
     }
 
-    fn workflow_vouches(&self, workflow: usize, position: Micros) -> bool {
-        self.workflow(workflow).is_known_at(position)
+    fn workflow_vouches(&self, workflow: usize, position: Micros, history_since: Timestamp) -> bool {
+        self.workflow(workflow).vouches_for(position, history_since)
     }
 
     fn conversation_vouches(&self, conversation: u32, position: Micros, over: Option<Micros>) -> bool {

@@ -105,9 +105,13 @@ impl WorkflowFrontier {
         Some(read.plus(pause))
     }
 
-    /// Whether a reading of its list has shown all that started until `at`.
-    pub(super) fn is_known_at(&self, at: Micros) -> bool {
-        self.covered.is_some_and(|covered| at <= before_late_ones(covered.until).into())
+    /// Whether a reading of its list has shown all that started until `at`, and no later one shows that again: what
+    /// started before it was first read is read back to `history_since`, once.
+    pub(super) fn vouches_for(&self, at: Micros, history_since: Timestamp) -> bool {
+        self.covered.is_some_and(|covered| {
+            let is_read = at >= covered.since.into() || covered.since <= history_since;
+            is_read && at <= before_late_ones(covered.until).into()
+        })
     }
 
     /// From when on its list is to be read next: from where it was read up to, and never behind the newest start

@@ -1,14 +1,15 @@
 //! Forgetting an execution when its time has come.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Coverage, Ledger, entry::Entry, micros::Micros, table::Slot};
 
 impl Ledger {
     /// Forgets the executions that were over for long enough and that can never be counted again: one of the lists
     /// they are in was read since, and will be known to hold nothing new up to their place. One that vanished
-    /// while it was open is kept: should it come back, its end is still to be counted.
-    pub fn prune(&mut self, coverage: &impl Coverage, now: Timestamp) {
+    /// while it was open is kept: should it come back, its end is still to be counted. Workflows' lists are read back to
+    /// `history` before the watch.
+    pub fn prune(&mut self, coverage: &impl Coverage, history: SignedDuration, now: Timestamp) {
         let horizon = self.horizon_at(now);
         self.watermarks.horizon = self.watermarks.horizon.max(Some(horizon));
         let past = |entry: &Entry| {
@@ -20,7 +21,7 @@ impl Ledger {
         let mut emptied = Vec::new();
         for slot in past {
             self.end_doubt(slot);
-            emptied.extend(self.forget(slot, coverage).and_then(|entry| entry.conversation));
+            emptied.extend(self.forget(slot, coverage, history).and_then(|entry| entry.conversation));
         }
         emptied.sort_unstable();
         emptied.dedup();
@@ -33,7 +34,7 @@ impl Ledger {
     }
 
     /// Forgets one, if a list vouches for it.
-    fn forget(&mut self, slot: Slot, coverage: &impl Coverage) -> Option<Entry> {
+    fn forget(&mut self, slot: Slot, coverage: &impl Coverage, history: SignedDuration) -> Option<Entry> {
         let entry = self.executions.get(slot)?;
         if entry.status.is_finished() && !entry.decided.finish {
             // It is history, and found to be so whenever it is listed again.
@@ -42,7 +43,9 @@ impl Ledger {
         let (position, workflow) = (entry.position()?, entry.workflow as usize);
         let vouches = |number: &Slot| coverage.conversation_vouches(*number, position, entry.over);
         let by_conversation = entry.conversation.filter(vouches);
-        let by_workflow = coverage.workflow_vouches(workflow, position);
+        let history_since = self.watermarks.watch_start.map(Timestamp::from)?;
+        let history_since = history_since.saturating_sub(history).unwrap_or(Timestamp::MIN);
+        let by_workflow = coverage.workflow_vouches(workflow, position, history_since);
         if by_conversation.is_none() && !by_workflow {
             return None;
         }

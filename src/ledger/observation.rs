@@ -60,8 +60,9 @@ pub struct Applied {
 pub trait Coverage {
     /// Whether a workflow's list was read at the place of what started then.
     fn was_read(&self, workflow: usize, at: Micros) -> bool;
-    /// Whether it was read beyond there, so that it vouches for what it has shown.
-    fn workflow_vouches(&self, workflow: usize, position: Micros) -> bool;
+    /// Whether it was read beyond there, so that it vouches for what it has shown, and no later reading of what started
+    /// since `history_since` shows that again.
+    fn workflow_vouches(&self, workflow: usize, position: Micros, history_since: Timestamp) -> bool;
     /// Whether a conversation's list was read beyond there, and since an execution was over.
     fn conversation_vouches(&self, conversation: u32, position: Micros, over: Option<Micros>) -> bool;
 }

@@ -480,3 +480,23 @@ fn an_execution_that_no_source_has_shown_was_not_handed_off_before() {
     };
     judge(&world).unwrap();
 }
+
+/// What other lists had shown was forgotten because a workflow's list was read, before its history was.
+#[test]
+fn what_other_lists_counted_is_not_counted_again() {
+    let ending = Phase { moves: vec![Move::End], ..undisturbed(1) };
+    let world = World {
+        seed: 592_670,
+        conversations: 5,
+        history: 1,
+        open_history: 1,
+        limit_headers: false,
+        lookback: 5,
+        schedule: vec![
+            ending,
+            Phase { end: End::Restart(Restart::Switching(Walks::Workflows)), ..undisturbed(5) },
+        ],
+        ..still()
+    };
+    judge(&world).unwrap();
+}
