@@ -90,7 +90,7 @@ pub fn url(text: &str) -> Parsed<Url> {
 /// # Errors
 /// What is allowed, if `text` is not.
 pub fn source(text: &str) -> Parsed<Source> {
-    Source::from_str(text.trim())
+    text.trim().parse().map_err(|_| "it is none of: conversations, agents, workflows".into())
 }
 
 /// `--scrape.conversation`.

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use http::StatusCode;
 use jiff::civil::Date;
+use strum::IntoStaticStr;
 
 use super::Endpoint;
 
 /// Why a request, or an item of its answer, was of no use; the `reason` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// A 3xx or 4xx that is none of the others.
+    #[strum(serialize = "client_error")]
     Client,
     /// Neither our clock nor Kapso's tells the time.
     Clock,
@@ -29,6 +32,7 @@ pub enum Reason {
     /// 429.
     RateLimited,
     /// 5xx.
+    #[strum(serialize = "server_error")]
     Server,
     /// A time in an item that cannot be; the item is kept without it.
     Time,
@@ -64,24 +68,8 @@ impl Reason {
 
     /// The label value.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Client => "client_error",
-            Self::Clock => "clock",
-            Self::Connection => "connection",
-            Self::Cursor => "cursor",
-            Self::Decode => "decode",
-            Self::Disappeared => "disappeared",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
-            Self::RateLimited => "rate_limited",
-            Self::Server => "server_error",
-            Self::Time => "time",
-            Self::Timeout => "timeout",
-            Self::Truncated => "truncated",
-            Self::Unaddressable => "unaddressable",
-            Self::Unauthorized => "unauthorized",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -28,6 +28,7 @@ mod wire;
 use std::fmt;
 
 use jiff::Timestamp;
+use strum::IntoStaticStr;
 
 pub use self::{
     budget::{ASSUMED_LIMIT, Budget, BudgetStatus},
@@ -45,7 +46,8 @@ use crate::model::{
 };
 
 /// What is asked for; the `endpoint` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Endpoint {
     /// Legacy: the agent executions of a conversation.
     AgentExecutions,
@@ -64,15 +66,8 @@ pub enum Endpoint {
 impl Endpoint {
     /// The label value.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AgentExecutions => "agent_executions",
-            Self::Conversations => "conversations",
-            Self::FlowExecutions => "flow_executions",
-            Self::WorkflowExecution => "workflow_execution",
-            Self::WorkflowExecutions => "workflow_executions",
-            Self::Workflows => "workflows",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

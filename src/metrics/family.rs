@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use strum::IntoStaticStr;
+
 use super::{instance::Instance, sink::Sink, view::View, workflow::Workflow};
 use crate::{
     label,
@@ -32,7 +34,8 @@ pub struct Family {
 }
 
 /// The type of a family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// Goes up and down.
     Gauge,
@@ -45,12 +48,8 @@ pub enum Kind {
 impl Kind {
     /// As in a TYPE line.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Gauge => "gauge",
-            Self::Counter => "counter",
-            Self::Histogram => "histogram",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Kapso's two APIs.
 
-use std::fmt;
+use strum::{Display, IntoStaticStr};
 
 /// Which of Kapso's two APIs something comes from; the `api` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr, Display)]
+#[strum(serialize_all = "snake_case")]
 pub enum Api {
     /// `https://app.kapso.ai/api/v1`: agent executions.
     Legacy,
@@ -14,16 +15,7 @@ pub enum Api {
 impl Api {
     /// The label value.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Legacy => "legacy",
-            Self::Platform => "platform",
-        }
-    }
-}
-
-impl fmt::Display for Api {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }

@@ -1,11 +1,12 @@
 //! The sources: which lists of executions are read.
 
-use std::{fmt, str::FromStr};
+use strum::{Display, EnumString, IntoStaticStr};
 
 use super::Api;
 
 /// The name of a source, as in `--scrape.source`; the `source` label of a sweep's metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr, Display, EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum Source {
     /// Legacy API: agent executions per conversation.
     Agents,
@@ -21,12 +22,8 @@ impl Source {
 
     /// The flag's and the label's value.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Agents => "agents",
-            Self::Conversations => "conversations",
-            Self::Workflows => "workflows",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The API it asks.
@@ -36,20 +33,5 @@ impl Source {
             Self::Agents => Api::Legacy,
             Self::Conversations | Self::Workflows => Api::Platform,
         }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Source {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = Self::ALL.into_iter().find(|source| source.as_str() == text);
-        known.ok_or_else(|| "it is none of: conversations, agents, workflows".into())
     }
 }

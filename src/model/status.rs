@@ -1,9 +1,11 @@
 //! The state of an execution.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// The state of an execution; the `status` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
     /// Finished normally.
     Ended,
@@ -28,15 +30,8 @@ impl Status {
 
     /// The label value.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ended => "ended",
-            Self::Failed => "failed",
-            Self::Handoff => "handoff",
-            Self::Running => "running",
-            Self::Unknown => "unknown",
-            Self::Waiting => "waiting",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Whether an execution in this status can still move by itself.

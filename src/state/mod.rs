@@ -18,11 +18,12 @@ mod tests;
 mod writer;
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
-use redb::{Builder, Database, ReadableDatabase};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, backends::FileBackend};
 
 pub use self::{
     claim::{Claim, Standing},
@@ -155,10 +156,15 @@ fn new_account(settings: Settings) -> Account {
     account
 }
 
+/// A new file is for the user alone: which customers a business has is nobody else's affair.
 fn create(path: &Path) -> Result<Database, Error> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-    builder.create(path).map_err(|error| Cause::from(error).at(path, "open"))
+    let database = file.map_err(DatabaseError::from).and_then(FileBackend::new);
+    let database = database.and_then(|backend| builder.create_with_backend(backend));
+    database.map_err(|error| Cause::from(error).at(path, "open"))
 }
 
 /// The database promises no more than errors for a file that something else has written to; should it panic all

@@ -128,6 +128,15 @@ fn all(account: &Account) -> String {
 }
 
 #[test]
+fn a_new_file_is_for_the_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    drop(Store::open(&path).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
 fn an_account_is_the_same_after_a_restart() {
     let (_folder, path) = filled();
     let mut account = Account::new(Settings::default());

@@ -8,6 +8,7 @@ mod watchdog;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use strum::IntoStaticStr;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +25,8 @@ const ABSENT_RECHECK: Duration = Duration::from_mins(10);
 const ABSENT_LOOKS: u32 = 5;
 
 /// How a sweep went; the `result` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// The API does not exist; nothing was to be learned, nothing failed.
     Absent,
@@ -40,12 +42,8 @@ impl Outcome {
 
     /// The label value.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Complete => "complete",
-            Self::Incomplete => "incomplete",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

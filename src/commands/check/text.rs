@@ -3,7 +3,10 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{Configuration, Forecast, Limit, Report, Sample, SourceReport, State};
-use crate::crawl::Requests;
+use crate::{crawl::Requests, kapso::ASSUMED_LIMIT};
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
 
 /// The report as lines of text, without the last line's end.
 pub(super) fn render(report: &Report) -> String {
@@ -105,7 +108,11 @@ fn limit(page: &mut Page, limit: Limit, configuration: &Configuration) {
         "limit of the key",
         limit.of_key.map_or("not told by the API".into(), |of| format!("{of}{left}")),
     );
-    let why = if configuration.requests_per_minute.is_some() { "as configured" } else { "half of it" };
+    let why = match (configuration.requests_per_minute, limit.of_key) {
+        (Some(_), _) => "as configured".into(),
+        (None, Some(_)) => "half of it".into(),
+        (None, None) => format!("half of {ASSUMED_LIMIT}, which is assumed"),
+    };
     page.row("exporter's share", format!("{}, {why}", limit.share));
 }
 
@@ -122,14 +129,17 @@ fn forecast(page: &mut Page, forecast: Forecast) {
 
 fn verdict(report: &Report) -> String {
     let failed = report.sources.iter().filter(|source| source.state == State::Failed).count();
-    let sent = report.requests_sent;
+    let sent = match report.requests_sent {
+        1 => "1 request".into(),
+        more => format!("{more} requests"),
+    };
     match report.sources.len() {
         _ if failed == 0 && !report.ok => {
-            format!("The state file cannot be used. The check sent {sent} requests.")
+            format!("The state file cannot be used. The check sent {sent}.")
         }
         _ if report.offline => "The configuration is well-formed. Nothing was asked (--offline).".into(),
-        _ if failed == 0 => format!("Everything works. The check sent {sent} requests."),
-        all => format!("{failed} of {all} sources do not work. The check sent {sent} requests."),
+        _ if failed == 0 => format!("Everything works. The check sent {sent}."),
+        all => format!("{failed} of {all} sources do not work. The check sent {sent}."),
     }
 }
 
@@ -137,12 +147,18 @@ fn at_least(more: bool, count: u64) -> String {
     if more { format!("at least {count}") } else { count.to_string() }
 }
 
-/// Seconds as a person writes them, such as `1h 30m`.
+/// Seconds as a person writes them, such as `1h 30m` or `7d`.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 pub(super) fn span(seconds: f64) -> String {
-    let whole = Duration::from_secs(seconds as u64);
-    let duration = if seconds < 1.0 { Duration::from_secs_f64(seconds.max(0.0)) } else { whole };
-    humantime::format_duration(duration).to_string()
+    if seconds < 1.0 {
+        return humantime::format_duration(Duration::from_secs_f64(seconds.max(0.0))).to_string();
+    }
+    let (days, rest) = (seconds as u64 / DAY, Duration::from_secs(seconds as u64 % DAY));
+    match (days, rest) {
+        (0, _) => humantime::format_duration(rest).to_string(),
+        (_, Duration::ZERO) => format!("{days}d"),
+        _ => format!("{days}d {}", humantime::format_duration(rest)),
+    }
 }
 
 #[derive(Default)]
