@@ -86,7 +86,7 @@ pub enum Damaged {
 }
 
 impl Changes {
-    /// Whether nothing changed but the marks.
+    /// Whether nothing changed but the watermarks.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

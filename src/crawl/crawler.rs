@@ -1,18 +1,17 @@
 //! A sweep, in passes: what every source does in the same way.
 //!
-//! A sweep begins with a look around and asks everyone who is due. What does not fit into an interval goes on in
-//! the next **pass**: another look around, and a new plan over all that is due by then, so that news does not
-//! wait for the end of a long sweep. The last few of a sweep are not worth another look around: their pass may be a
+//! A sweep begins with discovery and asks everyone who is due. What does not fit into an interval goes on in
+//! the next **pass**: another discovery, and a new plan over all that is due by then, so that news does not
+//! wait for the end of a long sweep. The last few of a sweep are not worth another discovery: their pass may be a
 //! quarter longer. The sweep is done when everyone who was due at its beginning was asked.
 //!
 //! Nobody holds up others. What is being asked goes on from one pass, and from one sweep, to the next: a long list
-//! is read beside the short ones. A request that has waited for its answer for long takes no place from others. A look
-//! around that fails leaves what is known to be asked. A list that fails while others do not is asked less often.
+//! is read beside the short ones. A request that has waited for its answer for long takes no place from others.
+//! Where discovery fails, what is known is asked all the same. A list that fails while others do not is asked less often.
 
 use std::{
     collections::{HashMap, HashSet},
     hash::Hash,
-    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -24,86 +23,17 @@ use tokio::{
 use super::{
     Heartbeat, OnBacklog, Progress, Sweep,
     queue::{Backlog, Queue},
+    source::{CONCURRENCY, Crawl, Discovered, Pass, Stop, is_hopeless},
 };
-use crate::{
-    frontier::Failed,
-    kapso::{Error, Hanging, Reason},
-};
+use crate::{frontier::Failed, kapso::Error};
 
-/// Tasks that are under way at the same time, those aside that hang.
-const CONCURRENCY: usize = 8;
 /// Tasks that are under way at the same time, whatever hangs.
 const MOST: usize = 64;
-/// If the look around failed, too, the rest of a sweep is left for the next one after so many failures and no
+/// If discovery failed, too, the rest of a sweep is left for the next one after so many failures and no
 /// success: the API is down.
 const GIVE_UP_AFTER: usize = 10;
 
-/// Ends a sweep before everyone was asked.
-pub struct Stop;
-
-/// A pass's place in its sweep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pass {
-    /// The one with which a sweep begins, or one after all who were due were asked.
-    First,
-    /// A later one, while others wait.
-    Next,
-}
-
-/// What a source crawls.
-pub trait Crawl: Sync {
-    /// Something to ask about.
-    type Task: Send + 'static;
-    /// What tells one task from another.
-    type Key: Clone + Eq + Hash + Send + 'static;
-
-    /// Which task it is.
-    fn key(task: &Self::Task) -> Self::Key;
-    /// What tells that the crawl is alive.
-    fn heartbeat(&self) -> &Heartbeat;
-    /// The requests that hang.
-    fn hanging(&self) -> &Hanging;
-    /// How many tasks of a pass may be under way at the same time.
-    fn places(&self) -> usize {
-        CONCURRENCY
-    }
-    /// From one pass to the next.
-    fn interval(&self) -> Duration;
-    /// By how many seconds the most overdue list may be late before the numbers are not up to date.
-    fn longest_lateness(&self) -> f64;
-    /// Finds out what there is and what moved. What fails is noted, and whether anything did is returned.
-    fn discover_all(
-        &mut self,
-        pass: Pass,
-        progress: &mut Progress,
-    ) -> impl Future<Output = Result<Discovered, Stop>> + Send;
-    /// What is due now; at the beginning of a sweep also what becomes due within an interval, since it would
-    /// otherwise wait for the next one.
-    fn plan(&self, pass: Pass) -> (Queue<Self::Task>, Backlog);
-    /// How much that is.
-    fn backlog(&self) -> Backlog;
-    /// Whether all that there is was found.
-    fn is_discovered(&self) -> bool;
-    /// Asks. Returns whether there is nothing more to ask about it.
-    fn fetch(&self, task: Self::Task) -> BoxFuture<'static, Result<bool, Error>>;
-    /// Takes note that asking failed.
-    fn note_failure(&self, key: &Self::Key, failed: Failed);
-    /// Takes note that there was nothing more to learn.
-    fn note_complete(&self);
-    /// Tidies up after a pass, and counts.
-    fn finish_pass(&self, progress: &mut Progress);
-}
-
-/// How a look around went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Discovered {
-    /// Everything could be read.
-    Well,
-    /// Something could not.
-    Badly,
-}
-
-/// Walks over a territory.
+/// Sweeps what a source crawls.
 pub struct Crawler<T: Crawl> {
     crawl: T,
     under_way: JoinSet<Result<bool, Error>>,
@@ -161,7 +91,7 @@ impl<T: Crawl> Crawler<T> {
         pending: &mut Option<HashSet<T::Key>>,
         on_event: &mut OnBacklog<'_>,
     ) -> Result<Discovered, Stop> {
-        // A sweep that waits for a single list looks around as one that begins.
+        // A sweep that waits for a single list discovers as one that begins.
         let pass = if pending.is_none() || self.caught_up { Pass::First } else { Pass::Next };
         let discovered = self.crawl.discover_all(pass, progress).await?;
         let (mut queue, backlog) = self.crawl.plan(pass);
@@ -230,7 +160,7 @@ impl<T: Crawl> Crawler<T> {
         }
     }
 
-    /// Whether so few are left of the sweep that it is not worth another look around.
+    /// Whether so few are left of the sweep that it is not worth another discovery.
     fn is_nearly_done(&self, pending: &HashSet<T::Key>) -> bool {
         pending.len() <= CONCURRENCY && self.crawl.hanging().count() < self.under_way.len()
     }
@@ -301,9 +231,4 @@ fn take<K: Eq + Hash>(
             if stop { Err(Stop) } else { Ok(()) }
         }
     }
-}
-
-/// Whether every other request would fail in the same way: the key is refused, or the exporter is stopping.
-pub fn is_hopeless(error: &Error) -> bool {
-    matches!(error.reason(), None | Some(Reason::Unauthorized))
 }

@@ -11,6 +11,7 @@ mod heartbeat;
 mod kind;
 mod queue;
 mod singles;
+mod source;
 pub mod workflows;
 
 use std::{sync::Arc, time::Duration};
@@ -18,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-use self::crawler::{Pass, Stop};
+use self::source::{Pass, Stop};
 pub use self::{
     changed::Changed,
     heartbeat::Heartbeat,

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Client, Endpoint, Reason,
-    client::{Body, defect},
+    request::{Body, defect},
     times::Dates,
     wire::status_name,
 };

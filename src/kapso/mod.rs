@@ -17,6 +17,7 @@ mod legacy;
 mod page_token;
 mod paging;
 mod platform;
+mod request;
 mod retry;
 mod skew;
 #[cfg(test)]
@@ -144,13 +145,13 @@ impl Client {
     pub async fn workflow_execution(&self, id: &ExecutionId) -> Result<Page<Execution>, Error> {
         let endpoint = Endpoint::WorkflowExecution;
         let url = self.url(endpoint, &platform::workflow_execution_path(id), &[])?;
-        let read = |body: &client::Body| {
+        let read = |body: &request::Body| {
             let mut batch = items::Batch::new();
             let item = platform::workflow_execution(&body.bytes)?;
             batch.take(endpoint, Ok(item), times::Dated::mend, &body.dates);
             Ok(batch.into_page(body, true))
         };
-        let request = client::Request { endpoint, url, behind: client::Behind::Nothing };
+        let request = request::Request { endpoint, url, behind: request::Behind::Nothing };
         let (page, findings) = self.get(&request, &read).await?;
         findings.report(self);
         Ok(page)

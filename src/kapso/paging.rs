@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 
 use super::{
     Client, Endpoint, Error, Reason,
-    client::{Behind, Body, Request},
     envelope::Envelope,
     items::{Batch, Findings, Item, Mend},
     page_token::{PageToken, Resume},
+    request::{Behind, Body, Request},
 };
 use crate::model::{Extent, Page, Reading};
 

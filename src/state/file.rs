@@ -24,11 +24,20 @@ pub struct StateFile {
     failed: Option<Instant>,
 }
 
+/// Whether a write is followed by others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It is.
+    Ordinary,
+    /// The exporter stops after it.
+    Last,
+}
+
 struct Entry {
     name: String,
     account: Arc<Mutex<Account>>,
     claim: Arc<Claim>,
-    /// The marks as they were last written.
+    /// The watermarks as they were last written.
     watermarks: Vec<u8>,
 }
 
@@ -86,12 +95,12 @@ impl StateFile {
     }
 
     /// Writes what changed. Returns the size of the file if there was something to write. After a failure it is
-    /// tried again once some seconds have passed, or at once if this is the `last` time.
+    /// tried again once some seconds have passed, or at once if this is the last time.
     ///
     /// # Errors
     /// If it could not be written; nothing is lost as long as the process lives.
-    pub fn save(&mut self, last: bool) -> Result<Option<u64>, Error> {
-        if !last && self.failed.is_some_and(|at| at.elapsed() < RETRY) {
+    pub fn save(&mut self, turn: Turn) -> Result<Option<u64>, Error> {
+        if turn == Turn::Ordinary && self.failed.is_some_and(|at| at.elapsed() < RETRY) {
             return Ok(None);
         }
         let news: Vec<_> = self.accounts.iter_mut().filter_map(Entry::take_news).collect();

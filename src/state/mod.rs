@@ -28,7 +28,7 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase, backends::FileBac
 pub use self::{
     claim::{Claim, Standing},
     error::Error,
-    file::StateFile,
+    file::{StateFile, Turn},
     identity::{BaseUrl, Judgement, Opener, judge},
     writer::Writer,
 };

@@ -312,15 +312,15 @@ fn what_could_not_be_written_is_written_later() {
         kept.account("default/platform".into(), Settings::default(), opener("key")).unwrap();
     claim.verify();
     assert!(kept.is_restored());
-    assert!(kept.save(false).unwrap().is_some(), "the watermarks, once");
-    assert_eq!(kept.save(false).unwrap(), None, "nothing to write");
+    assert!(kept.save(Turn::Ordinary).unwrap().is_some(), "the watermarks, once");
+    assert_eq!(kept.save(Turn::Ordinary).unwrap(), None, "nothing to write");
     read(&mut account.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
     kept.store.database = None;
     let other = Store::open(&path).unwrap();
-    assert!(kept.save(false).unwrap_err().to_string().contains("in use"));
+    assert!(kept.save(Turn::Ordinary).unwrap_err().to_string().contains("in use"));
     drop(other);
-    assert_eq!(kept.save(false).unwrap(), None, "not at once");
-    assert!(kept.save(true).unwrap() > Some(0));
+    assert_eq!(kept.save(Turn::Ordinary).unwrap(), None, "not at once");
+    assert!(kept.save(Turn::Last).unwrap() > Some(0));
     drop(kept);
     assert_eq!(restored(&path).ledger.workflows()[0].totals.ended, 2);
 }
@@ -335,11 +335,11 @@ fn a_file_that_was_replaced_while_the_exporter_ran_is_left_alone() {
     claim.verify();
     for minute in 1..5 {
         read(&mut account.lock(), &[execution("b", Status::Handoff, 5, 60 * minute)], 60 * minute);
-        kept.save(false).unwrap();
+        kept.save(Turn::Ordinary).unwrap();
     }
     kept.store.database = None;
     fs::rename(&other, &path).unwrap();
     read(&mut account.lock(), &[execution("b", Status::Ended, 5, 500)], 600);
-    let error = kept.save(false).unwrap_err().to_string();
+    let error = kept.save(Turn::Ordinary).unwrap_err().to_string();
     assert!(error.contains("was replaced while this program was running"), "{error}");
 }

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Error, StateFile};
+use super::{Error, StateFile, Turn};
 
 /// How long a write is waited for.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ impl Writer {
         if self.under_way.is_some() {
             return Ok(None);
         }
-        self.begin(|kept| kept.as_mut().map_or(Ok(None), |kept| kept.save(false)));
+        self.begin(|kept| kept.as_mut().map_or(Ok(None), |kept| kept.save(Turn::Ordinary)));
         Ok(self.finish(None).await?.or(earlier))
     }
 
@@ -61,7 +61,7 @@ impl Writer {
             Err(_) if self.under_way.is_none() => None,
             finished => finished?,
         };
-        self.begin(|kept| kept.take().map_or(Ok(None), |mut kept| kept.save(true)));
+        self.begin(|kept| kept.take().map_or(Ok(None), |mut kept| kept.save(Turn::Last)));
         Ok(self.finish(Some(until)).await?.or(earlier))
     }
 

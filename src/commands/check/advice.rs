@@ -100,7 +100,7 @@ fn cheaper(source: &SourceReport, report: &Report) -> Option<String> {
     let named = report.configuration.conversations > 0;
     let too_slow = report.forecast?.freshness_seconds > report.configuration.interval_seconds;
     let workflows = source.workflows.filter(|_| by_conversation && !named && too_slow)?.count;
-    // Every one of them with open executions, and the look around.
+    // Every one of them with open executions, and discovery.
     let requests = 2 * workflows + 5;
     let now = source.requests?.later_sweeps?;
     (requests < now).then(|| {

@@ -1,6 +1,6 @@
 //! What the crawl over conversations is to others, and what it costs.
 
-use super::{Conversations, plan::LOOK_AROUND};
+use super::{Conversations, plan::DISCOVERY};
 use crate::{
     account::{Account, KnownConversation, ListedBy},
     crawl::{
@@ -24,12 +24,12 @@ impl SourceKind for ByConversation {
     }
 
     /// The workflows, the pages of the conversations unless these are named, and one for each conversation; in later
-    /// sweeps the look around, and one for each conversation with open executions.
+    /// sweeps discovery, and one for each conversation with open executions.
     fn requests(&self, size: &ProjectSize) -> Option<Requests> {
         let conversations = size.conversations?;
         let workflows = u64::from(size.api == Api::Platform);
         let pages = conversations.count.div_ceil(PAGE_SIZE.into()).max(1);
-        let (pages, look_around) = if size.named { (0, 0) } else { (pages, LOOK_AROUND as u64) };
+        let (pages, discovery) = if size.named { (0, 0) } else { (pages, DISCOVERY as u64) };
         let due = match size.sample {
             _ if size.named || conversations.count == 0 => Some(conversations.count),
             Some(sample) if sample.lists > 0 => Some(sample.of(conversations.count)),
@@ -37,7 +37,7 @@ impl SourceKind for ByConversation {
         };
         Some(Requests {
             first_sweep: workflows + pages + conversations.count,
-            later_sweeps: due.map(|due| workflows + look_around + due),
+            later_sweeps: due.map(|due| workflows + discovery + due),
             at_least: !conversations.exact,
         })
     }

@@ -18,9 +18,9 @@ use self::{
 };
 use super::{
     CrawlContext, CrawlScope, Heartbeat, Progress,
-    crawler::{Crawl, Discovered, Pass, Stop, is_hopeless},
     queue::{Backlog, Queue},
     singles::Singles,
+    source::{Crawl, Discovered, Pass, Stop, is_hopeless},
 };
 use crate::{
     account::{Account, KnownConversation, Order},

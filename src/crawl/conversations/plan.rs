@@ -31,7 +31,7 @@ const RECHECK: SignedDuration = SignedDuration::from_hours(1);
 const AT_REST_PER_PASS: usize = 2;
 /// Requests of a sweep beside the workflows and the urgent ones: recent activity, a page of the full scan over all
 /// conversations, and those at rest.
-pub const LOOK_AROUND: usize = 2 + AT_REST_PER_PASS;
+pub const DISCOVERY: usize = 2 + AT_REST_PER_PASS;
 
 /// What the plan goes by.
 #[derive(Debug, Clone, Copy)]

@@ -20,9 +20,9 @@ pub use self::kind::ByWorkflow;
 use self::plan::{FetchTask, Rules, Task};
 use super::{
     CrawlContext, CrawlScope, Heartbeat, Progress,
-    crawler::{Crawl, Discovered, Pass, Stop, is_hopeless},
     queue::{Backlog, Queue},
     singles::Singles,
+    source::{Crawl, Discovered, Pass, Stop, is_hopeless},
 };
 use crate::{
     account::{Account, KnownWorkflow, Visit},

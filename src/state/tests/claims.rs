@@ -11,7 +11,7 @@ fn claim(path: &Path, key: &str, sources: &[Source]) -> Arc<Claim> {
     let mut kept = StateFile::open(path).unwrap();
     let opener = Opener { sources: sources.iter().copied().collect(), ..opener(key) };
     let (_, claim) = kept.account("default/platform".into(), Settings::default(), opener).unwrap();
-    kept.save(true).unwrap();
+    kept.save(Turn::Last).unwrap();
     claim
 }
 
@@ -22,7 +22,7 @@ fn owned() -> (TempDir, PathBuf) {
     let (_, claim) = kept.account("default/platform".into(), Settings::default(), opener("key")).unwrap();
     claim.verify();
     claim.confirm_sources();
-    kept.save(true).unwrap();
+    kept.save(Turn::Last).unwrap();
     (folder, path)
 }
 
@@ -58,9 +58,9 @@ fn a_key_that_was_verified_is_recognised_from_then_on() {
     let (account, first) =
         kept.account("default/platform".into(), Settings::default(), opener("new")).unwrap();
     read(&mut account.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
-    assert_eq!(kept.save(true).unwrap(), None, "nothing is written before");
+    assert_eq!(kept.save(Turn::Last).unwrap(), None, "nothing is written before");
     first.verify();
-    assert!(kept.save(true).unwrap().is_some());
+    assert!(kept.save(Turn::Last).unwrap().is_some());
     drop(kept);
     assert_eq!(restored(&path).ledger.workflows()[0].totals.ended, 2, "nor lost");
     assert_eq!(claim(&path, "new", &[Source::Conversations]).standing(), Standing::Verified);
@@ -90,7 +90,7 @@ fn the_sources_of_earlier_runs_are_told_until_they_are_settled() {
     let opener = Opener { sources: [Source::Workflows].into(), ..opener("key") };
     let (_, settling) = kept.account("default/platform".into(), Settings::default(), opener).unwrap();
     settling.confirm_sources();
-    kept.save(true).unwrap();
+    kept.save(Turn::Last).unwrap();
     drop(kept);
     assert_eq!(previous(&claim(&path, "key", &[Source::Workflows])), Some([Source::Workflows].into()));
 }
@@ -120,7 +120,7 @@ fn when_somebody_else_began_to_watch_an_empty_project_does_not_matter() {
         let (account, _) = kept.account("default/platform".into(), Settings::default(), opener).unwrap();
         let since = account.lock().ledger.watch_start();
         account.lock().ledger.watch_from(at(0));
-        kept.save(true).unwrap();
+        kept.save(Turn::Last).unwrap();
         since
     };
     let url = opener("key").base_url;
