@@ -57,16 +57,16 @@ impl Account {
     }
 
     /// Takes note that all that started from `since` on was read to the end. A list with an item that could not be read
-    /// is not taken for read the first time: the item may have been spoilt on its way.
+    /// is not taken for read the first time: the item may have been spoilt on its way. What started before the first
+    /// list is left to the reading of history, which does not take one empty answer for all there is.
     pub fn reached(&mut self, visit: &Visit, since: Timestamp, reading: Reading) {
         let Reading { requested_at, as_of: until, is_clean } = reading;
         let read = self.frontier.workflows.change(visit.workflow);
         read.doubtful = !is_clean && !read.doubtful;
         read.newest_start = read.newest_start.max(visit.newest_start);
         if !read.doubtful {
-            let covered =
-                read.covered.map_or(CoveredRange { since, until }, |covered| covered.joined(since, until));
-            read.covered = Some(covered);
+            let covered = read.covered.unwrap_or(CoveredRange { since, until });
+            read.covered = Some(covered.joined(covered.since, until));
             read.covered_at = read.covered_at.max(Some(requested_at));
         }
     }

@@ -1,6 +1,6 @@
 //! Worlds that failed once, as small as they could be made.
 
-use kapso_exporter::simulator::{Fault::*, Ids, Subject, Untruth};
+use kapso_exporter::simulator::{Breakage, Fault::*, Ids, Subject, Untruth};
 
 use crate::{
     run::judge,
@@ -495,6 +495,47 @@ fn what_other_lists_counted_is_not_counted_again() {
         schedule: vec![
             ending,
             Phase { end: End::Restart(Restart::Switching(Walks::Workflows)), ..undisturbed(5) },
+        ],
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
+/// A list that was empty for a while was taken for all that had started since the oldest open execution: what had ended
+/// just as the exporter started was never looked for again.
+#[test]
+fn one_empty_list_is_not_all_that_started_before_the_watch() {
+    let world = World {
+        seed: 386_092,
+        walks: Walks::Workflows,
+        conversations: 2,
+        history: 4,
+        open_history: 3,
+        starts: 1,
+        limit_headers: false,
+        lookback: 5,
+        schedule: vec![
+            Phase {
+                one_in: 5,
+                faults: vec![CutBody, RepeatedItem, OtherOrder],
+                moves: vec![Move::End],
+                end: End::Resume,
+                ..undisturbed(1)
+            },
+            Phase {
+                faults: vec![OddRefusal],
+                wrongs: vec![Wrong::Broken { one_in: 1, breakage: Breakage::ServerError }],
+                ..undisturbed(2)
+            },
+            Phase {
+                faults: vec![NoHeaders],
+                wrongs: vec![Wrong::Lie {
+                    about: vec![Subject::WorkflowExecutions],
+                    untruth: Untruth::Empty,
+                    one_in: 1,
+                }],
+                ..undisturbed(1)
+            },
         ],
         ..still()
     };

@@ -84,7 +84,7 @@ impl Run<'_> {
             simulator.set_date_offset(SignedDuration::from_millis(phase.date));
             tokio::time::sleep(startles).await;
         }
-        simulator.set_date_offset(self.date_offset(place, phase));
+        simulator.set_date_offset(self.date_offset(phase));
         tokio::time::sleep((until_kept / 2).saturating_sub(startles)).await;
         if !self.world.may_hide_what_resumed(place) {
             self.move_on(&phase.moves);
@@ -127,9 +127,12 @@ impl Run<'_> {
         self.phases_since_start(place).is_empty()
     }
 
-    /// Whether its watch may begin in this phase: with the first executions that are shown.
-    fn may_begin_to_watch(&self, place: usize) -> bool {
-        self.phases_since_start(place).iter().all(Phase::hides)
+    /// Whether its watch has begun: with the first executions that it was shown.
+    fn watches(&self) -> bool {
+        let scrape = self.simulated.scrape();
+        let since =
+            |api: &Api| scrape.value("kapso_exporter_watch_start_timestamp_seconds", &[("api", api.name())]);
+        self.world.apis().iter().all(|api| since(api).is_some())
     }
 
     fn phases_since_start(&self, place: usize) -> &[Phase] {
@@ -140,8 +143,8 @@ impl Run<'_> {
 
     /// Kapso's clock is not far off for long while a watch begins, which cannot know better, nor far behind where the
     /// exporter's own clock may be behind, too: what happens now would seem to be in the future for both.
-    fn date_offset(&self, place: usize, phase: &Phase) -> SignedDuration {
-        let may_be_far_off = !self.may_begin_to_watch(place) && !self.world.forgets();
+    fn date_offset(&self, phase: &Phase) -> SignedDuration {
+        let may_be_far_off = self.watches() && !self.world.forgets();
         let is_behind = self.world.skew < 0 || self.world.schedule.iter().any(|phase| phase.step < 0);
         let date = match (may_be_far_off, is_behind) {
             (false, _) => phase.date.clamp(-1500, 1500),
