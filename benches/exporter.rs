@@ -1,7 +1,7 @@
 //! What a page, a rendering and a scrape cost: `cargo bench`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, hint::black_box, sync::Arc};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::BoxFuture;
@@ -10,10 +10,10 @@ use kapso_exporter::{
     account::{Account, Order, Settings},
     app::{App, Store},
     clock::{Clock, Steady},
-    config::{Config, MetricsConfig, ProjectConfig, StateConfig},
+    config::{Config, KeyFrom, MetricsConfig, ProjectConfig, RawProject, StateConfig},
     kapso::{Answer, Transport},
     metrics::Renderer,
-    model::{Api, Execution, Flaws, Page, Source, Status, Workflow},
+    model::{Api, Execution, Flaws, Page, Status, Workflow},
     project::Transports,
 };
 use tokio_util::sync::CancellationToken;
@@ -82,28 +82,17 @@ impl Transports for Nowhere {
 }
 
 fn exposition(account: Account) -> Arc<Renderer> {
-    let url = || Url::parse("http://127.0.0.1").unwrap();
+    let project = RawProject::new("default", KeyFrom::Value("key".into()));
     let config = Config {
-        project: ProjectConfig {
-            name: "default".into(),
-            key: "key".into(),
-            platform_url: url(),
-            legacy_url: url(),
-            embedded: false,
-            sources: [Source::Conversations].into(),
-            conversations: Vec::new(),
-            interval: Duration::from_mins(1),
-            timeout: Duration::from_secs(1),
-            requests_per_minute: None,
-            account: Settings::default(),
-        },
+        projects: vec![ProjectConfig::resolve(project).unwrap()],
         metrics: MetricsConfig { max_series: 10_000_000, max_conversations: 0 },
         state: StateConfig::default(),
+        file: None,
     };
     let store = Store::Memory(BTreeMap::new());
     let app =
         App::build(config, Arc::new(Nowhere), Clock::system(), store, CancellationToken::new()).unwrap();
-    *app.streams[&Api::Platform].account.lock() = account;
+    *app.projects["default"].streams[&Api::Platform].account.lock() = account;
     app.publisher.renderer()
 }
 

@@ -21,9 +21,9 @@ use kapso_exporter::{
     account::Settings,
     app::{App, Store},
     clock::Clock,
-    config::{Config, MetricsConfig, ProjectConfig, StateConfig},
+    config::{Config, KeyFrom, MetricsConfig, ProjectConfig, RawProject, StateConfig},
     kapso::{Answer, Transport},
-    model::{Api, Source},
+    model::Api,
     project::Transports,
 };
 use serde_json::{Value, json};
@@ -125,28 +125,24 @@ async fn soak(executions: u64) {
         ..Settings::default()
     };
     let config = Config {
-        project: ProjectConfig {
-            name: "default".into(),
-            key: "key".into(),
+        projects: vec![ProjectConfig {
             platform_url: Url::parse("http://kapso.invalid").unwrap(),
-            legacy_url: Url::parse("http://kapso.invalid").unwrap(),
-            embedded: false,
-            sources: [Source::Conversations].into(),
-            conversations: Vec::new(),
             interval,
-            timeout: Duration::from_secs(10),
             requests_per_minute: Some(100_000),
             account: settings,
-        },
+            ..ProjectConfig::resolve(RawProject::new("default", KeyFrom::Value("key".into()))).unwrap()
+        }],
         metrics: MetricsConfig { max_series: 50_000, max_conversations: 0 },
         state: StateConfig { path: Some(folder.path().join("state.redb")) },
+        file: None,
     };
     let store = Store::open(&config.state).unwrap();
     let transports = Arc::new(Arithmetic { beginning, clock: clock.clone() });
     let app = App::build(config, transports, clock, store, CancellationToken::new()).unwrap();
-    for (source, stream) in app.sources() {
+    let watched = &app.projects["default"];
+    for (source, stream) in watched.sources() {
         let status = stream.clone();
-        tokio::spawn(app.sweeper(source, stream).run(move |source, event| status.record(source, &event)));
+        tokio::spawn(watched.sweeper(source, stream).run(move |source, event| status.record(source, &event)));
     }
     println!("| hours | executions counted | remembered | memory | state file |");
     println!("|---|---|---|---|---|");
@@ -158,7 +154,7 @@ async fn soak(executions: u64) {
             app.publisher.publish().await.unwrap();
         }
         if hour % report == 0 || hour == 1 {
-            let account = app.streams[&Api::Platform].account.lock();
+            let account = watched.streams[&Api::Platform].account.lock();
             let counted: u64 =
                 account.ledger.workflows().iter().map(|workflow| workflow.totals.started).sum();
             let remembered = account.ledger.remembered();

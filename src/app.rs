@@ -78,20 +78,18 @@ impl Store {
     }
 }
 
-/// A project with its streams and all that is published of it.
+/// Projects with their streams, and all that is published of them.
 pub struct App {
-    /// What is watched.
-    pub project: Project,
+    /// What is watched, by name.
+    pub projects: BTreeMap<Arc<str>, WatchedProject>,
     /// What is published; nothing yet.
     pub publisher: Arc<Publisher>,
-    /// Each of its APIs.
-    pub streams: BTreeMap<Api, Arc<Stream>>,
     /// Told of every change of a stream.
     pub changed: Changed,
-    /// The claims to the accounts that are kept.
-    claims: BTreeMap<Api, Arc<Claim>>,
-    /// When watching began.
-    started: Steady,
+    /// Our clock.
+    pub clock: Clock,
+    /// Ends everything.
+    pub shutdown: CancellationToken,
 }
 
 impl App {
@@ -131,33 +129,79 @@ impl App {
         mut store: Store,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let Config { project, metrics, .. } = config;
-        let mut project = Project::new(project, transports, clock, shutdown);
-        let config = project.config.clone();
-        let (mut accounts, mut claims) = (BTreeMap::new(), BTreeMap::new());
-        for api in config.apis() {
-            let (account, claim) = store.account(&project, api)?;
-            if let Some(claim) = claim {
-                say_what_changed(&claim, api, &config.sources_of(api));
-                claims.insert(api, claim);
-            }
-            accounts.insert(api, account);
+        let Config { projects, metrics, .. } = config;
+        let mut opened = Vec::new();
+        for project in projects {
+            let project = Project::new(project, transports.clone(), clock.clone(), shutdown.clone());
+            opened.push(OpenedProject::open(project, &mut store)?);
         }
-        let learned = accounts.values().filter_map(|account| account.lock().frontier.learned()).max();
-        project.clock = project.clock.going_on_after(learned);
-        let (changed, mut streams) = (Changed::default(), BTreeMap::new());
-        for (api, account) in accounts {
-            streams.insert(api, Arc::new(project.stream(api, account, changed.clone())?));
-        }
+        let clock = clock.going_on_after(opened.iter().filter_map(OpenedProject::learned).max());
+        let (changed, started) = (Changed::default(), clock.steady());
+        let watched = opened.into_iter().map(|opened| opened.watch(&clock, started, &changed));
+        let projects: Vec<_> = watched.collect::<anyhow::Result<_>>()?;
+        let streams: Vec<_> = projects.iter().flat_map(|watched| watched.streams.values().cloned()).collect();
         let instance = Arc::new(InstanceMetrics::default());
         let limits = Limits::within(metrics.max_series / streams.len().max(1), metrics.max_conversations);
-        let renderer = Renderer::new(instance.clone(), streams.values().cloned().collect(), limits);
-        let publisher =
-            Publisher::new(Arc::new(renderer), instance, store.into_file(), project.clock.clone());
-        let started = project.clock.steady();
-        Ok(Self { project, publisher: Arc::new(publisher), streams, changed, claims, started })
+        let renderer = Arc::new(Renderer::new(instance.clone(), streams, limits));
+        let publisher = Arc::new(Publisher::new(renderer, instance, store.into_file(), clock.clone()));
+        let named = |watched: WatchedProject| (watched.project.config.name.as_str().into(), watched);
+        Ok(Self { projects: projects.into_iter().map(named).collect(), publisher, changed, clock, shutdown })
     }
 
+    /// The streams of all projects.
+    pub fn streams(&self) -> impl Iterator<Item = &Arc<Stream>> {
+        self.projects.values().flat_map(|watched| watched.streams.values())
+    }
+}
+
+/// A project whose accounts are open.
+struct OpenedProject {
+    project: Project,
+    accounts: BTreeMap<Api, Opened>,
+}
+
+impl OpenedProject {
+    fn open(project: Project, store: &mut Store) -> anyhow::Result<Self> {
+        let accounts = project.config.apis().into_iter().map(|api| {
+            let (account, claim) = store.account(&project, api)?;
+            if let Some(claim) = &claim {
+                say_what_changed(claim, api, &project.config.sources_of(api));
+            }
+            Ok((api, (account, claim)))
+        });
+        let accounts = accounts.collect::<anyhow::Result<_>>()?;
+        Ok(Self { project, accounts })
+    }
+
+    /// When something was last learned, in an earlier run.
+    fn learned(&self) -> Option<Steady> {
+        self.accounts.values().filter_map(|(account, _)| account.lock().frontier.learned()).max()
+    }
+
+    fn watch(self, clock: &Clock, started: Steady, changed: &Changed) -> anyhow::Result<WatchedProject> {
+        let project = Project { clock: clock.clone(), ..self.project };
+        let (mut streams, mut claims) = (BTreeMap::new(), BTreeMap::new());
+        for (api, (account, claim)) in self.accounts {
+            streams.insert(api, Arc::new(project.stream(api, account, changed.clone())?));
+            claims.extend(claim.map(|claim| (api, claim)));
+        }
+        Ok(WatchedProject { project, streams, claims, started })
+    }
+}
+
+/// A project with its streams.
+pub struct WatchedProject {
+    /// What is watched, and with what.
+    pub project: Project,
+    /// Each of its APIs.
+    pub streams: BTreeMap<Api, Arc<Stream>>,
+    /// The claims to the accounts that are kept.
+    claims: BTreeMap<Api, Arc<Claim>>,
+    /// When watching began.
+    started: Steady,
+}
+
+impl WatchedProject {
     /// Each source, with its stream.
     pub fn sources(&self) -> impl Iterator<Item = (Source, &Arc<Stream>)> {
         let sources = self.project.config.sources.iter();

@@ -7,7 +7,7 @@ mod arguments;
 mod redacted;
 mod reference;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use url::Url;
@@ -19,7 +19,7 @@ use crate::{
         KeyFrom, LogConfig, LogFormat, LogLevel, MetricsConfig, Raw, RawProject, StateConfig, WebConfig,
         parse,
     },
-    model::{ConversationId, Source},
+    model::{ConversationId, Source, WorkflowFilter},
     simulator::DEFAULT_KEY,
 };
 
@@ -285,6 +285,10 @@ impl From<Watch> for Raw {
             embedded: flags.demo,
             sources: scrape.source,
             conversations: scrape.conversation,
+            phone_number_ids: Vec::new(),
+            workflows: WorkflowFilter::default(),
+            agents: BTreeMap::new(),
+            handoff_reasons: Vec::new(),
             interval: scrape.interval,
             timeout: scrape.timeout,
             requests_per_minute: scrape.requests_per_minute,
@@ -294,7 +298,7 @@ impl From<Watch> for Raw {
         };
         let Metrics { max_series, max_conversations } = flags.metrics;
         let metrics = MetricsConfig { max_series, max_conversations };
-        Self { project, metrics, state: StateConfig { path: flags.state.path } }
+        Self { projects: vec![project], metrics, state: StateConfig { path: flags.state.path }, file: None }
     }
 }
 

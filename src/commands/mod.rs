@@ -54,7 +54,9 @@ async fn config(flags: Watch, clock: &Clock, shutdown: &CancellationToken) -> Re
     let demo = flags.demo;
     let mut config = Config::resolve(flags.into()).map_err(CliError::Usage)?;
     if demo {
-        simulate::embed(&mut config.project, clock, shutdown).await.map_err(CliError::Run)?;
+        for project in &mut config.projects {
+            simulate::embed(project, clock, shutdown).await.map_err(CliError::Run)?;
+        }
     }
     Ok(config)
 }

@@ -12,10 +12,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::App,
+    app::{App, WatchedProject},
     clock::Clock,
     config::{Config, WebConfig},
-    project::{Project, Stream, Transports},
+    project::{Stream, Transports},
     publisher::Publisher,
     state,
     verification::Verification,
@@ -107,25 +107,21 @@ impl Serving {
     fn pages(&self, telemetry_path: String) -> Pages {
         Pages {
             renderer: self.app.publisher.renderer(),
-            streams: self.app.streams.values().cloned().collect(),
+            streams: self.app.streams().cloned().collect(),
             readiness: self.readiness.clone(),
-            clock: self.app.project.clock.clone(),
+            clock: self.app.clock.clone(),
             telemetry_path,
         }
     }
 
     fn spawn(&self, tasks: &mut JoinSet<()>) {
-        let verifications = self.app.verifications();
-        for (source, stream) in self.app.sources() {
-            let (sweeper, status) = (self.app.sweeper(source, stream), stream.clone());
-            let sweep = sweeper.run(move |source, event| status.record(source, &event));
-            let verification = verifications.get(&source.api()).cloned();
-            tasks.spawn(self.once_verified(verification, sweep));
+        for watched in self.app.projects.values() {
+            self.watch(watched, tasks);
         }
-        let Project { config, shutdown, .. } = &self.app.project;
+        let shutdown = &self.app.shutdown;
         let rendering = Rendering {
             publisher: self.app.publisher.clone(),
-            streams: self.app.streams.values().cloned().collect(),
+            streams: self.app.streams().cloned().collect(),
             readiness: self.readiness.clone(),
             changed: self.app.changed.subscribe(),
         };
@@ -133,7 +129,19 @@ impl Serving {
         tasks.spawn(async move {
             ends.run_until_cancelled(rendering.run()).await;
         });
-        tasks.spawn(grace_period(self.readiness.clone(), config.interval, shutdown.clone()));
+        let intervals = self.app.projects.values().map(|watched| watched.project.config.interval);
+        let interval = intervals.max().unwrap_or_default();
+        tasks.spawn(grace_period(self.readiness.clone(), interval, shutdown.clone()));
+    }
+
+    fn watch(&self, watched: &WatchedProject, tasks: &mut JoinSet<()>) {
+        let verifications = watched.verifications();
+        for (source, stream) in watched.sources() {
+            let (sweeper, status) = (watched.sweeper(source, stream), stream.clone());
+            let sweep = sweeper.run(move |source, event| status.record(source, &event));
+            let verification = verifications.get(&source.api()).cloned();
+            tasks.spawn(self.once_verified(verification, sweep));
+        }
     }
 
     /// Sweeps once it is known that the state is that of the project; stops the exporter if it is not.
@@ -142,7 +150,7 @@ impl Serving {
         verification: Option<Arc<Verification>>,
         sweep: S,
     ) -> impl Future<Output = ()> + Send + use<S> {
-        let (refusal, shutdown) = (self.refusal.clone(), self.app.project.shutdown.clone());
+        let (refusal, shutdown) = (self.refusal.clone(), self.app.shutdown.clone());
         async move {
             let Some(verification) = verification else { return sweep.await };
             match verification.wait().await {

@@ -20,12 +20,14 @@ pub const RESERVED_PATHS: [&str; 3] = ["/", "/-/healthy", "/-/ready"];
 /// What the exporter is to do.
 #[derive(Debug)]
 pub struct Config {
-    /// What is watched, and how.
-    pub project: ProjectConfig,
+    /// What is watched, and how; each has a name of its own.
+    pub projects: Vec<ProjectConfig>,
     /// How much is published.
     pub metrics: MetricsConfig,
     /// What survives.
     pub state: StateConfig,
+    /// The configuration file, if it comes from one.
+    pub file: Option<PathBuf>,
 }
 
 /// How much is published.
@@ -59,7 +61,8 @@ impl Config {
     /// # Errors
     /// A sentence that names the flag or variable and what is allowed.
     pub fn resolve(raw: Raw) -> anyhow::Result<Self> {
-        let Raw { project, metrics, state } = raw;
-        Ok(Self { project: ProjectConfig::resolve(project)?, metrics, state })
+        let Raw { projects, metrics, state, file } = raw;
+        let projects = projects.into_iter().map(ProjectConfig::resolve).collect::<anyhow::Result<_>>()?;
+        Ok(Self { projects, metrics, state, file })
     }
 }

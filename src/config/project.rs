@@ -1,6 +1,11 @@
 //! A project: its key, its APIs, and how it is watched.
 
-use std::{collections::BTreeSet, env, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use jiff::SignedDuration;
@@ -13,7 +18,7 @@ use super::{
 };
 use crate::{
     account,
-    model::{Api, ConversationId, Source},
+    model::{Api, ConversationId, ReasonRule, Source, WorkflowFilter, WorkflowId},
 };
 
 /// The environment variable that holds the API key.
@@ -36,6 +41,14 @@ pub struct ProjectConfig {
     pub sources: BTreeSet<Source>,
     /// Watch these conversations only; none = discover them.
     pub conversations: Vec<ConversationId>,
+    /// Watch the conversations of these phone numbers only; none = of all.
+    pub phone_number_ids: Vec<String>,
+    /// Watch these workflows only.
+    pub workflows: WorkflowFilter,
+    /// Names of legacy agents, which the API does not tell.
+    pub agents: BTreeMap<WorkflowId, String>,
+    /// Classes of the reasons of handoffs; the first that fits holds.
+    pub handoff_reasons: Vec<ReasonRule>,
     /// From one sweep's start to the next.
     pub interval: Duration,
     /// For one request.
@@ -47,7 +60,11 @@ pub struct ProjectConfig {
 }
 
 impl ProjectConfig {
-    pub(super) fn resolve(raw: RawProject) -> anyhow::Result<Self> {
+    /// Puts it together; reads the file of the key where one is named.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong and what is allowed.
+    pub fn resolve(raw: RawProject) -> anyhow::Result<Self> {
         ensure!(
             !raw.sources.contains(&Source::Workflows) || raw.conversations.is_empty(),
             "--scrape.conversation does not go with --scrape.source=workflows, which lists the executions of all \
@@ -67,6 +84,10 @@ impl ProjectConfig {
             embedded: raw.embedded,
             sources: raw.sources.into_iter().collect(),
             conversations: raw.conversations,
+            phone_number_ids: raw.phone_number_ids,
+            workflows: raw.workflows,
+            agents: raw.agents,
+            handoff_reasons: raw.handoff_reasons,
             interval: raw.interval,
             timeout: raw.timeout,
             requests_per_minute: raw.requests_per_minute,

@@ -1,22 +1,24 @@
 //! What was given: each value is allowed by itself, and nothing is put together yet.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 use url::Url;
 
 use super::{MetricsConfig, StateConfig};
-use crate::model::{ConversationId, Source};
+use crate::model::{ConversationId, ReasonRule, Source, WorkflowFilter, WorkflowId};
 
 /// A configuration as it was given.
 #[derive(Debug)]
 pub struct Raw {
     /// What is watched, and how.
-    pub project: RawProject,
+    pub projects: Vec<RawProject>,
     /// How much is published.
     pub metrics: MetricsConfig,
     /// What survives.
     pub state: StateConfig,
+    /// The configuration file, if it comes from one.
+    pub file: Option<PathBuf>,
 }
 
 /// A project as it was given.
@@ -30,6 +32,10 @@ pub struct RawProject {
     pub embedded: bool,
     pub sources: Vec<Source>,
     pub conversations: Vec<ConversationId>,
+    pub phone_number_ids: Vec<String>,
+    pub workflows: WorkflowFilter,
+    pub agents: BTreeMap<WorkflowId, String>,
+    pub handoff_reasons: Vec<ReasonRule>,
     pub interval: Duration,
     pub timeout: Duration,
     pub requests_per_minute: Option<u32>,
@@ -37,6 +43,37 @@ pub struct RawProject {
     pub conversation_max_age: Duration,
     /// Ten intervals, at least ten minutes, unless it is given.
     pub max_staleness: Option<Duration>,
+}
+
+impl RawProject {
+    /// One of which nothing but name and key was given.
+    #[must_use]
+    pub fn new(name: &str, key: KeyFrom) -> Self {
+        Self {
+            name: name.into(),
+            key,
+            platform_url: known("https://api.kapso.ai/platform/v1"),
+            legacy_url: known("https://app.kapso.ai/api/v1"),
+            embedded: false,
+            sources: vec![Source::Conversations],
+            conversations: Vec::new(),
+            phone_number_ids: Vec::new(),
+            workflows: WorkflowFilter::default(),
+            agents: BTreeMap::new(),
+            handoff_reasons: Vec::new(),
+            interval: Duration::from_mins(1),
+            timeout: Duration::from_secs(10),
+            requests_per_minute: None,
+            lookback: Duration::from_hours(24),
+            conversation_max_age: Duration::from_hours(7 * 24),
+            max_staleness: None,
+        }
+    }
+}
+
+#[allow(clippy::expect_used, reason = "a constant, and every test would fail")]
+fn known(url: &str) -> Url {
+    Url::parse(url).expect("a URL")
 }
 
 /// Where an API key is.

@@ -6,9 +6,11 @@
 mod api;
 mod conversation;
 mod execution;
+mod filter;
 mod handoff;
 mod ids;
 mod page;
+mod reason;
 mod source;
 mod status;
 mod time;
@@ -18,9 +20,11 @@ pub use self::{
     api::Api,
     conversation::{Conversation, ConversationStatus},
     execution::Execution,
+    filter::WorkflowFilter,
     handoff::{Handoff, HandoffReason, HandoffSource},
     ids::{ConversationId, ExecutionId, WorkflowId},
     page::{Extent, Flaws, Page, Reading},
+    reason::ReasonRule,
     source::Source,
     status::Status,
     time::{seconds_between, unix_seconds},

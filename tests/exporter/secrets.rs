@@ -305,7 +305,8 @@ fn what_holds_the_key_does_not_show_it_for_debugging() {
     let flag = format!("--kapso.api-key-file={}", file.display());
     let config = Config::resolve(Cli::parse_from(["kapso-exporter", &flag]).serve.watch.into()).unwrap();
     keeps_quiet("the configuration", &format!("{config:?} {config:#?}"));
-    let transport = Http::new(&config.project.platform_url, config.project.key.clone()).unwrap();
+    let project = &config.projects[0];
+    let transport = Http::new(&project.platform_url, project.key.clone()).unwrap();
     keeps_quiet("the transport", &format!("{transport:?} {transport:#?}"));
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{ProjectConfig, StateConfig};
 
 /// What the flags say; times in seconds.
 #[derive(Debug, Serialize)]
@@ -24,9 +24,8 @@ pub struct Configuration {
     pub state_path: Option<String>,
 }
 
-impl From<&Config> for Configuration {
-    fn from(config: &Config) -> Self {
-        let Config { project, state, .. } = config;
+impl Configuration {
+    pub(super) fn of(project: &ProjectConfig, state: &StateConfig) -> Self {
         Self {
             project: project.name.clone(),
             sources: project.sources.iter().map(|source| source.as_str()).collect(),

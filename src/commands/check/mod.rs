@@ -41,10 +41,11 @@ pub const MAX_REQUESTS: u32 = 12;
 /// # Errors
 /// If the report cannot be written.
 pub fn offline(config: &Config, output: Output) -> anyhow::Result<()> {
-    write(&Report::offline(config), output)
+    let reports = config.projects.iter().map(|project| Report::offline(project, &config.state));
+    write(&reports.collect::<Vec<_>>(), config.file.is_some(), output)
 }
 
-/// Asks each source's API a few things, and reports.
+/// Asks each source's API a few things, one project after the other, and reports.
 ///
 /// # Errors
 /// If a source does not work, the check was interrupted, or the report cannot be written.
@@ -55,14 +56,25 @@ pub async fn check(
     shutdown: CancellationToken,
     output: Output,
 ) -> anyhow::Result<()> {
-    let mut report = Report::offline(&config);
-    let project = Project::new(config.project, transports, clock, shutdown);
-    examine(&mut report, &project, &config.state).await?;
-    ensure!(!project.shutdown.is_cancelled(), "interrupted before the check was complete");
-    write(&report, output)?;
-    let failed: Vec<_> = report.failures().collect();
+    let mut reports = Vec::new();
+    for project in config.projects {
+        let mut report = Report::offline(&project, &config.state);
+        let project = Project::new(project, transports.clone(), clock.clone(), shutdown.clone());
+        examine(&mut report, &project, &config.state).await?;
+        ensure!(!project.shutdown.is_cancelled(), "interrupted before the check was complete");
+        reports.push(report);
+    }
+    write(&reports, config.file.is_some(), output)?;
+    let failed: Vec<_> = reports.iter().flat_map(|report| failures(report, config.file.is_some())).collect();
     ensure!(failed.is_empty(), "{}", failed.join("; "));
     Ok(())
+}
+
+/// What does not work; with the name of the project where there may be several.
+fn failures(report: &Report, is_named: bool) -> Vec<String> {
+    let name = &report.configuration.project;
+    let named = |failure: String| if is_named { format!("{name}: {failure}") } else { failure };
+    report.failures().map(named).collect()
 }
 
 async fn examine(report: &mut Report, project: &Project, state: &StateConfig) -> anyhow::Result<()> {
@@ -79,10 +91,12 @@ async fn examine(report: &mut Report, project: &Project, state: &StateConfig) ->
     Ok(())
 }
 
-fn write(report: &Report, output: Output) -> anyhow::Result<()> {
+/// With a configuration file there may be several: JSON is a list then, and one object without.
+fn write(reports: &[Report], is_list: bool, output: Output) -> anyhow::Result<()> {
     let mut text = match output {
-        Output::Text => text::render(report),
-        Output::Json => serde_json::to_string_pretty(report)?,
+        Output::Text => reports.iter().map(text::render).collect::<Vec<_>>().join("\n\n"),
+        Output::Json if is_list => serde_json::to_string_pretty(reports)?,
+        Output::Json => reports.iter().map(serde_json::to_string_pretty).collect::<Result<_, _>>()?,
     };
     text.push('\n');
     let mut stdout = io::stdout().lock();

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Configuration, StateFileReport, advice, forecast, survey::Survey};
 use crate::{
-    config::Config,
+    config::{ProjectConfig, StateConfig},
     crawl::Requests,
     kapso::{Error, Reason},
     model::Api,
@@ -143,12 +143,12 @@ pub struct Forecast {
 }
 
 impl Report {
-    pub(super) fn offline(config: &Config) -> Self {
+    pub(super) fn offline(project: &ProjectConfig, state: &StateConfig) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             ok: true,
             offline: true,
-            configuration: config.into(),
+            configuration: Configuration::of(project, state),
             state_file: None,
             sources: Vec::new(),
             limit: None,

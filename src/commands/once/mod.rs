@@ -18,8 +18,7 @@ use crate::{
     app::App,
     clock::Clock,
     config::Config,
-    model::Api,
-    project::Transports,
+    project::{StreamKey, Transports},
     sweep::{Outcome, Report},
     verification::Unverified,
 };
@@ -39,30 +38,34 @@ pub async fn once(
 ) -> anyhow::Result<()> {
     let app = App::open(config, transports, clock, shutdown).await?;
     let unverified = unverified(&app).await?;
-    let verified = app.sources().filter(|(source, _)| !unverified.contains_key(&source.api()));
-    let sweeps = verified.map(|(source, stream)| {
-        app.sweeper(source, stream).once(|source, event| stream.record(source, &event))
+    let sweeps = app.projects.values().flat_map(|watched| {
+        let verified = watched.sources().filter(|(_, stream)| !unverified.contains_key(&stream.key));
+        verified.map(|(source, stream)| {
+            watched.sweeper(source, stream).once(|source, event| stream.record(source, &event))
+        })
     });
     let reports = progress::shown_while(join_all(sweeps), &app).await;
-    ensure!(!app.project.shutdown.is_cancelled(), "interrupted before the sweep was complete");
+    ensure!(!app.shutdown.is_cancelled(), "interrupted before the sweep was complete");
     let snapshot = app.publisher.renderer().render()?;
     let saved = app.publisher.close(Instant::now() + SAVED_WITHIN).await;
     saved.context("state is not written")?;
     write(&snapshot.plain).context("cannot write the metrics to stdout")?;
-    let unverified = unverified.iter().map(|(api, reason)| format!("{api}: {reason}"));
+    let unverified = unverified.iter().map(|(key, reason)| format!("{}: {reason}", key.api));
     let missing: Vec<_> = unverified.chain(reports.iter().filter_map(missing)).collect();
     ensure!(missing.is_empty(), "the sweep was incomplete: {}", missing.join("; "));
     Ok(())
 }
 
-/// The APIs whose state may be another project's, since Kapso did not say.
-async fn unverified(app: &App) -> anyhow::Result<BTreeMap<Api, Unverified>> {
+/// The streams whose state may be another project's, since Kapso did not say.
+async fn unverified(app: &App) -> anyhow::Result<BTreeMap<StreamKey, Unverified>> {
     let mut unverified = BTreeMap::new();
-    for (api, verification) in app.verifications() {
-        match verification.verify().await {
-            Ok(()) => {}
-            Err(Unverified::Refused(refusal)) => return Err(refusal.into()),
-            Err(reason) => drop(unverified.insert(api, reason)),
+    for watched in app.projects.values() {
+        for (api, verification) in watched.verifications() {
+            match verification.verify().await {
+                Ok(()) => {}
+                Err(Unverified::Refused(refusal)) => return Err(refusal.into()),
+                Err(reason) => drop(unverified.insert(watched.project.key(api), reason)),
+            }
         }
     }
     Ok(unverified)

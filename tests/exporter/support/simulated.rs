@@ -19,7 +19,7 @@ use kapso_exporter::{
     account::{Saved, Settings},
     app::{App, Store},
     clock::Clock,
-    config::{Config, MetricsConfig, ProjectConfig, StateConfig},
+    config::{Config, KeyFrom, MetricsConfig, ProjectConfig, RawProject, StateConfig},
     kapso::{Answer, Transport},
     ledger::{Buckets, Totals},
     model::{Api, Source},
@@ -166,7 +166,7 @@ impl Simulated {
     #[allow(dead_code, reason = "a benchmark wants finer buckets than are published")]
     pub fn totals(&self, buckets: &Buckets) -> Totals {
         let mut totals = Totals::new(buckets);
-        for stream in self.exporter.app.streams.values() {
+        for stream in self.exporter.app.streams() {
             let account = stream.account.lock();
             account.ledger.workflows().iter().for_each(|workflow| totals.merge(&workflow.totals));
         }
@@ -185,7 +185,7 @@ impl Simulated {
             account.track();
             (stream.key.clone(), account.take_changes().into())
         };
-        self.exporter.app.streams.values().map(rows).collect()
+        self.exporter.app.streams().map(rows).collect()
     }
 
     /// Stops the exporter where it is and starts another one, which knows what was kept.
@@ -213,9 +213,10 @@ impl Running {
         let store = Store::Memory(kept.clone());
         let app = App::build(setup.config(), transports, clock.clone(), store, shutdown.clone()).unwrap();
         let (sweeps, swept) = watch::channel(0);
-        for (source, stream) in app.sources() {
+        let watched = &app.projects["default"];
+        for (source, stream) in watched.sources() {
             let (stream, sweeps) = (stream.clone(), sweeps.clone());
-            tokio::spawn(app.sweeper(source, &stream.clone()).run(move |source, event| {
+            tokio::spawn(watched.sweeper(source, &stream.clone()).run(move |source, event| {
                 stream.record(source, &event);
                 if matches!(event, SweepEvent::Swept(_)) {
                     sweeps.send_modify(|count| *count += 1);
@@ -230,15 +231,12 @@ impl Setup {
     fn config(&self) -> Config {
         let url = |path| Url::parse(&format!("http://kapso.invalid/{path}")).unwrap();
         let signed = |time| SignedDuration::try_from(time).unwrap();
+        let raw = RawProject::new("default", KeyFrom::Value(DEFAULT_KEY.into()));
         Config {
-            project: ProjectConfig {
-                name: "default".into(),
-                key: DEFAULT_KEY.into(),
+            projects: vec![ProjectConfig {
                 platform_url: url("platform/v1"),
                 legacy_url: url("api/v1"),
-                embedded: false,
                 sources: self.sources.iter().copied().collect(),
-                conversations: Vec::new(),
                 interval: self.interval,
                 timeout: self.timeout,
                 requests_per_minute: self.requests_per_minute,
@@ -249,9 +247,11 @@ impl Setup {
                     buckets: self.buckets.clone(),
                     ..Settings::default()
                 },
-            },
+                ..ProjectConfig::resolve(raw).unwrap()
+            }],
             metrics: MetricsConfig { max_series: 1_000_000, max_conversations: 0 },
             state: StateConfig::default(),
+            file: None,
         }
     }
 }

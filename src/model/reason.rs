@@ -1,0 +1,40 @@
+//! Classes of the reasons that are given for handoffs. The reason itself is free text and goes no further than here.
+
+use std::sync::Arc;
+
+use regex::{Regex, RegexBuilder};
+
+/// Bytes that a compiled pattern may take.
+const LARGEST_PATTERN: usize = 1 << 20;
+
+/// A class, and the pattern of the reasons that belong to it.
+#[derive(Debug, Clone)]
+pub struct ReasonRule {
+    /// Of the form `[a-z0-9_]{1,32}`.
+    pub class: Arc<str>,
+    /// Searched for in the reason.
+    pub pattern: Regex,
+}
+
+impl ReasonRule {
+    /// A rule of this class and pattern.
+    ///
+    /// # Errors
+    /// What is wrong with one of them, in a sentence.
+    pub fn new(class: &str, pattern: &str) -> Result<Self, String> {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if !(1..=32).contains(&class.len()) || !class.chars().all(fits) {
+            return Err("expected a class of 1 to 32 lower-case letters, digits and '_'".into());
+        }
+        let compiled = RegexBuilder::new(pattern).size_limit(LARGEST_PATTERN).build();
+        let pattern = compiled.map_err(|error| format!("expected a regular expression: {error}"))?;
+        Ok(Self { class: class.into(), pattern })
+    }
+}
+
+/// By pattern alone: that is what a rule was made of.
+impl PartialEq for ReasonRule {
+    fn eq(&self, other: &Self) -> bool {
+        self.class == other.class && self.pattern.as_str() == other.pattern.as_str()
+    }
+}
