@@ -88,8 +88,10 @@ fn exposition(account: Account) -> Arc<Renderer> {
         metrics: MetricsConfig { max_series: 10_000_000, max_conversations: 0 },
         state: StateConfig::default(),
         file: None,
+        secret_files: Vec::new(),
+        text: String::new(),
     };
-    let store = Store::Memory(BTreeMap::new());
+    let store = Store::empty();
     let app =
         App::build(config, Arc::new(Nowhere), Clock::system(), store, CancellationToken::new()).unwrap();
     *app.projects["default"].streams[&Api::Platform].account.lock() = account;

@@ -133,10 +133,12 @@ async fn soak(executions: u64) {
             ..ProjectConfig::resolve(RawProject::new("default", KeyFrom::Value("key".into()))).unwrap()
         }],
         metrics: MetricsConfig { max_series: 50_000, max_conversations: 0 },
-        state: StateConfig { path: Some(folder.path().join("state.redb")) },
+        state: StateConfig { path: Some(folder.path().join("state.redb")), retention: None },
         file: None,
+        secret_files: Vec::new(),
+        text: String::new(),
     };
-    let store = Store::open(&config.state).unwrap();
+    let store = Store::open(&config.state, &clock).unwrap();
     let transports = Arc::new(Arithmetic { beginning, clock: clock.clone() });
     let app = App::build(config, transports, clock, store, CancellationToken::new()).unwrap();
     let watched = &app.projects["default"];

@@ -10,7 +10,7 @@ use tokio::{sync::Mutex, task::spawn_blocking, time::Instant};
 use crate::{
     clock::Clock,
     metrics::{InstanceMetrics, Renderer},
-    state::{Error, StateFile, Writer},
+    state::{Error, SharedStateFile, Writer},
 };
 
 /// The exposition, and the state behind it.
@@ -29,20 +29,26 @@ struct State {
 }
 
 impl Publisher {
-    /// Publishes this; `kept` is the state file, if there is one.
+    /// Publishes this; `kept` is the state file, if there is one, and `restored` whether all goes on with what it holds.
     #[must_use]
     pub fn new(
         renderer: Arc<Renderer>,
         instance: Arc<InstanceMetrics>,
-        kept: Option<StateFile>,
+        kept: Option<SharedStateFile>,
+        restored: bool,
         clock: Clock,
     ) -> Self {
         if let Some(kept) = &kept {
             instance.announce_state(kept.size().unwrap_or_default());
         }
-        let restored = kept.as_ref().is_some_and(StateFile::is_restored);
         let state = kept.map(|kept| Mutex::new(State { writer: Writer::new(kept), complained: false }));
         Self { renderer, instance, state, restored, clock }
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn instance(&self) -> Arc<InstanceMetrics> {
+        self.instance.clone()
     }
 
     /// What is published.

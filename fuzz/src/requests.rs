@@ -11,7 +11,8 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::BodyExt;
 use kapso_exporter::{
     clock::Clock,
-    metrics::{Limits, Renderer},
+    config::MetricsConfig,
+    metrics::Renderer,
     web::{Pages, Readiness, router},
 };
 use tower::ServiceExt;
@@ -64,14 +65,15 @@ fn read(data: &[u8]) -> Option<Request<Body>> {
 }
 
 fn app() -> (Router, Arc<Renderer>) {
-    let renderer = Arc::new(Renderer::new(Arc::default(), Vec::new(), Limits::within(0, 0)));
+    let limits = MetricsConfig { max_series: 1_000, max_conversations: 0 };
+    let renderer = Arc::new(Renderer::new(Arc::default(), Arc::default(), limits));
     renderer.publish(renderer.render().expect("an exposition"));
     let pages = Pages {
         renderer: renderer.clone(),
-        streams: Vec::new(),
         readiness: Arc::new(Readiness::default()),
         clock: Clock::system(),
         telemetry_path: "/metrics".into(),
+        reloading: None,
     };
     (router(pages), renderer)
 }

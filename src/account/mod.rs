@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// What an account has to know.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// How long a finished execution stays in the current state.
     pub lookback: SignedDuration,
@@ -81,6 +81,13 @@ pub struct ListedBy {
 }
 
 impl Account {
+    /// Goes on with other settings. What was counted stays.
+    pub fn configure(&mut self, settings: Settings) {
+        let Settings { lookback, remembered, conversation_max_age, max_staleness, buckets } = settings;
+        self.ledger.configure(lookback, remembered, buckets);
+        (self.conversation_max_age, self.max_staleness) = (conversation_max_age, max_staleness);
+    }
+
     /// An account in which there is nothing.
     #[must_use]
     pub fn new(settings: Settings) -> Self {

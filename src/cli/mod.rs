@@ -10,6 +10,7 @@ mod reference;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
+use jiff::SignedDuration;
 use url::Url;
 
 use self::redacted::RedactedValueParser;
@@ -115,6 +116,10 @@ pub struct State {
     /// restart starts counting afresh
     #[arg(long = "state.path", env = "KAPSO_EXPORTER_STATE_PATH", value_name = "FILE")]
     pub path: Option<PathBuf>,
+    /// How long the state of a project, or of an API of it, is kept that is no longer watched
+    #[arg(long = "state.retention", env = "KAPSO_EXPORTER_STATE_RETENTION", value_name = "DURATION",
+        default_value = "7d", value_parser = parse::retention)]
+    pub retention: Duration,
 }
 
 /// Where Kapso is.
@@ -298,7 +303,17 @@ impl From<Watch> for Raw {
         };
         let Metrics { max_series, max_conversations } = flags.metrics;
         let metrics = MetricsConfig { max_series, max_conversations };
-        Self { projects: vec![project], metrics, state: StateConfig { path: flags.state.path }, file: None }
+        Self {
+            projects: vec![project],
+            metrics,
+            state: StateConfig {
+                path: flags.state.path,
+                retention: SignedDuration::try_from(flags.state.retention).ok(),
+            },
+            file: None,
+            secret_files: Vec::new(),
+            text: String::new(),
+        }
     }
 }
 

@@ -23,13 +23,13 @@ use crate::{
 /// What is wrong with the command line or the configuration, or what failed.
 pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliError> {
     let clock = Clock::system();
-    let transports: Arc<dyn Transports> = Arc::new(HttpTransports);
+    let transports: Arc<dyn Transports> = Arc::new(HttpTransports::new().map_err(CliError::Run)?);
     match cli.command {
         None => {
             let config = config(cli.serve.watch, &clock, &shutdown).await?;
-            serve::serve(config, cli.serve.web.into(), transports, clock, shutdown)
-                .await
-                .map_err(CliError::Run)
+            let web = cli.serve.web.into();
+            let setup = serve::Setup { config, web, transports, clock, shutdown, load: None };
+            serve::serve(setup).await.map_err(CliError::Run)
         }
         Some(Command::Once(flags)) => {
             let config = config(flags, &clock, &shutdown).await?;

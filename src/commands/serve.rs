@@ -1,9 +1,8 @@
-//! Serving: binds everything, starts the loops, and runs until it is stopped.
+//! Serving: binds everything, starts the projects, and runs until it is stopped.
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use parking_lot::Mutex;
 use tokio::{
     sync::{SetOnce, watch},
     task::JoinSet,
@@ -12,13 +11,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{App, WatchedProject},
+    app::App,
     clock::Clock,
     config::{Config, WebConfig},
-    project::{Stream, Transports},
+    project::{Streams, Transports},
     publisher::Publisher,
-    state,
-    verification::Verification,
+    reload::{LoadConfig, Reloading},
+    supervisor::{OnRefusal, Supervisor},
     web::{self, Pages, Readiness},
 };
 
@@ -31,17 +30,28 @@ const RENDER_SHARE: u32 = 20;
 /// From a stop to the moment at which a disk that has not answered is given up. Less than the process may take.
 const SAVED_WITHIN: Duration = Duration::from_millis(3500);
 
+/// What serving works with.
+pub struct Setup {
+    /// What to do.
+    pub config: Config,
+    /// Where to serve.
+    pub web: WebConfig,
+    /// How Kapso is reached.
+    pub transports: Arc<dyn Transports>,
+    /// Our clock.
+    pub clock: Clock,
+    /// Ends everything.
+    pub shutdown: CancellationToken,
+    /// Reads the configuration file again, if it comes from one.
+    pub load: Option<LoadConfig>,
+}
+
 /// Serves until it is told to stop.
 ///
 /// # Errors
 /// If an address cannot be bound, or a part of the program ends before it is told to.
-pub async fn serve(
-    config: Config,
-    web: WebConfig,
-    transports: Arc<dyn Transports>,
-    clock: Clock,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+pub async fn serve(setup: Setup) -> anyhow::Result<()> {
+    let Setup { config, web, transports, clock, shutdown, load } = setup;
     let mut listeners = Vec::new();
     for address in &web.listen_addresses {
         let bound = web::bind(address).await;
@@ -57,16 +67,20 @@ pub async fn serve(
         shutdown.cancelled().await;
         sleep(SAVED_WITHIN).await;
     };
-    let exporter = tokio::select! {
-        opened = Serving::open(App::open(config, transports, clock, shutdown.clone())) => opened?,
+    let intervals = config.projects.iter().map(|project| project.interval);
+    let grace = intervals.max().unwrap_or_default();
+    let app = App::open(config.clone(), transports, clock.clone(), shutdown.clone());
+    let serving = tokio::select! {
+        opened = Serving::open(app, config, load, clock.clone()) => opened?,
         () = given_up => anyhow::bail!("stopped before the state file was open"),
     };
-    pages.set(web::router(exporter.pages(web.telemetry_path))).ok();
-    exporter.spawn(&mut tasks);
+    pages.set(web::router(serving.pages(clock, web.telemetry_path))).ok();
+    serving.spawn(&mut tasks, grace, &shutdown).await;
     let (stopped, unexpected) = ended(&mut tasks, &shutdown).await;
-    let saved = exporter.app.publisher.close(stopped + SAVED_WITHIN).await;
+    let refusal = serving.supervisor.stopped().await;
+    let saved = serving.publisher.close(stopped + SAVED_WITHIN).await;
     saved.context("state is not written")?;
-    if let Some(refusal) = exporter.refusal.lock().take() {
+    if let Some(refusal) = refusal {
         return Err(refusal.into());
     }
     unexpected.map_or(Ok(()), |why| Err(anyhow::anyhow!("a part of the exporter ended unexpectedly: {why}")))
@@ -88,86 +102,66 @@ async fn ended(tasks: &mut JoinSet<()>, shutdown: &CancellationToken) -> (Instan
 
 /// Everything that runs.
 struct Serving {
-    app: App,
+    supervisor: Arc<Supervisor>,
+    publisher: Arc<Publisher>,
     readiness: Arc<Readiness>,
-    /// The state file is of another project.
-    refusal: Arc<Mutex<Option<state::Error>>>,
+    changed: watch::Receiver<u64>,
+    reloading: Option<Arc<Reloading>>,
 }
 
 impl Serving {
-    async fn open(app: impl Future<Output = anyhow::Result<App>>) -> anyhow::Result<Self> {
+    async fn open(
+        app: impl Future<Output = anyhow::Result<App>>,
+        config: Config,
+        load: Option<LoadConfig>,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         let (app, readiness) = (app.await?, Arc::new(Readiness::default()));
-        app.publisher.publish().await?;
-        if app.publisher.is_restored() {
+        let (publisher, changed) = (app.publisher.clone(), app.changed.subscribe());
+        let on_refusal = if config.file.is_some() { OnRefusal::WatchOthers } else { OnRefusal::Stop };
+        let supervisor = Arc::new(Supervisor::new(app, on_refusal));
+        let reloading =
+            load.map(|load| Reloading::new(load, &config, &supervisor, publisher.instance(), clock));
+        publisher.publish().await?;
+        if publisher.is_restored() {
             readiness.set_ready();
         }
-        Ok(Self { app, readiness, refusal: Arc::default() })
+        Ok(Self { supervisor, publisher, readiness, changed, reloading: reloading.map(Arc::new) })
     }
 
-    fn pages(&self, telemetry_path: String) -> Pages {
+    fn pages(&self, clock: Clock, telemetry_path: String) -> Pages {
         Pages {
-            renderer: self.app.publisher.renderer(),
-            streams: self.app.streams().cloned().collect(),
+            renderer: self.publisher.renderer(),
             readiness: self.readiness.clone(),
-            clock: self.app.clock.clone(),
+            clock,
             telemetry_path,
+            reloading: self.reloading.clone(),
         }
     }
 
-    fn spawn(&self, tasks: &mut JoinSet<()>) {
-        for watched in self.app.projects.values() {
-            self.watch(watched, tasks);
-        }
-        let shutdown = &self.app.shutdown;
+    async fn spawn(&self, tasks: &mut JoinSet<()>, grace: Duration, shutdown: &CancellationToken) {
+        self.supervisor.start().await;
         let rendering = Rendering {
-            publisher: self.app.publisher.clone(),
-            streams: self.app.streams().cloned().collect(),
+            publisher: self.publisher.clone(),
+            streams: self.publisher.renderer().streams().clone(),
             readiness: self.readiness.clone(),
-            changed: self.app.changed.subscribe(),
+            changed: self.changed.clone(),
         };
         let ends = shutdown.clone();
         tasks.spawn(async move {
             ends.run_until_cancelled(rendering.run()).await;
         });
-        let intervals = self.app.projects.values().map(|watched| watched.project.config.interval);
-        let interval = intervals.max().unwrap_or_default();
-        tasks.spawn(grace_period(self.readiness.clone(), interval, shutdown.clone()));
-    }
-
-    fn watch(&self, watched: &WatchedProject, tasks: &mut JoinSet<()>) {
-        let verifications = watched.verifications();
-        for (source, stream) in watched.sources() {
-            let (sweeper, status) = (watched.sweeper(source, stream), stream.clone());
-            let sweep = sweeper.run(move |source, event| status.record(source, &event));
-            let verification = verifications.get(&source.api()).cloned();
-            tasks.spawn(self.once_verified(verification, sweep));
+        if let Some(reloading) = self.reloading.clone() {
+            tasks.spawn(reloading.run(shutdown.clone()));
         }
-    }
-
-    /// Sweeps once it is known that the state is that of the project; stops the exporter if it is not.
-    fn once_verified<S: Future<Output = ()> + Send>(
-        &self,
-        verification: Option<Arc<Verification>>,
-        sweep: S,
-    ) -> impl Future<Output = ()> + Send + use<S> {
-        let (refusal, shutdown) = (self.refusal.clone(), self.app.shutdown.clone());
-        async move {
-            let Some(verification) = verification else { return sweep.await };
-            match verification.wait().await {
-                Ok(()) => sweep.await,
-                Err(error) => {
-                    refusal.lock().get_or_insert(error);
-                    shutdown.cancel();
-                }
-            }
-        }
+        tasks.spawn(grace_period(self.readiness.clone(), grace, shutdown.clone()));
     }
 }
 
 /// Publishes what changed, and at least every [`RENDER_INTERVAL`].
 struct Rendering {
     publisher: Arc<Publisher>,
-    streams: Vec<Arc<Stream>>,
+    streams: Arc<Streams>,
     readiness: Arc<Readiness>,
     changed: watch::Receiver<u64>,
 }
@@ -178,7 +172,7 @@ impl Rendering {
         let mut earliest = Instant::now();
         loop {
             self.wait(earliest).await;
-            let all_swept = self.streams.iter().all(|stream| stream.status.lock().is_swept());
+            let all_swept = self.streams.all().iter().all(|stream| stream.status.lock().is_swept());
             let begun = Instant::now();
             match self.publisher.publish().await {
                 Ok(rendered) => earliest = begun + RENDER_PACE.max(rendered * RENDER_SHARE),
@@ -196,7 +190,7 @@ impl Rendering {
     /// Waits until there is something new, and it is not too early.
     async fn wait(&mut self, earliest: Instant) {
         let changed = async {
-            // The sender lives as long as the streams do.
+            // The sender lives as long as the supervisor does.
             self.changed.changed().await.ok();
             sleep_until(earliest).await;
             self.changed.mark_unchanged();

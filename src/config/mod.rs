@@ -8,6 +8,8 @@ mod raw;
 
 use std::path::PathBuf;
 
+use jiff::SignedDuration;
+
 pub use self::{
     log::{LogConfig, LogFormat, LogLevel},
     project::{KEY_VARIABLE, ProjectConfig},
@@ -15,10 +17,10 @@ pub use self::{
 };
 
 /// Paths of the server that no telemetry path may take.
-pub const RESERVED_PATHS: [&str; 3] = ["/", "/-/healthy", "/-/ready"];
+pub const RESERVED_PATHS: [&str; 4] = ["/", "/-/healthy", "/-/ready", "/-/reload"];
 
 /// What the exporter is to do.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// What is watched, and how; each has a name of its own.
     pub projects: Vec<ProjectConfig>,
@@ -28,6 +30,10 @@ pub struct Config {
     pub state: StateConfig,
     /// The configuration file, if it comes from one.
     pub file: Option<PathBuf>,
+    /// Files that hold secrets.
+    pub secret_files: Vec<PathBuf>,
+    /// The configuration file as it was read; empty without one.
+    pub text: String,
 }
 
 /// How much is published.
@@ -44,6 +50,8 @@ pub struct MetricsConfig {
 pub struct StateConfig {
     /// File in which state survives; none = memory alone.
     pub path: Option<PathBuf>,
+    /// How long the state of a project is kept that is no longer configured; none = for good.
+    pub retention: Option<SignedDuration>,
 }
 
 /// What is served where.
@@ -61,8 +69,8 @@ impl Config {
     /// # Errors
     /// A sentence that names the flag or variable and what is allowed.
     pub fn resolve(raw: Raw) -> anyhow::Result<Self> {
-        let Raw { projects, metrics, state, file } = raw;
+        let Raw { projects, metrics, state, file, secret_files, text } = raw;
         let projects = projects.into_iter().map(ProjectConfig::resolve).collect::<anyhow::Result<_>>()?;
-        Ok(Self { projects, metrics, state, file })
+        Ok(Self { projects, metrics, state, file, secret_files, text })
     }
 }

@@ -26,6 +26,14 @@ pub fn lookback(text: &str) -> Parsed<Duration> {
     duration(text, "1m", "365d")
 }
 
+/// `--state.retention`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn retention(text: &str) -> Parsed<Duration> {
+    duration(text, "1h", "3650d")
+}
+
 /// `--scrape.max-staleness`.
 ///
 /// # Errors

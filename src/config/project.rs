@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, anyhow, bail, ensure};
 use jiff::SignedDuration;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
@@ -25,7 +25,7 @@ use crate::{
 pub const KEY_VARIABLE: &str = "KAPSO_API_KEY";
 
 /// What is watched of a project, and how.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ProjectConfig {
     /// The `project` label.
     pub name: String,
@@ -57,6 +57,21 @@ pub struct ProjectConfig {
     pub requests_per_minute: Option<u32>,
     /// What the accounts have to know.
     pub account: account::Settings,
+}
+
+/// Whether the same is watched in the same way.
+impl PartialEq for ProjectConfig {
+    fn eq(&self, other: &Self) -> bool {
+        let facts = |of: &Self| {
+            let Self { name, platform_url, legacy_url, embedded, sources, conversations, .. } = of.clone();
+            let Self { phone_number_ids, workflows, agents, handoff_reasons, .. } = of.clone();
+            let Self { interval, timeout, requests_per_minute, account, .. } = of.clone();
+            let asked = (name, platform_url, legacy_url, embedded, sources, conversations, timeout);
+            let watched = (phone_number_ids, workflows, agents, handoff_reasons);
+            (asked, watched, interval, requests_per_minute, account)
+        };
+        self.key.expose_secret() == other.key.expose_secret() && facts(self) == facts(other)
+    }
 }
 
 impl ProjectConfig {

@@ -19,6 +19,10 @@ pub struct Raw {
     pub state: StateConfig,
     /// The configuration file, if it comes from one.
     pub file: Option<PathBuf>,
+    /// Files that hold secrets.
+    pub secret_files: Vec<PathBuf>,
+    /// The configuration file as it was read; empty without one.
+    pub text: String,
 }
 
 /// A project as it was given.

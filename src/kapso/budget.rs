@@ -44,7 +44,6 @@ const RECOVERY: f64 = 0.1;
 /// Requests per minute for one API key. Shared by reference; waits without holding a lock.
 #[derive(Debug)]
 pub struct Budget {
-    own: Option<u32>,
     state: Mutex<State>,
     /// Whoever waits has its turn before those who come later: two sources share one budget, and neither starves.
     turn: tokio::sync::Mutex<()>,
@@ -54,6 +53,8 @@ pub struct Budget {
 
 #[derive(Debug)]
 struct State {
+    /// Requests per minute that the user allows.
+    own: Option<u32>,
     limit: Option<u32>,
     /// When an answer last told that limit, or a lower one.
     limit_seen: Instant,
@@ -104,6 +105,7 @@ impl Budget {
     pub fn new(own: Option<u32>) -> Self {
         let now = Instant::now();
         let state = State {
+            own: own.map(|n| n.max(1)),
             limit: None,
             limit_seen: now,
             said: None,
@@ -115,11 +117,15 @@ impl Budget {
             share: (1.0, now),
         };
         Self {
-            own: own.map(|n| n.max(1)),
             state: Mutex::new(state),
             turn: tokio::sync::Mutex::default(),
             waiting: watch::Sender::default(),
         }
+    }
+
+    /// Goes on with another budget of `own` requests per minute, or with half of the limit that the API reports.
+    pub fn set_own(&self, own: Option<u32>) {
+        self.state.lock().own = own.map(|n| n.max(1));
     }
 
     /// Waits until one more request fits into the budget, and takes its place.
@@ -155,7 +161,7 @@ impl Budget {
     #[allow(clippy::cast_possible_truncation, reason = "at most a tenth of a u32, and one")]
     pub fn requests_at_once(&self) -> usize {
         let (now, state) = (Instant::now(), self.state.lock());
-        let budget = self.per_minute(&state, now);
+        let budget = Self::per_minute(&state, now);
         let gap = MINUTE / budget;
         let taken = state.even.saturating_duration_since(now).as_nanos().div_ceil(gap.as_nanos());
         (u128::from(budget / BURST_SHARE) + 1).saturating_sub(taken) as usize
@@ -176,11 +182,11 @@ impl Budget {
         if let Some(remaining) = remaining {
             state.learn_remaining(remaining, limit, now);
         }
-        let before = self.per_minute(&state, now);
+        let before = Self::per_minute(&state, now);
         if state.learn_limit(limit?, now) {
             // What was sent counts in terms of the new pace; after a minute it counts no more.
             let ahead = state.even.saturating_duration_since(now);
-            state.even = now + (ahead * before / self.per_minute(&state, now)).min(MINUTE);
+            state.even = now + (ahead * before / Self::per_minute(&state, now)).min(MINUTE);
         }
         state.news(now)
     }
@@ -189,7 +195,7 @@ impl Budget {
     #[must_use]
     pub fn status(&self) -> BudgetStatus {
         let state = self.state.lock();
-        let per_minute = self.per_minute(&state, Instant::now());
+        let per_minute = Self::per_minute(&state, Instant::now());
         BudgetStatus { per_minute, limit: state.limit, remaining: state.remaining }
     }
 
@@ -199,7 +205,7 @@ impl Budget {
         if let Some(until) = state.paused_until.filter(|&until| until > now) {
             return Err(until);
         }
-        let budget = self.per_minute(&state, now);
+        let budget = Self::per_minute(&state, now);
         let gap = MINUTE / budget;
         let ahead = gap * (budget / BURST_SHARE);
         if state.even > now + ahead {
@@ -218,8 +224,8 @@ impl Budget {
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a u32")]
-    fn per_minute(&self, state: &State, now: Instant) -> u32 {
-        let whole = self.own.unwrap_or_else(|| state.limit.unwrap_or(ASSUMED_LIMIT) / 2);
+    fn per_minute(state: &State, now: Instant) -> u32 {
+        let whole = state.own.unwrap_or_else(|| state.limit.unwrap_or(ASSUMED_LIMIT) / 2);
         ((f64::from(whole) * state.share_now(now)) as u32).max(1)
     }
 }

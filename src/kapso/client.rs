@@ -54,7 +54,7 @@ pub struct Client {
     pub(super) transport: Box<dyn Transport>,
     /// Sources that share a client do not wait for its clock at the same time.
     turn: tokio::sync::Mutex<()>,
-    pub(super) requests: AtomicU64,
+    pub(super) requests: Arc<AtomicU64>,
     pub(super) hanging: Hanging,
 }
 
@@ -62,9 +62,17 @@ impl Client {
     /// A client that asks through `transport`.
     #[must_use]
     pub fn new(settings: Settings, transport: impl Transport + 'static) -> Self {
-        let (requests, hanging) = (AtomicU64::new(1), Hanging::default());
+        let (requests, hanging) = (Arc::new(AtomicU64::new(1)), Hanging::default());
         let turn = tokio::sync::Mutex::default();
         Self { settings, transport: Box::new(transport), turn, requests, hanging }
+    }
+
+    /// A client with other settings that goes on as this one: their requests are numbered together, and Kapso's clock
+    /// is the same.
+    #[must_use]
+    pub fn next(&self, settings: Settings, transport: impl Transport + 'static) -> Self {
+        let settings = Settings { clock: self.settings.clock.clone(), ..settings };
+        Self { requests: self.requests.clone(), ..Self::new(settings, transport) }
     }
 
     /// Which API this is.

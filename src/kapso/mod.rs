@@ -40,7 +40,7 @@ pub use self::{
     page_token::{Cursor, PageToken},
     paging::{PAGE_SIZE, Pager},
     retry::longest_call,
-    transport::{Answer, Http, Transport},
+    transport::{Answer, Connections, Http, Transport},
 };
 use crate::model::{
     Api, Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow, Page, Status, WorkflowId,

@@ -34,7 +34,34 @@ impl Transport for Box<dyn Transport> {
     }
 }
 
-/// [`Transport`] over HTTP: keeps connections, accepts gzip, follows no redirect (the key would go along).
+/// Connections that all projects share: they are kept, accept gzip, and follow no redirect (the key would go along).
+#[derive(Debug, Clone)]
+pub struct Connections {
+    /// By way of the proxy of the environment, if there is one.
+    proxied: reqwest::Client,
+    /// To this machine.
+    direct: reqwest::Client,
+}
+
+impl Connections {
+    /// None yet.
+    ///
+    /// # Errors
+    /// If the TLS backend cannot be set up.
+    pub fn new() -> anyhow::Result<Self> {
+        Ok(Self { proxied: Self::builder().build()?, direct: Self::builder().no_proxy().build()? })
+    }
+
+    fn builder() -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
+            .user_agent(concat!("kapso-exporter/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(Duration::from_secs(10))
+    }
+}
+
+/// [`Transport`] over HTTP, with a key.
 #[derive(Debug)]
 pub struct Http {
     client: reqwest::Client,
@@ -45,18 +72,11 @@ impl Http {
     /// A transport for the API at `base`.
     ///
     /// # Errors
-    /// If the TLS backend cannot be set up, or the key cannot stand in a header.
-    pub fn new(base: &Url, key: SecretString) -> anyhow::Result<Self> {
+    /// If the key cannot stand in a header.
+    pub fn new(connections: &Connections, base: &Url, key: SecretString) -> anyhow::Result<Self> {
         header(&key)?;
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("kapso-exporter/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(Duration::from_secs(10));
-        if is_loopback(base) {
-            builder = builder.no_proxy();
-        }
-        Ok(Self { client: builder.build()?, key })
+        let client = if is_loopback(base) { &connections.direct } else { &connections.proxied };
+        Ok(Self { client: client.clone(), key })
     }
 }
 

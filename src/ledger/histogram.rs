@@ -99,7 +99,7 @@ impl From<HistogramRow> for Histogram {
 }
 
 /// Upper bounds of the histograms, in seconds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Buckets {
     /// Durations, and times to handoff: seconds to days.
     pub duration: Arc<[f64]>,

@@ -124,6 +124,21 @@ impl Ledger {
         }
     }
 
+    /// Goes on with other times and bounds. What was counted stays; what was forgotten does not come back.
+    pub(crate) fn configure(
+        &mut self,
+        lookback: SignedDuration,
+        remembered: SignedDuration,
+        buckets: Buckets,
+    ) {
+        for number in (0..).take(self.workflows.len()) {
+            let workflow = self.workflows.untracked(number);
+            let totals = std::mem::replace(&mut workflow.totals, Totals::new(&buckets));
+            workflow.totals = totals.with_bounds(&buckets);
+        }
+        (self.lookback, self.remembered, self.buckets) = (lookback, remembered, buckets);
+    }
+
     /// Says when watching began, in Kapso's clock. Only the first call counts; it comes before any observation.
     pub fn watch_from(&mut self, at: Timestamp) {
         self.watermarks.watch_start.get_or_insert(at.into());

@@ -12,6 +12,7 @@ use crate::logging;
 #[derive(Debug, Default)]
 pub struct InstanceMetrics {
     state: Mutex<Option<StateFigures>>,
+    config: Mutex<Option<ConfigFigures>>,
     refused: Mutex<Refused>,
 }
 
@@ -26,11 +27,24 @@ pub struct StateFigures {
     pub errors: u64,
 }
 
+/// The figures of a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFigures {
+    /// A hash of the one in force.
+    pub hash: String,
+    /// When that was read.
+    pub loaded: Timestamp,
+    /// Whether the last one that was read was taken over.
+    pub successful: bool,
+}
+
 /// A process at one moment.
 #[derive(Debug)]
 pub struct Instance {
     /// Its state file, if it has one.
     pub state: Option<StateFigures>,
+    /// Its configuration file, if it has one.
+    pub config: Option<ConfigFigures>,
     /// Workflows, or steps, that got no series of their own, by family.
     pub series_dropped: BTreeMap<&'static str, u64>,
     /// Lines of the log that were dropped since the start.
@@ -59,6 +73,19 @@ impl InstanceMetrics {
         }
     }
 
+    /// Takes note that a configuration file with this hash is in force since then, in our clock.
+    pub fn config_loaded(&self, hash: &str, at: Timestamp) {
+        let figures = ConfigFigures { hash: hash.into(), loaded: at, successful: true };
+        *self.config.lock() = Some(figures);
+    }
+
+    /// Takes note that a configuration file was refused.
+    pub fn config_refused(&self) {
+        if let Some(config) = &mut *self.config.lock() {
+            config.successful = false;
+        }
+    }
+
     /// Takes note of what got no series of its own.
     pub(super) fn refused(&self, refused: Refused) {
         let mut so_far = self.refused.lock();
@@ -75,6 +102,7 @@ impl InstanceMetrics {
         });
         Instance {
             state: *self.state.lock(),
+            config: self.config.lock().clone(),
             series_dropped: dropped.collect(),
             log_lines_dropped: logging::dropped_lines(),
             series,

@@ -15,7 +15,11 @@ mod tests;
 mod view;
 mod workflow;
 
-use std::{io::Write, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    io::Write,
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -27,7 +31,7 @@ use prometheus::{
 
 pub use self::{
     family::{Family, Kind, Label, Note, Rows, RowsFrom, Shown, Unit},
-    instance::{Instance, InstanceMetrics, StateFigures},
+    instance::{ConfigFigures, Instance, InstanceMetrics, StateFigures},
     reference::reference,
     sink::{Labels, Sink},
     table::TABLE,
@@ -35,7 +39,10 @@ pub use self::{
     workflow::Workflow,
 };
 use self::{series_budget::SeriesBudget, sink::MetricFamilies};
-use crate::project::Stream;
+use crate::{
+    config::MetricsConfig,
+    project::{StreamKey, Streams},
+};
 
 /// The media type of the exposition.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -55,20 +62,37 @@ pub struct Snapshot {
 /// Everything that is published, and its newest rendering.
 pub struct Renderer {
     instance: Arc<InstanceMetrics>,
-    streams: Vec<(Arc<Stream>, Mutex<SeriesBudget>)>,
-    limits: Limits,
+    streams: Arc<Streams>,
+    /// Which workflows of each stream have series of their own.
+    series_budgets: Mutex<BTreeMap<StreamKey, SeriesBudget>>,
+    limits: ArcSwap<MetricsConfig>,
     process: ProcessCollector,
     newest: ArcSwap<Snapshot>,
 }
 
 impl Renderer {
-    /// Publishes these streams, each within `limits`, and the process.
+    /// Publishes these streams, which share the series that `limits` allows, and the process.
     #[must_use]
-    pub fn new(instance: Arc<InstanceMetrics>, mut streams: Vec<Arc<Stream>>, limits: Limits) -> Self {
-        streams.sort_by_key(|stream| (stream.key.api, stream.key.project.clone()));
-        let streams = streams.into_iter().map(|stream| (stream, Mutex::default())).collect();
-        let (process, newest) = (ProcessCollector::for_self(), ArcSwap::default());
-        Self { instance, streams, limits, process, newest }
+    pub fn new(instance: Arc<InstanceMetrics>, streams: Arc<Streams>, limits: MetricsConfig) -> Self {
+        Self {
+            instance,
+            streams,
+            series_budgets: Mutex::default(),
+            limits: ArcSwap::from_pointee(limits),
+            process: ProcessCollector::for_self(),
+            newest: ArcSwap::default(),
+        }
+    }
+
+    /// Goes on within other limits.
+    pub fn set_limits(&self, limits: MetricsConfig) {
+        self.limits.store(Arc::new(limits));
+    }
+
+    /// What is published, besides the process.
+    #[must_use]
+    pub fn streams(&self) -> &Arc<Streams> {
+        &self.streams
     }
 
     /// The newest rendering.
@@ -112,12 +136,16 @@ impl Renderer {
 
     /// Each stream now, copied under its locks.
     fn views(&self) -> Vec<View> {
-        let mut views: Vec<View> = Vec::new();
-        for (stream, series_budget) in &self.streams {
-            let (view, refused) = View::of(stream, &mut series_budget.lock(), self.limits);
+        let (streams, limits) = (self.streams.all(), self.limits.load());
+        let limits = Limits::within(limits.max_series / streams.len().max(1), limits.max_conversations);
+        let mut series_budgets = self.series_budgets.lock();
+        series_budgets.retain(|key, _| streams.iter().any(|stream| stream.key == *key));
+        let (mut views, mut projects) = (Vec::new(), HashSet::new());
+        for stream in streams.iter() {
+            let series_budget = series_budgets.entry(stream.key.clone()).or_default();
+            let (view, refused) = View::of(stream, series_budget, limits);
             self.instance.refused(refused);
-            let is_first = views.iter().all(|other| other.key.project != view.key.project);
-            views.push(View { is_first, ..view });
+            views.push(View { is_first: projects.insert(view.key.project.clone()), ..view });
         }
         views
     }

@@ -5,9 +5,11 @@
 
 mod status;
 mod stream;
+mod streams;
 
 pub use self::{
     status::{LastSweep, SourceStatus, StreamStatus},
     stream::{HttpTransports, Project, Stream, StreamKey, Transports},
+    streams::Streams,
 };
 pub use crate::{crawl::Changed, kapso::BudgetStatus, sweep::Outcome};

@@ -2,7 +2,7 @@
 //! published and shown is read from here.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -41,6 +41,8 @@ pub struct StreamStatus {
     pub errors: BTreeMap<Reason, u64>,
     /// Items in a status that this program does not know, by its name.
     pub unknown_statuses: BTreeMap<String, u64>,
+    /// Why it is not watched: what is known is another project's.
+    pub refusal: Option<String>,
 }
 
 /// How a source is doing.
@@ -91,6 +93,16 @@ impl StreamStatus {
             request_durations: BTreeMap::new(),
             errors: Reason::ALL.map(|reason| (reason, 0)).into(),
             unknown_statuses: [(OTHER.to_owned(), 0)].into(),
+            refusal: None,
+        }
+    }
+
+    /// Goes on with these sources.
+    pub fn watch(&mut self, sources: BTreeSet<Source>, interval: Duration) {
+        self.refusal = None;
+        self.sources.retain(|source, _| sources.contains(source));
+        for source in sources {
+            self.sources.entry(source).or_insert_with(|| SourceStatus::new(interval)).interval = interval;
         }
     }
 
@@ -100,6 +112,14 @@ impl StreamStatus {
         match event {
             SweepEvent::Backlog { backlog, well } => status.planned(**backlog, *well),
             SweepEvent::Swept(report) => status.swept(report),
+        }
+    }
+
+    /// Takes note that a source's loop panicked: what it was about to do is not done.
+    pub fn panicked(&mut self, source: Source) {
+        if let Some(status) = self.sources.get_mut(&source) {
+            status.restarts += 1;
+            status.outcome = Outcome::Incomplete;
         }
     }
 

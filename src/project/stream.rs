@@ -10,7 +10,7 @@ use crate::{
     account::Account,
     clock::Clock,
     config::ProjectConfig,
-    kapso::{self, Budget, Client, Http, KapsoClock, Observer, Transport},
+    kapso::{self, Budget, Client, Connections, Http, KapsoClock, Observer, Transport},
     model::{Api, Source},
     state::{BaseUrl, Opener},
     sweep::SweepEvent,
@@ -26,12 +26,22 @@ pub trait Transports: Send + Sync {
 }
 
 /// Over HTTP, with the project's key.
-#[derive(Debug, Clone, Copy)]
-pub struct HttpTransports;
+#[derive(Debug, Clone)]
+pub struct HttpTransports(Connections);
+
+impl HttpTransports {
+    /// With connections that all projects share.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn new() -> anyhow::Result<Self> {
+        Ok(Self(Connections::new()?))
+    }
+}
 
 impl Transports for HttpTransports {
     fn open(&self, api: Api, config: &ProjectConfig) -> anyhow::Result<Box<dyn Transport>> {
-        Ok(Box::new(Http::new(config.base_url(api), config.key.clone())?))
+        Ok(Box::new(Http::new(&self.0, config.base_url(api), config.key.clone())?))
     }
 }
 
@@ -98,7 +108,12 @@ impl Project {
     /// # Errors
     /// If there is no way to it.
     pub fn client(&self, api: Api, observer: Arc<dyn Observer>) -> anyhow::Result<Arc<Client>> {
-        let settings = kapso::Settings {
+        let settings = self.client_settings(api, observer);
+        Ok(Arc::new(Client::new(settings, self.transports.open(api, &self.config)?)))
+    }
+
+    fn client_settings(&self, api: Api, observer: Arc<dyn Observer>) -> kapso::Settings {
+        kapso::Settings {
             api,
             base: self.config.base_url(api).clone(),
             timeout: self.config.timeout,
@@ -106,18 +121,31 @@ impl Project {
             clock: Arc::new(KapsoClock::new(self.clock.clone())),
             observer,
             shutdown: self.shutdown.clone(),
-        };
-        Ok(Arc::new(Client::new(settings, self.transports.open(api, &self.config)?)))
+        }
     }
 
-    /// The stream of one of its APIs, with this account.
+    /// The stream of one of its APIs, with this account. It goes on as `earlier`, the stream of that account until now.
     ///
     /// # Errors
     /// If there is no way to the API.
-    pub fn stream(&self, api: Api, account: Arc<Mutex<Account>>, changed: Changed) -> anyhow::Result<Stream> {
-        let sources = self.config.sources_of(api).into_iter();
-        let status = Arc::new(Mutex::new(StreamStatus::new(sources, self.config.interval)));
-        let client = self.client(api, status.clone())?;
+    pub fn stream(
+        &self,
+        api: Api,
+        account: Arc<Mutex<Account>>,
+        changed: Changed,
+        earlier: Option<&Stream>,
+    ) -> anyhow::Result<Stream> {
+        let new = || {
+            let sources = self.config.sources_of(api).into_iter();
+            Arc::new(Mutex::new(StreamStatus::new(sources, self.config.interval)))
+        };
+        let status = earlier.map_or_else(new, |earlier| earlier.status.clone());
+        let settings = self.client_settings(api, status.clone());
+        let transport = self.transports.open(api, &self.config)?;
+        let client = Arc::new(match earlier {
+            Some(earlier) => earlier.client.next(settings, transport),
+            None => Client::new(settings, transport),
+        });
         Ok(Stream { key: self.key(api), client, budget: self.budget.clone(), account, status, changed })
     }
 }
@@ -139,6 +167,18 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Takes note that a source's loop panicked.
+    pub fn panicked(&self, source: Source) {
+        self.status.lock().panicked(source);
+        self.changed.notify();
+    }
+
+    /// Takes note of why it is not watched.
+    pub fn refused(&self, why: &str) {
+        self.status.lock().refusal = Some(why.into());
+        self.changed.notify();
+    }
+
     /// Takes note of what a source's loop tells.
     pub fn record(&self, source: Source, event: &SweepEvent<'_>) {
         self.status.lock().record(source, event);

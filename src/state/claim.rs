@@ -10,13 +10,14 @@ use parking_lot::Mutex;
 
 use super::{
     Error,
-    identity::{Identity, Opener, Recognition, Salt},
+    identity::{Identity, Opener, Recognition, Salt, recognise},
 };
-use crate::model::Source;
+use crate::{account::Account, model::Source};
 
 /// Who opened an account, and whether it is theirs. Until that is known, nothing of it is written.
 pub struct Claim {
-    path: PathBuf,
+    /// The file; `None` for an account in memory alone.
+    path: Option<PathBuf>,
     opener: Opener,
     previous_sources: Option<BTreeSet<Source>>,
     current: Mutex<Current>,
@@ -39,9 +40,17 @@ pub enum Standing {
 }
 
 impl Claim {
+    /// The claim to an account in memory alone, of whoever began it.
+    ///
+    /// # Errors
+    /// If the system gives no random numbers.
+    pub fn in_memory(opener: Opener) -> Result<Self, Error> {
+        Self::new(None, opener, None, Recognition::New)
+    }
+
     /// The claim of whoever was recognised to an account of which the file tells this identity.
     pub(super) fn new(
-        path: &Path,
+        path: Option<&Path>,
         opener: Opener,
         kept: Option<&Identity>,
         recognition: Recognition,
@@ -51,7 +60,11 @@ impl Claim {
             Recognition::Same => (Standing::Verified, kept),
             Recognition::OtherKey => (Standing::Unverified, kept),
             Recognition::OtherUrl(found) => {
-                return Err(Error::OtherUrl { path: path.to_owned(), found, expected: opener.base_url });
+                let expected = opener.base_url;
+                return Err(match path {
+                    Some(path) => Error::OtherUrl { path: path.to_owned(), found, expected },
+                    None => Error::Moved { found, expected },
+                });
             }
         };
         let identity = match kept {
@@ -62,7 +75,23 @@ impl Claim {
         let previous_sources = kept.and_then(Identity::sources);
         let unwritten = kept != Some(&identity);
         let current = Mutex::new(Current { standing, identity, unwritten });
-        Ok(Self { path: path.to_owned(), opener, previous_sources, current })
+        Ok(Self { path: path.map(Into::into), opener, previous_sources, current })
+    }
+
+    /// The claim of the next opener to an account of which `kept` tells.
+    pub(super) fn again(
+        &self,
+        kept: Option<&Identity>,
+        account: &Account,
+        opener: Opener,
+    ) -> Result<Self, Error> {
+        let recognition = recognise(kept, account, &opener);
+        Self::new(self.path.as_deref(), opener, kept, recognition)
+    }
+
+    /// Whose the account is, as far as is known.
+    pub(super) fn identity(&self) -> Identity {
+        self.current.lock().identity.clone()
     }
 
     /// Whether it is known whose the account is.
@@ -79,7 +108,11 @@ impl Claim {
     /// Kapso said that the key is one of another project.
     #[must_use]
     pub fn refusal(&self) -> Error {
-        Error::OtherProject { path: self.path.clone(), base_url: self.opener.base_url.clone() }
+        let base_url = self.opener.base_url.clone();
+        match self.path.clone() {
+            Some(path) => Error::OtherProject { path, base_url },
+            None => Error::OtherKey { base_url },
+        }
     }
 
     /// The sources that may have told of open executions in the account, when it was opened; `None` if the account is
@@ -108,11 +141,11 @@ impl Claim {
     }
 }
 
-fn salt(path: &Path) -> Result<Salt, Error> {
+fn salt(path: Option<&Path>) -> Result<Salt, Error> {
     let mut salt = Salt::default();
     getrandom::fill(&mut salt).map_err(|error| Error::Io {
         action: "write",
-        path: path.to_owned(),
+        path: path.unwrap_or(Path::new("/dev/urandom")).to_owned(),
         source: io::Error::other(error),
     })?;
     Ok(salt)

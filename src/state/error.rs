@@ -58,6 +58,26 @@ pub enum Error {
         /// Who said so.
         base_url: BaseUrl,
     },
+    /// An account that is kept in memory alone was counted from another API.
+    #[error(
+        "what was counted so far is from {found}, and the exporter is to ask {expected}: give the project another name, \
+         or start the exporter anew"
+    )]
+    Moved {
+        /// Where it was counted.
+        found: BaseUrl,
+        /// What was given.
+        expected: BaseUrl,
+    },
+    /// A new key is one of another project than what is kept in memory.
+    #[error(
+        "the new API key belongs to another project: {base_url} lists nothing for it that was counted so far. Put the \
+         right key back, or give the other project a name of its own"
+    )]
+    OtherKey {
+        /// Who said so.
+        base_url: BaseUrl,
+    },
     /// It is none of ours.
     #[error(
         "{} is not a state file of this program, and is left as it is: name another file with --state.path",

@@ -15,6 +15,7 @@ mod identity;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod unused;
 mod writer;
 
 use std::{
@@ -23,14 +24,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use jiff::Timestamp;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, backends::FileBackend};
 
 pub use self::{
     claim::{Claim, Standing},
     error::Error,
-    file::{StateFile, Turn},
+    file::{OpenedAccount, StateFile, Turn},
     identity::{BaseUrl, Judgement, Opener, judge},
-    writer::Writer,
+    writer::{SharedStateFile, Writer},
 };
 use self::{error::Cause, identity::Identity, rows::Namespace};
 use crate::account::{Account, Changes, Saved, Settings, VERSION};
@@ -117,6 +119,29 @@ impl Store {
             Err(_) => self.database = None,
         }
         result
+    }
+
+    /// Takes note of which accounts are not kept since when, and removes the rows of those that were not for as long
+    /// as `least` is ago. Returns whether there was something to write.
+    fn tidy(
+        &mut self,
+        is_kept: impl Fn(&str) -> bool,
+        now: Timestamp,
+        least: Option<Timestamp>,
+    ) -> Result<bool, Error> {
+        let Some(database) = &self.database else { return Ok(false) };
+        let path = self.path.clone();
+        let generation = self.generation + 1;
+        let tidied = guarded(&path, || {
+            let tidy = || unused::tidy(database, generation, is_kept, now, least);
+            tidy().map_err(|cause: Cause| cause.at(&path, "write"))
+        });
+        match tidied {
+            Ok(true) => self.generation = generation,
+            Ok(false) => {}
+            Err(_) => self.database = None,
+        }
+        tidied
     }
 
     /// Opens it again after a failure.

@@ -1,12 +1,15 @@
 //! The tables of a state file.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{ErrorKind, Read},
     path::Path,
 };
 
-use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
+};
 
 use super::{Error, VERSION, error::Cause, identity::Identity};
 use crate::account::{Changes, Row, Saved};
@@ -73,6 +76,27 @@ pub fn begin(database: &Database, path: &Path) -> Result<u64, Error> {
     }
 }
 
+/// The names of all accounts.
+pub fn names(transaction: &ReadTransaction) -> Result<BTreeSet<String>, Cause> {
+    let table = match transaction.open_table(WATERMARKS) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(BTreeSet::new()),
+        table => table?,
+    };
+    let mut names = BTreeSet::new();
+    for row in table.iter()? {
+        names.insert(row?.0.value().0.to_owned());
+    }
+    Ok(names)
+}
+
+/// Takes note of the file's generation.
+pub fn stamp(transaction: &WriteTransaction, generation: u64) -> Result<(), Cause> {
+    let mut file = transaction.open_table(FILE)?;
+    file.insert(FORMAT, VERSION)?;
+    file.insert(GENERATION, generation)?;
+    Ok(())
+}
+
 /// Writes these changes in one transaction.
 pub fn write(
     database: &Database,
@@ -81,11 +105,7 @@ pub fn write(
     identities: &[(&str, Identity)],
 ) -> Result<(), Cause> {
     let transaction = database.begin_write()?;
-    {
-        let mut file = transaction.open_table(FILE)?;
-        file.insert(FORMAT, VERSION)?;
-        file.insert(GENERATION, generation)?;
-    }
+    stamp(&transaction, generation)?;
     for (name, changes) in changes {
         Namespace::of(name).write(&transaction, changes)?;
     }
@@ -125,6 +145,15 @@ impl<'a> Namespace<'a> {
                 None => drop(table.remove(key)?),
             }
         }
+        Ok(())
+    }
+
+    /// Removes all of it.
+    pub fn remove(&self, transaction: &WriteTransaction) -> Result<(), Cause> {
+        for table in [WATERMARKS, WORKFLOWS, CONVERSATIONS, ARCHIVE, EXECUTIONS] {
+            transaction.open_table(table)?.retain_in((self.0, 0)..=(self.0, u32::MAX), |_, _| false)?;
+        }
+        transaction.open_table(IDENTITIES)?.remove(self.0)?;
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 mod claims;
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::*;
@@ -88,6 +89,13 @@ fn save(store: &mut Store, account: &mut Account) {
 
 fn restored(path: &Path) -> Account {
     Store::open(path).unwrap().account("default/platform", Settings::default()).unwrap()
+}
+
+/// The account as an exporter opens and keeps it, and its claim.
+fn account_of(file: &mut StateFile, opener: Opener) -> (Arc<Mutex<Account>>, Arc<Claim>) {
+    let kept = file.account("default/platform", Settings::default(), opener).unwrap();
+    file.keep(kept.clone());
+    (kept.account, kept.claim)
 }
 
 fn opener(key: &str) -> Opener {
@@ -308,8 +316,7 @@ fn a_flipped_bit_never_makes_a_wrong_number() {
 fn what_could_not_be_written_is_written_later() {
     let (_folder, path) = filled();
     let mut kept = StateFile::open(&path).unwrap();
-    let (account, claim) =
-        kept.account("default/platform".into(), Settings::default(), opener("key")).unwrap();
+    let (account, claim) = account_of(&mut kept, opener("key"));
     claim.verify();
     assert!(kept.is_restored());
     assert!(kept.save(Turn::Ordinary).unwrap().is_some(), "the watermarks, once");
@@ -330,8 +337,7 @@ fn a_file_that_was_replaced_while_the_exporter_ran_is_left_alone() {
     let (_folder, path) = filled();
     let (_other_folder, other) = filled();
     let mut kept = StateFile::open(&path).unwrap();
-    let (account, claim) =
-        kept.account("default/platform".into(), Settings::default(), opener("key")).unwrap();
+    let (account, claim) = account_of(&mut kept, opener("key"));
     claim.verify();
     for minute in 1..5 {
         read(&mut account.lock(), &[execution("b", Status::Handoff, 5, 60 * minute)], 60 * minute);

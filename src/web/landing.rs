@@ -21,11 +21,16 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;ma
 /// Renders the page.
 pub(super) fn page(pages: &Pages) -> String {
     let mut rows = String::new();
-    for stream in &pages.streams {
+    for stream in pages.renderer.streams().all().iter() {
         let name = escape(&stream.key.project);
         let api = stream.key.api;
-        for (source, status) in &stream.status.lock().sources {
-            let cells = status.last.as_ref().map_or_else(waiting, |last| figures(last, pages.clock.wall()));
+        let stream_status = stream.status.lock();
+        for (source, status) in &stream_status.sources {
+            let last = status.last.as_ref();
+            let cells = match &stream_status.refusal {
+                Some(refusal) => refused(refusal),
+                None => last.map_or_else(waiting, |last| figures(last, pages.clock.wall())),
+            };
             let _ = write!(rows, "<tr><td>{name}</td><td>{source} <small>({api})</small></td>{cells}</tr>");
         }
     }
@@ -46,6 +51,13 @@ pub(super) fn page(pages: &Pages) -> String {
 
 fn waiting() -> String {
     "<td class=\"idle\">under way</td><td></td><td></td><td></td>".into()
+}
+
+fn refused(why: &str) -> String {
+    let why = escape(why);
+    format!(
+        "<td><span class=\"bad\">not watched</span><br><small>{why}</small></td><td></td><td></td><td></td>"
+    )
 }
 
 fn figures(last: &LastSweep, now: Timestamp) -> String {

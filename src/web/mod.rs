@@ -16,7 +16,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{Html, IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use tokio::{
     sync::SetOnce,
@@ -31,7 +31,7 @@ pub use self::{
 use crate::{
     clock::Clock,
     metrics::{CONTENT_TYPE, Renderer},
-    project::Stream,
+    reload::Reloading,
 };
 
 const HEALTHY: &str = "healthy\n";
@@ -45,14 +45,14 @@ const STARTED_SOON: Duration = Duration::from_secs(5);
 pub struct Pages {
     /// The metrics.
     pub renderer: Arc<Renderer>,
-    /// What is watched.
-    pub streams: Vec<Arc<Stream>>,
     /// Whether the numbers are there.
     pub readiness: Arc<Readiness>,
     /// Our clock.
     pub clock: Clock,
     /// Where the metrics are.
     pub telemetry_path: String,
+    /// Reads the configuration file again, if there is one.
+    pub reloading: Option<Arc<Reloading>>,
 }
 
 /// All routes: another path answers 404, another method 405.
@@ -61,6 +61,7 @@ pub fn router(pages: Pages) -> Router {
         .route("/", get(|State(pages): State<Pages>| async move { Html(landing::page(&pages)) }))
         .route("/-/healthy", get(|| async { HEALTHY }))
         .route("/-/ready", get(ready))
+        .route("/-/reload", post(reload))
         .route(&pages.telemetry_path, get(metrics))
         .with_state(pages)
 }
@@ -86,6 +87,16 @@ async fn ready(State(pages): State<Pages>) -> (StatusCode, &'static str) {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready: no complete sweep yet\n")
+    }
+}
+
+async fn reload(State(pages): State<Pages>) -> (StatusCode, String) {
+    let Some(reloading) = &pages.reloading else {
+        return (StatusCode::NOT_FOUND, "there is no configuration file (--config.file)\n".into());
+    };
+    match reloading.reload().await {
+        Ok(_) => (StatusCode::OK, "reloaded\n".into()),
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error:#}\n")),
     }
 }
 

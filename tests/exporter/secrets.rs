@@ -14,7 +14,7 @@ use clap::Parser;
 use kapso_exporter::{
     cli::Cli,
     config::Config,
-    kapso::Http,
+    kapso::{Connections, Http},
     simulator::{Api, Fault, Faults, Scenario, Traffic},
 };
 use serde_json::{Value, json};
@@ -306,7 +306,8 @@ fn what_holds_the_key_does_not_show_it_for_debugging() {
     let config = Config::resolve(Cli::parse_from(["kapso-exporter", &flag]).serve.watch.into()).unwrap();
     keeps_quiet("the configuration", &format!("{config:?} {config:#?}"));
     let project = &config.projects[0];
-    let transport = Http::new(&project.platform_url, project.key.clone()).unwrap();
+    let transport =
+        Http::new(&Connections::new().unwrap(), &project.platform_url, project.key.clone()).unwrap();
     keeps_quiet("the transport", &format!("{transport:?} {transport:#?}"));
 }
 

@@ -78,8 +78,9 @@ fn published_then(folder: &Path, state: &str) -> String {
     let flags = ["kapso-exporter", &key, state].into_iter().chain(FLAGS);
     let config = Config::resolve(Cli::parse_from(flags).serve.watch.into()).unwrap();
     let at: Timestamp = AT.parse().unwrap();
-    let (store, transports) = (Store::open(&config.state).unwrap(), Arc::new(HttpTransports));
-    let app = App::build(config, transports, Clock::of(move || at), store, CancellationToken::new());
+    let (clock, transports) = (Clock::of(move || at), Arc::new(HttpTransports::new().unwrap()));
+    let store = Store::open(&config.state, &clock).unwrap();
+    let app = App::build(config, transports, clock, store, CancellationToken::new());
     let snapshot = app.unwrap().publisher.renderer().render().unwrap();
     String::from_utf8(snapshot.plain.to_vec()).unwrap()
 }

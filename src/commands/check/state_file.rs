@@ -12,7 +12,7 @@ use crate::{
     config::StateConfig,
     model::Api,
     project::Project,
-    state::{Error, Standing, StateFile},
+    state::{Error, OpenedAccount, Standing, StateFile},
     verification::Verification,
 };
 
@@ -58,11 +58,11 @@ fn open(
     api: Api,
     allowance: &Allowance,
 ) -> anyhow::Result<Result<Option<Verification>, Error>> {
-    let kept = StateFile::open(path).and_then(|mut kept| {
-        kept.account(project.key(api).to_string(), project.config.account.clone(), project.opener(api))
+    let kept = StateFile::open(path).and_then(|kept| {
+        kept.account(&project.key(api).to_string(), project.config.account.clone(), project.opener(api))
     });
-    let (account, claim) = match kept {
-        Ok((_, claim)) if claim.standing() == Standing::Verified => return Ok(Ok(None)),
+    let OpenedAccount { account, claim, .. } = match kept {
+        Ok(kept) if kept.claim.standing() == Standing::Verified => return Ok(Ok(None)),
         Ok(kept) => kept,
         Err(error) => return Ok(Err(error)),
     };

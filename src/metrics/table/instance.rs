@@ -71,6 +71,57 @@ pub(super) static FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "kapso_exporter_config_info",
+        help: "Always 1; the label is a hash of the configuration file that is in force.",
+        unit: Unit::None,
+        labels: &["hash"],
+        kind: Kind::Gauge,
+        shown: Shown::Always,
+        rows: RowsFrom::Instance(|instance, rows| if let Some(config) = &instance.config {
+            rows.gauge(&[&config.hash], 1.0);
+        }),
+        note: Note {
+            from: "the text of `--config.file`",
+            blind: "keys and other secrets, which stand in files and variables of their own",
+            series: "1 with `--config.file`, or none",
+            example: "count(count by (hash) (kapso_exporter_config_info)) > 1",
+        },
+    },
+    Family {
+        name: "kapso_exporter_config_last_reload_success_timestamp_seconds",
+        help: "When the configuration file that is in force was read.",
+        unit: Unit::UnixSeconds,
+        labels: &[],
+        kind: Kind::Gauge,
+        shown: Shown::Always,
+        rows: RowsFrom::Instance(|instance, rows| if let Some(config) = &instance.config {
+            rows.gauge(&[], unix_seconds(config.loaded));
+        }),
+        note: Note {
+            from: "the exporter's own clock",
+            blind: "attempts that were refused",
+            series: "1 with `--config.file`, or none",
+            example: "time() - kapso_exporter_config_last_reload_success_timestamp_seconds",
+        },
+    },
+    Family {
+        name: "kapso_exporter_config_last_reload_successful",
+        help: "1 if the configuration file was taken over when it was last read; 0 if it was refused, and the one before is in force.",
+        unit: Unit::Flag,
+        labels: &[],
+        kind: Kind::Gauge,
+        shown: Shown::Always,
+        rows: RowsFrom::Instance(|instance, rows| if let Some(config) = &instance.config {
+            rows.gauge(&[], f64::from(u8::from(config.successful)));
+        }),
+        note: Note {
+            from: "the last reading: at the start, after SIGHUP, `POST /-/reload` or a change of a file",
+            blind: "why: the log and the answer to `POST /-/reload` say it",
+            series: "1 with `--config.file`, or none",
+            example: "kapso_exporter_config_last_reload_successful == 0",
+        },
+    },
+    Family {
         name: "kapso_exporter_log_lines_dropped_total",
         help: "Lines of the log that were dropped, because nobody read stderr in time or it was closed.",
         unit: Unit::Number,
@@ -166,6 +217,21 @@ pub(super) static FAMILIES: &[Family] = &[
             blind: "how much of it is in use; without `--state.path` there is no series",
             series: "1",
             example: "kapso_exporter_state_size_bytes",
+        },
+    },
+    Family {
+        name: "kapso_project_info",
+        help: "Always 1: the projects that are watched.",
+        unit: Unit::None,
+        labels: &[],
+        kind: Kind::Gauge,
+        shown: Shown::Always,
+        rows: RowsFrom::Project(|_, rows| rows.gauge(&[], 1.0)),
+        note: Note {
+            from: "the configuration",
+            blind: "whether anything is learned of them: that is `kapso_up`",
+            series: "1 per project",
+            example: "count(kapso_project_info)",
         },
     },
 ];

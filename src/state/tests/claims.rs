@@ -1,7 +1,5 @@
 //! Whose an account is, in files.
 
-use std::sync::Arc;
-
 use sha2::Digest;
 
 use super::*;
@@ -10,7 +8,7 @@ use super::*;
 fn claim(path: &Path, key: &str, sources: &[Source]) -> Arc<Claim> {
     let mut kept = StateFile::open(path).unwrap();
     let opener = Opener { sources: sources.iter().copied().collect(), ..opener(key) };
-    let (_, claim) = kept.account("default/platform".into(), Settings::default(), opener).unwrap();
+    let (_, claim) = account_of(&mut kept, opener);
     kept.save(Turn::Last).unwrap();
     claim
 }
@@ -19,7 +17,7 @@ fn claim(path: &Path, key: &str, sources: &[Source]) -> Arc<Claim> {
 fn owned() -> (TempDir, PathBuf) {
     let (folder, path) = filled();
     let mut kept = StateFile::open(&path).unwrap();
-    let (_, claim) = kept.account("default/platform".into(), Settings::default(), opener("key")).unwrap();
+    let (_, claim) = account_of(&mut kept, opener("key"));
     claim.verify();
     claim.confirm_sources();
     kept.save(Turn::Last).unwrap();
@@ -55,8 +53,7 @@ fn a_new_file_is_whoever_opens_it() {
 fn a_key_that_was_verified_is_recognised_from_then_on() {
     let (_folder, path) = owned();
     let mut kept = StateFile::open(&path).unwrap();
-    let (account, first) =
-        kept.account("default/platform".into(), Settings::default(), opener("new")).unwrap();
+    let (account, first) = account_of(&mut kept, opener("new"));
     read(&mut account.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
     assert_eq!(kept.save(Turn::Last).unwrap(), None, "nothing is written before");
     first.verify();
@@ -72,8 +69,7 @@ fn another_api_is_refused_and_both_are_named() {
     let (_folder, path) = owned();
     let url = url::Url::parse("https://proxy.example/v1").unwrap();
     let opener = Opener { base_url: (&url).into(), ..opener("key") };
-    let kept =
-        StateFile::open(&path).unwrap().account("default/platform".into(), Settings::default(), opener);
+    let kept = StateFile::open(&path).unwrap().account("default/platform", Settings::default(), opener);
     let error = kept.err().unwrap().to_string();
     assert!(error.contains("was kept from https://api.kapso.ai/platform/v1"), "{error}");
     assert!(error.contains("is to ask https://proxy.example/v1"), "{error}");
@@ -88,7 +84,7 @@ fn the_sources_of_earlier_runs_are_told_until_they_are_settled() {
     assert_eq!(previous(&claim(&path, "key", &[Source::Workflows])), both, "a restart does not lose them");
     let mut kept = StateFile::open(&path).unwrap();
     let opener = Opener { sources: [Source::Workflows].into(), ..opener("key") };
-    let (_, settling) = kept.account("default/platform".into(), Settings::default(), opener).unwrap();
+    let (_, settling) = account_of(&mut kept, opener);
     settling.confirm_sources();
     kept.save(Turn::Last).unwrap();
     drop(kept);
@@ -117,7 +113,7 @@ fn when_somebody_else_began_to_watch_an_empty_project_does_not_matter() {
     let watched_since = |key: &str, base_url: BaseUrl| {
         let mut kept = StateFile::open(&path).unwrap();
         let opener = Opener { base_url, ..opener(key) };
-        let (account, _) = kept.account("default/platform".into(), Settings::default(), opener).unwrap();
+        let (account, _) = account_of(&mut kept, opener);
         let since = account.lock().ledger.watch_start();
         account.lock().ledger.watch_from(at(0));
         kept.save(Turn::Last).unwrap();

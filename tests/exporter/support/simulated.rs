@@ -210,7 +210,7 @@ impl Running {
     fn start(simulator: &Simulator, setup: &Setup, clock: &Clock, kept: &SavedState) -> Self {
         let shutdown = CancellationToken::new();
         let transports = Arc::new(InProcess(simulator.router()));
-        let store = Store::Memory(kept.clone());
+        let store = Store::Memory(Arc::new(kept.clone()));
         let app = App::build(setup.config(), transports, clock.clone(), store, shutdown.clone()).unwrap();
         let (sweeps, swept) = watch::channel(0);
         let watched = &app.projects["default"];
@@ -252,6 +252,8 @@ impl Setup {
             metrics: MetricsConfig { max_series: 1_000_000, max_conversations: 0 },
             state: StateConfig::default(),
             file: None,
+            secret_files: Vec::new(),
+            text: String::new(),
         }
     }
 }

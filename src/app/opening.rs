@@ -1,0 +1,188 @@
+//! Opening the projects of a configuration, and taking them over.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Weak},
+};
+
+use parking_lot::Mutex;
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::{Projects, Store, WatchedProject};
+use crate::{
+    clock::{Clock, Steady},
+    config::{Config, MetricsConfig, ProjectConfig},
+    kapso::Budget,
+    model::{Api, Source},
+    project::{Changed, Project, Transports},
+    state::{Claim, OpenedAccount},
+};
+
+/// Opens projects: reads their accounts, and asks nothing. Clones share budgets and accounts.
+#[derive(Clone)]
+pub struct Opening {
+    transports: Arc<dyn Transports>,
+    clock: Clock,
+    store: Store,
+    changed: Changed,
+    shutdown: CancellationToken,
+    /// By a hash of the key: who asks with the same one shares its budget.
+    budgets: Arc<Mutex<HashMap<[u8; 32], Weak<Budget>>>>,
+}
+
+/// The projects of a configuration, opened. Dropped, it leaves no trace.
+pub struct Opened {
+    pub(super) metrics: MetricsConfig,
+    projects: Projects,
+    /// Those that are not as they were: removed, changed, or new.
+    changes: Changes,
+}
+
+/// How a configuration differs from the one before, by the names of the projects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// They were not there.
+    pub added: BTreeSet<Arc<str>>,
+    /// Something about them is new.
+    pub changed: BTreeSet<Arc<str>>,
+    /// They are no longer there.
+    pub removed: BTreeSet<Arc<str>>,
+}
+
+impl Opened {
+    /// What is new.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Whether every account goes on with what an earlier run kept.
+    pub(super) fn is_restored(&self) -> bool {
+        let accounts = self.projects.values().flat_map(|watched| watched.accounts.values());
+        accounts.map(|opened| opened.account.lock().ledger.watch_start()).all(|start| start.is_some())
+    }
+}
+
+impl Opening {
+    pub(super) fn new(
+        transports: Arc<dyn Transports>,
+        clock: Clock,
+        store: Store,
+        changed: Changed,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self { transports, clock, store, changed, shutdown, budgets: Arc::default() }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Opens the projects of `config`; those that are as they are in `present` are taken from there. Blocks while accounts
+    /// are read.
+    ///
+    /// # Errors
+    /// If there is no way to an API, or what is kept cannot be understood or is another project's.
+    pub fn open(&self, config: Config, present: &Projects) -> anyhow::Result<Opened> {
+        let (mut projects, mut changes) = (Projects::new(), Changes::default());
+        for config in config.projects {
+            let name: Arc<str> = config.name.as_str().into();
+            let earlier = present.get(&name);
+            if let Some(earlier) = earlier.filter(|earlier| *earlier.project.config == config) {
+                projects.insert(name, earlier.clone());
+                continue;
+            }
+            let kind = if earlier.is_some() { &mut changes.changed } else { &mut changes.added };
+            kind.insert(name.clone());
+            projects.insert(name, Arc::new(self.open_project(config, earlier.map(Arc::as_ref))?));
+        }
+        changes.removed = present.keys().filter(|&name| !projects.contains_key(name)).cloned().collect();
+        Ok(Opened { metrics: config.metrics, projects, changes })
+    }
+
+    fn open_project(
+        &self,
+        config: ProjectConfig,
+        earlier: Option<&WatchedProject>,
+    ) -> anyhow::Result<WatchedProject> {
+        let mut project = Project {
+            budget: self.budget(&config),
+            config: Arc::new(config),
+            clock: self.clock.clone(),
+            transports: self.transports.clone(),
+            shutdown: self.shutdown.child_token(),
+        };
+        let mut accounts = BTreeMap::new();
+        for api in project.config.apis() {
+            let account = earlier.and_then(|earlier| earlier.accounts.get(&api));
+            let opened = self.store.account(&project, api, account)?;
+            say_what_changed(&opened.claim, api, &project.config.sources_of(api));
+            accounts.insert(api, opened);
+        }
+        project.clock = match earlier {
+            Some(earlier) => earlier.project.clock.clone(),
+            None => project.clock.going_on_after(learned(&accounts)),
+        };
+        let started = earlier.map_or_else(|| project.clock.steady(), |earlier| earlier.started);
+        let mut streams = BTreeMap::new();
+        for (&api, opened) in &accounts {
+            let before = earlier.and_then(|earlier| earlier.streams.get(&api)).map(Arc::as_ref);
+            let stream = project.stream(api, opened.account.clone(), self.changed.clone(), before)?;
+            streams.insert(api, Arc::new(stream));
+        }
+        Ok(WatchedProject { project, streams, accounts, started })
+    }
+
+    /// The budget of a key, which all its projects share.
+    fn budget(&self, config: &ProjectConfig) -> Arc<Budget> {
+        let hash = Sha256::digest(config.key.expose_secret()).into();
+        let mut budgets = self.budgets.lock();
+        budgets.retain(|_, budget| budget.strong_count() > 0);
+        if let Some(budget) = budgets.get(&hash).and_then(Weak::upgrade) {
+            return budget;
+        }
+        let budget = Arc::new(Budget::new(config.requests_per_minute));
+        budgets.insert(hash, Arc::downgrade(&budget));
+        budget
+    }
+
+    /// Makes what was opened take effect: accounts get their settings, budgets their limits, and the store keeps what
+    /// is there now.
+    pub(super) fn take_over(&self, opened: Opened, present: &Projects) -> Projects {
+        let Opened { projects, changes, .. } = opened;
+        let is_new = |name: &Arc<str>| changes.added.contains(name) || changes.changed.contains(name);
+        let mut kept = Vec::new();
+        for (_, watched) in projects.iter().filter(|(name, _)| is_new(name)) {
+            let config = &watched.project.config;
+            watched.project.budget.set_own(config.requests_per_minute);
+            for (api, account) in &watched.accounts {
+                account.account.lock().configure(config.account.clone());
+                let sources = config.sources_of(*api);
+                watched.streams[api].status.lock().watch(sources, config.interval);
+                kept.push(account.clone());
+            }
+        }
+        let names = |projects: &Projects| -> BTreeSet<String> {
+            let accounts = projects.values().flat_map(|watched| watched.accounts.values());
+            accounts.map(|account| account.name.clone()).collect()
+        };
+        let released: Vec<_> = names(present).difference(&names(&projects)).cloned().collect();
+        self.store.switch(kept, released);
+        projects
+    }
+}
+
+/// When something was last learned, in an earlier run.
+fn learned(accounts: &BTreeMap<Api, OpenedAccount>) -> Option<Steady> {
+    accounts.values().filter_map(|opened| opened.account.lock().frontier.learned()).max()
+}
+
+/// The sources are others than those before: what only these listed is asked for one by one.
+fn say_what_changed(claim: &Claim, api: Api, present: &BTreeSet<Source>) {
+    if claim.previous_sources().is_some_and(|previous| previous != present) {
+        tracing::info!(%api, "other sources than before: open executions that none of them lists are asked for one by one");
+    }
+    claim.confirm_sources();
+}

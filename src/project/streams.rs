@@ -1,0 +1,26 @@
+//! The streams that are watched now: they come and go with the configuration.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::Stream;
+
+/// The streams of all projects. Whoever publishes or shows them looks here each time.
+#[derive(Default)]
+pub struct Streams(ArcSwap<Vec<Arc<Stream>>>);
+
+impl Streams {
+    /// All of them, by API and then by project.
+    #[must_use]
+    pub fn all(&self) -> Arc<Vec<Arc<Stream>>> {
+        self.0.load_full()
+    }
+
+    /// From now on it is these.
+    pub fn set(&self, streams: impl IntoIterator<Item = Arc<Stream>>) {
+        let mut streams: Vec<_> = streams.into_iter().collect();
+        streams.sort_by(|a, b| (a.key.api, &a.key.project).cmp(&(b.key.api, &b.key.project)));
+        self.0.store(Arc::new(streams));
+    }
+}
