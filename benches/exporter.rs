@@ -1,7 +1,7 @@
 //! What a page, a rendering and a scrape cost: `cargo bench`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, hint::black_box, sync::Arc};
+use std::{hint::black_box, sync::Arc};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::BoxFuture;

@@ -7,7 +7,10 @@ use clap::{
 };
 
 use super::{Cli, Watch};
-use crate::model::Source;
+use crate::{config::KEY_VARIABLE, model::Source};
+
+/// Headings of the flags whose place the configuration file takes.
+const IN_FILE: [&str; 3] = ["Kapso", "Scraping Kapso", "Metrics"];
 
 /// What the demo watches in place of.
 const REAL: [&str; 3] = ["platform_url", "legacy_url", "api_key_file"];
@@ -37,6 +40,9 @@ fn parse_from(arguments: &[OsString]) -> Result<Cli, Error> {
         Some(super::Command::Check(flags)) => &mut flags.watch,
         Some(super::Command::Simulate(_)) => return Ok(cli),
     };
+    if watch.config_file.is_some() {
+        refuse_beside_file(of_command, &mut command)?;
+    }
     if watch.demo {
         refuse_beside_demo(of_command, &mut command)?;
         fit_for_demo(watch, of_command);
@@ -53,6 +59,27 @@ fn without_empty(command: Command) -> Command {
 
 fn is_given(matches: &ArgMatches, flag: &str) -> bool {
     matches!(matches.value_source(flag), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+}
+
+/// What the configuration file says stands nowhere else.
+fn refuse_beside_file(matches: &ArgMatches, command: &mut Command) -> Result<(), Error> {
+    let is_in_file = |arg: &&Arg| {
+        arg.get_id() == "demo" || arg.get_help_heading().is_some_and(|heading| IN_FILE.contains(&heading))
+    };
+    let is_off = |arg: &Arg| arg.get_id() == "demo" && !matches.get_flag("demo");
+    let flags = command.get_arguments().filter(is_in_file);
+    let given = flags.filter(|arg| is_given(matches, arg.get_id().as_str()) && !is_off(arg));
+    let mut refused: Vec<_> = given.map(|arg| format!("--{}", arg.get_long().unwrap_or_default())).collect();
+    if env::var_os(KEY_VARIABLE).is_some_and(|key| !key.is_empty()) {
+        refused.push(KEY_VARIABLE.into());
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let refused = refused.join(", ");
+    let message =
+        format!("with --config.file, the file says all of this itself; it cannot be used with {refused}");
+    Err(command.error(ErrorKind::ArgumentConflict, message))
 }
 
 /// Neither a real API nor its key goes with the demo.

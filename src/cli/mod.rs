@@ -98,6 +98,15 @@ pub struct Watch {
         num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
         value_name = "BOOL", hide_default_value = true)]
     pub demo: bool,
+    /// YAML file for several projects, filters and buckets, instead of the flags below Kapso, Scraping Kapso and Metrics and
+    /// of KAPSO_API_KEY. Serving, it is read again after SIGHUP, POST /-/reload and whenever it changes
+    #[arg(
+        long = "config.file",
+        env = "KAPSO_EXPORTER_CONFIG_FILE",
+        value_name = "FILE",
+        help_heading = "Configuration file"
+    )]
+    pub config_file: Option<PathBuf>,
     #[command(flatten)]
     pub kapso: Kapso,
     #[command(flatten)]
@@ -306,14 +315,17 @@ impl From<Watch> for Raw {
         Self {
             projects: vec![project],
             metrics,
-            state: StateConfig {
-                path: flags.state.path,
-                retention: SignedDuration::try_from(flags.state.retention).ok(),
-            },
+            state: flags.state.into(),
             file: None,
             secret_files: Vec::new(),
             text: String::new(),
         }
+    }
+}
+
+impl From<State> for StateConfig {
+    fn from(flags: State) -> Self {
+        Self { path: flags.path, retention: SignedDuration::try_from(flags.retention).ok() }
     }
 }
 

@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{Cli, Command, Watch},
     clock::Clock,
-    config::Config,
+    config::{self, Config},
     process::CliError,
     project::{HttpTransports, Transports},
+    reload::LoadConfig,
 };
 
 /// Does what the command line says, until it is done or `shutdown` is cancelled.
@@ -27,8 +28,8 @@ pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliErr
     match cli.command {
         None => {
             let config = config(cli.serve.watch, &clock, &shutdown).await?;
-            let web = cli.serve.web.into();
-            let setup = serve::Setup { config, web, transports, clock, shutdown, load: None };
+            let (web, load) = (cli.serve.web.into(), again(&config));
+            let setup = serve::Setup { config, web, transports, clock, shutdown, load };
             serve::serve(setup).await.map_err(CliError::Run)
         }
         Some(Command::Once(flags)) => {
@@ -36,7 +37,7 @@ pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliErr
             once::once(config, transports, clock, shutdown).await.map_err(CliError::Run)
         }
         Some(Command::Check(flags)) if flags.offline => {
-            let config = Config::resolve(flags.watch.into()).map_err(CliError::Usage)?;
+            let config = given(flags.watch)?;
             check::offline(&config, flags.output).map_err(CliError::Run)
         }
         Some(Command::Check(flags)) => {
@@ -49,10 +50,25 @@ pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliErr
     }
 }
 
+/// What the configuration file says, or the flags.
+fn given(flags: Watch) -> Result<Config, CliError> {
+    let config = match flags.config_file.clone() {
+        Some(file) => config::file::read(&file, flags.state.into()).map_err(Into::into),
+        None => Config::resolve(flags.into()),
+    };
+    config.map_err(CliError::Usage)
+}
+
+/// Reads the configuration file again, if there is one.
+fn again(config: &Config) -> Option<LoadConfig> {
+    let (file, state) = (config.file.clone()?, config.state.clone());
+    Some(Arc::new(move || Ok(config::file::read(&file, state.clone())?)))
+}
+
 /// What the flags come to; for the demo with the embedded simulated Kapso.
 async fn config(flags: Watch, clock: &Clock, shutdown: &CancellationToken) -> Result<Config, CliError> {
     let demo = flags.demo;
-    let mut config = Config::resolve(flags.into()).map_err(CliError::Usage)?;
+    let mut config = given(flags)?;
     if demo {
         for project in &mut config.projects {
             simulate::embed(project, clock, shutdown).await.map_err(CliError::Run)?;

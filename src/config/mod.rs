@@ -1,6 +1,7 @@
 //! What the exporter is to do, by concern. [`Raw`] is what was given, by flags; [`Config::resolve`] puts it together into
 //! something that is known to make sense.
 
+pub mod file;
 mod log;
 pub mod parse;
 mod project;

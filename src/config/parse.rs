@@ -114,6 +114,19 @@ pub fn conversation(text: &str) -> Parsed<ConversationId> {
     Err("expected the id of a conversation, as Kapso lists it: up to 128 letters, digits, '-', '_', '.' and ':'".into())
 }
 
+/// The id of a phone number, as Kapso lists it.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn phone_number_id(text: &str) -> Parsed<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let id = text.trim();
+    if (1..=128).contains(&id.len()) && id.chars().all(fits) {
+        return Ok(id.to_owned());
+    }
+    Err("expected the id of a phone number, as Kapso lists it: up to 128 letters, digits, '-' and '_'".into())
+}
+
 /// The API key, as a variable or a file holds it. The error quotes nothing of it.
 ///
 /// # Errors

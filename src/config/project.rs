@@ -82,8 +82,8 @@ impl ProjectConfig {
     pub fn resolve(raw: RawProject) -> anyhow::Result<Self> {
         ensure!(
             !raw.sources.contains(&Source::Workflows) || raw.conversations.is_empty(),
-            "--scrape.conversation does not go with --scrape.source=workflows, which lists the executions of all \
-             conversations: use conversations or agents"
+            "chosen conversations (--scrape.conversation) do not go with the source workflows, which lists the \
+             executions of all of them: use the source conversations or agents"
         );
         let account = account::Settings {
             lookback: signed(raw.lookback),
@@ -139,7 +139,8 @@ fn max_staleness(raw: &RawProject) -> anyhow::Result<SignedDuration> {
     };
     ensure!(
         given > raw.interval,
-        "--scrape.max-staleness must be longer than --scrape.interval, or the gauges come and go with every sweep"
+        "max_staleness (--scrape.max-staleness) must be longer than the interval, or the gauges come and go with every \
+         sweep"
     );
     Ok(signed(given))
 }

@@ -101,8 +101,10 @@ impl From<HistogramRow> for Histogram {
 /// Upper bounds of the histograms, in seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Buckets {
-    /// Durations, and times to handoff: seconds to days.
+    /// Durations: seconds to days.
     pub duration: Arc<[f64]>,
+    /// Times to handoff: seconds to days.
+    pub time_to_handoff: Arc<[f64]>,
     /// Idle times of open executions. Kapso retries running ones at 300 s, so there is a bound above it.
     pub idle: Arc<[f64]>,
     /// Detection delays.
@@ -114,26 +116,28 @@ impl Default for Buckets {
         const MIN: f64 = 60.0;
         const HOUR: f64 = 3600.0;
         const DAY: f64 = 86400.0;
+        let duration: Arc<[f64]> = [
+            1.0,
+            5.0,
+            10.0,
+            30.0,
+            MIN,
+            2.0 * MIN,
+            5.0 * MIN,
+            10.0 * MIN,
+            30.0 * MIN,
+            HOUR,
+            2.0 * HOUR,
+            4.0 * HOUR,
+            12.0 * HOUR,
+            DAY,
+            3.0 * DAY,
+            7.0 * DAY,
+        ]
+        .into();
         Self {
-            duration: [
-                1.0,
-                5.0,
-                10.0,
-                30.0,
-                MIN,
-                2.0 * MIN,
-                5.0 * MIN,
-                10.0 * MIN,
-                30.0 * MIN,
-                HOUR,
-                2.0 * HOUR,
-                4.0 * HOUR,
-                12.0 * HOUR,
-                DAY,
-                3.0 * DAY,
-                7.0 * DAY,
-            ]
-            .into(),
+            time_to_handoff: duration.clone(),
+            duration,
             idle: [
                 30.0,
                 MIN,
@@ -191,8 +195,8 @@ mod tests {
 
     #[test]
     fn bounds_ascend() {
-        let Buckets { duration, idle, delay } = Buckets::default();
-        for bounds in [duration, idle, delay] {
+        let Buckets { duration, time_to_handoff, idle, delay } = Buckets::default();
+        for bounds in [duration, time_to_handoff, idle, delay] {
             assert!(bounds.is_sorted_by(|a, b| a < b), "{bounds:?}");
         }
     }

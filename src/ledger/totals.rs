@@ -67,7 +67,7 @@ impl Totals {
             handoffs: BTreeMap::new(),
             ended_duration: Histogram::new(&buckets.duration),
             failed_duration: Histogram::new(&buckets.duration),
-            time_to_handoff: Histogram::new(&buckets.duration),
+            time_to_handoff: Histogram::new(&buckets.time_to_handoff),
             detection_delay: Histogram::new(&buckets.delay),
         }
     }
@@ -78,7 +78,7 @@ impl Totals {
         Self {
             ended_duration: self.ended_duration.with_bounds(&buckets.duration),
             failed_duration: self.failed_duration.with_bounds(&buckets.duration),
-            time_to_handoff: self.time_to_handoff.with_bounds(&buckets.duration),
+            time_to_handoff: self.time_to_handoff.with_bounds(&buckets.time_to_handoff),
             detection_delay: self.detection_delay.with_bounds(&buckets.delay),
             ..self
         }

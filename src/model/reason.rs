@@ -17,17 +17,29 @@ pub struct ReasonRule {
 }
 
 impl ReasonRule {
+    /// The class, if it is one.
+    ///
+    /// # Errors
+    /// What is allowed.
+    pub fn class(text: &str) -> Result<&str, String> {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let is_class = (1..=32).contains(&text.len()) && text.chars().all(fits);
+        is_class.then_some(text).ok_or_else(|| "expected 1 to 32 lower-case letters, digits and '_'".into())
+    }
+
     /// A rule of this class and pattern.
     ///
     /// # Errors
     /// What is wrong with one of them, in a sentence.
     pub fn new(class: &str, pattern: &str) -> Result<Self, String> {
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if !(1..=32).contains(&class.len()) || !class.chars().all(fits) {
-            return Err("expected a class of 1 to 32 lower-case letters, digits and '_'".into());
-        }
+        let class = Self::class(class)?;
         let compiled = RegexBuilder::new(pattern).size_limit(LARGEST_PATTERN).build();
-        let pattern = compiled.map_err(|error| format!("expected a regular expression: {error}"))?;
+        let pattern = compiled.map_err(|error| {
+            let said = error.to_string();
+            // The last line says why, those before it draw where.
+            let why = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            format!("expected a regular expression: {why}")
+        })?;
         Ok(Self { class: class.into(), pattern })
     }
 }

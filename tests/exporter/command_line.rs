@@ -164,7 +164,7 @@ async fn a_wrong_value_is_answered_with_the_flag_and_what_is_allowed() {
 async fn conversations_cannot_be_named_where_workflows_are_listed() {
     let flags = ["--scrape.source=workflows", "--scrape.conversation=a"];
     let error = refused(&flags, &[KEY]).await;
-    let start = "error: --scrape.conversation does not go with --scrape.source=workflows";
+    let start = "error: chosen conversations (--scrape.conversation) do not go with the source workflows";
     assert!(error.starts_with(start), "{error}");
 }
 

@@ -313,5 +313,6 @@ impl Phase {
 
 /// Sums and counts are compared, buckets only cost time.
 fn few_buckets() -> Buckets {
-    Buckets { duration: [60.0].into(), idle: [60.0].into(), delay: [60.0].into() }
+    let minute: std::sync::Arc<[f64]> = [60.0].into();
+    Buckets { duration: minute.clone(), time_to_handoff: minute.clone(), idle: minute.clone(), delay: minute }
 }
