@@ -20,6 +20,8 @@ pub struct Publisher {
     state: Option<Mutex<State>>,
     restored: bool,
     clock: Clock,
+    /// One at a time: a rendering never takes the place of a newer one.
+    turn: Mutex<()>,
 }
 
 /// The state file, and whether the last thing said of it was that it cannot be written.
@@ -42,7 +44,7 @@ impl Publisher {
             instance.announce_state(kept.size().unwrap_or_default());
         }
         let state = kept.map(|kept| Mutex::new(State { writer: Writer::new(kept), complained: false }));
-        Self { renderer, instance, state, restored, clock }
+        Self { renderer, instance, state, restored, clock, turn: Mutex::default() }
     }
 
     /// The process.
@@ -69,6 +71,7 @@ impl Publisher {
     /// # Errors
     /// If a family cannot be written as text.
     pub async fn publish(&self) -> anyhow::Result<Duration> {
+        let _turn = self.turn.lock().await;
         let (begun, renderer) = (Instant::now(), self.renderer());
         let snapshot = spawn_blocking(move || renderer.render()).await??;
         let took = begun.elapsed();

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::Changes, clock::Clock, config::Config, metrics::InstanceMetrics, supervisor::Supervisor};
+use crate::{app::Changes, clock::Clock, config::Config, publisher::Publisher, supervisor::Supervisor};
 
 /// From one look at the files to the next. A file system tells of no change across containers and networks.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ pub type LoadConfig = Arc<dyn Fn() -> anyhow::Result<Config> + Send + Sync>;
 pub struct Reloading {
     load: LoadConfig,
     supervisor: Arc<Supervisor>,
-    instance: Arc<InstanceMetrics>,
+    publisher: Arc<Publisher>,
     clock: Clock,
     /// The files as they were when they were last read; one reload at a time.
     files: Mutex<Files>,
@@ -69,12 +69,12 @@ impl Reloading {
         load: LoadConfig,
         config: &Config,
         supervisor: &Arc<Supervisor>,
-        instance: Arc<InstanceMetrics>,
+        publisher: &Arc<Publisher>,
         clock: Clock,
     ) -> Self {
-        instance.config_loaded(&hash(config), clock.wall());
+        publisher.instance().config_loaded(&hash(config), clock.wall());
         let files = Mutex::new(Files::of(config));
-        Self { load, supervisor: supervisor.clone(), instance, clock, files }
+        Self { load, supervisor: supervisor.clone(), publisher: publisher.clone(), clock, files }
     }
 
     /// Reads the file and applies it. Returns what is new.
@@ -96,7 +96,7 @@ impl Reloading {
                 "the configuration was read again"
             ),
             Err(error) => {
-                self.instance.config_refused();
+                self.publisher.instance().config_refused();
                 tracing::error!("the configuration is refused, and the one before stays in force: {error:#}");
             }
         }
@@ -117,7 +117,11 @@ impl Reloading {
         let config = loaded?;
         let hash = hash(&config);
         let changes = self.supervisor.apply(config).await?;
-        self.instance.config_loaded(&hash, self.clock.wall());
+        self.publisher.instance().config_loaded(&hash, self.clock.wall());
+        // Whoever is told that it is done finds it so.
+        if let Err(error) = self.publisher.publish().await {
+            tracing::error!(%error, "cannot render the metrics");
+        }
         Ok(changes)
     }
 

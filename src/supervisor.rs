@@ -18,6 +18,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::{
     app::{App, Changes, WatchedProject},
@@ -28,7 +29,8 @@ use crate::{
     verification::Verification,
 };
 
-/// From the start of one project to that of the next: thousands do not all ask at once.
+/// From the start of one project to that of the next at most: thousands do not all ask at once, and all have within
+/// their interval.
 const START_PACE: Duration = Duration::from_millis(50);
 /// How long a project that changes may take to stop. All its waits end at once, so it takes no time.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
@@ -99,9 +101,10 @@ impl Supervisor {
 
     fn start_projects(&self, app: &App, names: &BTreeSet<Arc<str>>) {
         let mut running = self.running.lock();
-        for (name, delay) in names.iter().zip((0..).map(|number| START_PACE * number)) {
+        let count = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        for (name, number) in names.iter().zip(0..) {
             let Some(watched) = app.projects.get(name) else { continue };
-            let delay = delay.min(watched.project.config.interval);
+            let delay = START_PACE.min(watched.project.config.interval / count) * number;
             let tasks = running.entry(name.clone()).or_default();
             let verifications = watched.verifications();
             for (source, stream) in watched.sources() {
@@ -109,11 +112,13 @@ impl Supervisor {
                 let task = Task { watched: watched.clone(), stream: stream.clone(), source };
                 let (on_refusal, shutdown) =
                     (self.refused(task.stream.clone()), watched.project.shutdown.clone());
-                tasks.spawn(async move {
+                let span = tracing::error_span!("project", project = &**name);
+                let run = async move {
                     if shutdown.run_until_cancelled(sleep(delay)).await.is_some() {
                         task.run(verification, on_refusal).await;
                     }
-                });
+                };
+                tasks.spawn(run.instrument(span));
             }
         }
     }
@@ -127,8 +132,7 @@ impl Supervisor {
                 shutdown.cancel();
             }
             OnRefusal::WatchOthers => {
-                let (project, api) = (&stream.key.project, stream.key.api);
-                tracing::error!(%project, %api, "this project is not watched: {error}");
+                tracing::error!(api = %stream.key.api, "this project is not watched: {error}");
                 stream.refused(&error.to_string());
             }
         }
@@ -168,7 +172,7 @@ impl Task {
         }
         let project = &self.watched.project;
         while AssertUnwindSafe(self.sweep()).catch_unwind().await.is_err() {
-            tracing::error!(project = project.config.name, source = %self.source, "the sweep panicked: it begins anew");
+            tracing::error!(source = %self.source, "the sweep panicked: it begins anew");
             self.stream.panicked(self.source);
             project.shutdown.run_until_cancelled(sleep(project.config.interval)).await;
         }

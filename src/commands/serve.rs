@@ -120,8 +120,7 @@ impl Serving {
         let (publisher, changed) = (app.publisher.clone(), app.changed.subscribe());
         let on_refusal = if config.file.is_some() { OnRefusal::WatchOthers } else { OnRefusal::Stop };
         let supervisor = Arc::new(Supervisor::new(app, on_refusal));
-        let reloading =
-            load.map(|load| Reloading::new(load, &config, &supervisor, publisher.instance(), clock));
+        let reloading = load.map(|load| Reloading::new(load, &config, &supervisor, &publisher, clock));
         publisher.publish().await?;
         if publisher.is_restored() {
             readiness.set_ready();

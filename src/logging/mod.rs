@@ -52,11 +52,19 @@ fn dispatch(flags: LogConfig, lines: &'static Lines) -> Dispatch {
     let writer = Writer { lines, format: flags.format };
     match flags.format {
         LogFormat::Logfmt => {
-            let layer = tracing_logfmt::builder().with_target(false).layer();
+            let layer = tracing_logfmt::builder()
+                .with_target(false)
+                .with_span_name(false)
+                .with_span_path(false)
+                .layer();
             registry.with(layer.with_writer(writer)).into()
         }
         LogFormat::Json => {
-            let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
+            let layer = tracing_subscriber::fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_target(false)
+                .with_span_list(false);
             registry.with(layer.with_writer(writer)).into()
         }
     }

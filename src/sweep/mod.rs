@@ -181,7 +181,7 @@ fn complain(report: &Report, complained_of: &mut Option<Reason>) {
             tracing::warn!(%source, "the legacy API is not there: this source has nothing to show");
         }
         Some(Reason::Unauthorized) => {
-            tracing::error!(%source, "Kapso refused the API key: check KAPSO_API_KEY or --kapso.api-key-file");
+            tracing::error!(%source, "Kapso refused the API key: check KAPSO_API_KEY, --kapso.api-key-file, or api_key in the configuration file");
         }
         Some(Reason::Forbidden) => {
             tracing::error!(%source, "the API key is not allowed to list this: check its project and rights");
@@ -193,7 +193,7 @@ fn complain(report: &Report, complained_of: &mut Option<Reason>) {
             );
         }
         Some(Reason::NotFound) => {
-            tracing::error!(%source, "there is no such API: check --kapso.platform-url and --kapso.legacy-url");
+            tracing::error!(%source, "there is no such API: check platform_url and legacy_url, or --kapso.platform-url and --kapso.legacy-url");
         }
         _ => {}
     }

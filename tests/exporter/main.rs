@@ -20,6 +20,7 @@ mod exactness;
 mod misbehaviour;
 mod once;
 mod ownership;
+mod projects;
 mod redirects;
 mod secrets;
 mod serving;

@@ -317,3 +317,33 @@ async fn the_demo_goes_on_with_its_own_file_and_not_with_a_projects() {
     );
     assert_eq!(projects.other.requests().len(), 0);
 }
+
+#[tokio::test]
+async fn the_key_of_another_project_that_is_put_in_while_it_runs_is_refused_for_this_project_alone() {
+    let projects = Projects::start().await;
+    let path = |name: &str| projects.folder.path().join(name);
+    let key = |name: &str, key: &str| fs::write(path(name), key).unwrap();
+    key("first.key", DEFAULT_KEY);
+    key("second.key", OTHER_KEY);
+    let project = |name: &str| {
+        let port = projects.port;
+        format!(
+            "- {{name: {name}, api_key: {{file: {name}.key}}, platform_url: 'http://127.0.0.1:{port}/platform/v1'}}\n"
+        )
+    };
+    let text = format!("defaults: {{interval: 1s}}\nprojects:\n{}{}", project("first"), project("second"));
+    fs::write(path("config.yaml"), text).unwrap();
+    let exporter = Exporter::start(&[&format!("--config.file={}", path("config.yaml").display())], &[]).await;
+    let is_up = async |name| exporter.scrape().await.value("kapso_up", &[("project", name)]) == Some(1.0);
+    wait_for("both", async || is_up("first").await && is_up("second").await).await;
+    key("first.key", OTHER_KEY);
+    wait_for("the refusal", async || exporter.log().contains("belongs to another project")).await;
+    let refusal =
+        exporter.log().lines().find(|line| line.contains("belongs to another project")).map(str::to_owned);
+    assert!(refusal.unwrap().contains("project=first"));
+    assert!(exporter.get("/").await.1.contains("not watched"));
+    wait_for("it is down", async || !is_up("first").await).await;
+    key("first.key", DEFAULT_KEY);
+    wait_for("it is up again", async || is_up("first").await).await;
+    assert!(is_up("second").await);
+}

@@ -1,4 +1,4 @@
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fmt::Write, fs, path::PathBuf, time::Duration};
 
 use super::*;
 use crate::model::Source;
@@ -127,7 +127,7 @@ fn a_bomb_of_aliases_does_not_go_off() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
-        text += &format!("a{level}: &a{level} [{aliases}]\n");
+        writeln!(text, "a{level}: &a{level} [{aliases}]").unwrap();
     }
     let started = std::time::Instant::now();
     let problems = parse(&text, &mut Known).unwrap_err();

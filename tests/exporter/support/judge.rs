@@ -42,22 +42,38 @@ pub fn differences_within(
     exposition: &Exposition,
     apis: &[Api],
 ) -> Vec<String> {
-    apis.iter().flat_map(|&api| in_api(lookback, simulator, exposition, api)).collect()
+    differences_of("default", lookback, simulator, exposition, apis)
 }
 
-fn in_api(lookback: Duration, simulator: &Simulator, exposition: &Exposition, api: Api) -> Vec<String> {
-    let Some(since) =
-        exposition.value("kapso_exporter_watch_start_timestamp_seconds", &[("api", api.name())])
-    else {
-        return vec![format!("{}: watching has not begun", api.name())];
+/// The same for this project.
+pub fn differences_of(
+    project: &str,
+    lookback: Duration,
+    simulator: &Simulator,
+    exposition: &Exposition,
+    apis: &[Api],
+) -> Vec<String> {
+    apis.iter().flat_map(|&api| in_api(project, lookback, simulator, exposition, api)).collect()
+}
+
+fn in_api(
+    project: &str,
+    lookback: Duration,
+    simulator: &Simulator,
+    exposition: &Exposition,
+    api: Api,
+) -> Vec<String> {
+    let own = [("api", api.name()), ("project", project)];
+    let Some(since) = exposition.value("kapso_exporter_watch_start_timestamp_seconds", &own) else {
+        return vec![format!("{project}/{}: watching has not begun", api.name())];
     };
     let since = Timestamp::from_microsecond((since * 1e6).round() as i64).unwrap();
     let tally: Tally = simulator.tally(since, lookback);
     let names: Vec<_> = tally.workflows.iter().map(|workflow| label::name(&workflow.workflow_name)).collect();
     let mut check = Check { exposition, differences: Vec::new(), labels: Vec::new() };
-    let listed = lists_conversations(exposition, api);
+    let listed = lists_conversations(project, exposition, api);
     for conversations in tally.conversations.iter().filter(|c| c.api == api && listed) {
-        check.labels = vec![("api", api.name()), ("status", &conversations.status)];
+        check.labels = vec![("api", api.name()), ("project", project), ("status", &conversations.status)];
         check.equal("kapso_conversations", &[], conversations.count as f64);
     }
     // The legacy API has no list of agents: one that never ran is not known.
@@ -65,7 +81,7 @@ fn in_api(lookback: Duration, simulator: &Simulator, exposition: &Exposition, ap
     for (workflow, name) in tally.workflows.iter().zip(&names).filter(|(workflow, _)| known(workflow)) {
         check.labels = vec![
             ("api", api.name()),
-            ("project", "default"),
+            ("project", project),
             ("workflow_id", &workflow.workflow_id),
             ("workflow_name", name),
         ];
@@ -75,8 +91,8 @@ fn in_api(lookback: Duration, simulator: &Simulator, exposition: &Exposition, ap
 }
 
 /// Whether a source lists the conversations of this API: their own state is known from nothing else.
-fn lists_conversations(exposition: &Exposition, api: Api) -> bool {
-    let source = |source| [("api", api.name()), ("source", source)];
+fn lists_conversations(project: &str, exposition: &Exposition, api: Api) -> bool {
+    let source = |source| [("api", api.name()), ("project", project), ("source", source)];
     let is_on = |name| exposition.value("kapso_exporter_sweep_interval_seconds", &source(name)).is_some();
     is_on("agents") || is_on("conversations")
 }

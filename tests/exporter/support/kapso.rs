@@ -44,6 +44,11 @@ impl Kapso {
         Exporter::start(&args, &[("KAPSO_API_KEY", DEFAULT_KEY)]).await
     }
 
+    /// Base URL of its legacy API.
+    pub fn legacy_url(&self) -> String {
+        format!("http://127.0.0.1:{}/api/v1", self.port)
+    }
+
     /// Base URL of its Platform API.
     pub fn platform_url(&self) -> String {
         format!("http://127.0.0.1:{}/platform/v1", self.port)

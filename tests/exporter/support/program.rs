@@ -190,6 +190,12 @@ impl Exporter {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
+    /// Status and body of a POST without one.
+    pub async fn post(&self, path: &str) -> (u16, String) {
+        let answer = reqwest::Client::new().post(format!("{}{path}", self.url)).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
     /// What it publishes now.
     pub async fn scrape(&self) -> Exposition {
         let (status, text) = self.get("/metrics").await;

@@ -1,0 +1,279 @@
+//! Several projects in one process: each is exact, none touches another, and the configuration changes while they run.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use kapso_exporter::simulator::{Api, DEFAULT_KEY, Scenario, Traffic};
+use tempfile::TempDir;
+
+use crate::support::{Exporter, Kapso, judge::differences_of, run_to_end, wait_for};
+
+const APIS: [Api; 1] = [Api::Platform];
+const DAY: Duration = Duration::from_hours(24);
+
+/// A small project with so many starts a minute. Every state lasts for three seconds, so that polling can see it.
+fn busy(seed: u64, starts_per_minute: f64) -> Scenario {
+    let dwell = Duration::from_secs(3)..Duration::from_secs(6);
+    Scenario {
+        seed,
+        conversations: 6,
+        history: 20,
+        open_history: 3,
+        workflows: ["Order Support", "Booking"].map(Into::into).into(),
+        traffic: Traffic {
+            starts_per_minute,
+            reply_delay: Duration::from_millis(50)..Duration::from_millis(500),
+            dwell: dwell.clone(),
+            handoff_dwell: dwell,
+            failure_ratio: 0.2,
+            handoff_ratio: 0.4,
+            ..Traffic::default()
+        },
+        ..Scenario::default()
+    }
+}
+
+/// A configuration file in a folder of its own, beside a file for each key.
+struct File {
+    folder: TempDir,
+    /// What is written for each project, by name.
+    projects: BTreeMap<String, String>,
+}
+
+impl File {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), projects: BTreeMap::new() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn flag(&self) -> String {
+        format!("--config.file={}", self.path("config.yaml").display())
+    }
+
+    fn state(&self) -> String {
+        format!("--state.path={}", self.path("state.redb").display())
+    }
+
+    /// From now on this project is watched, with these further keys.
+    fn watch(&mut self, name: &str, kapso: &Kapso, more: &str) {
+        self.key(name, DEFAULT_KEY);
+        let (platform, legacy) = (kapso.platform_url(), kapso.legacy_url());
+        let text = format!(
+            "  - name: {name}\n    api_key: {{file: {name}.key}}\n    platform_url: {platform}\n    \
+             legacy_url: {legacy}\n{more}"
+        );
+        self.projects.insert(name.into(), text);
+        self.write();
+    }
+
+    fn key(&self, name: &str, key: &str) {
+        fs::write(self.path(&format!("{name}.key")), key).unwrap();
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.projects.remove(name);
+        self.write();
+    }
+
+    fn write(&self) {
+        let mut text = String::from(
+            "defaults: {interval: 1s, requests_per_minute: 100000, conversation_max_age: 3650d}\nprojects:\n",
+        );
+        self.projects.values().for_each(|project| write!(text, "{project}").unwrap());
+        self.replace(&text);
+    }
+
+    /// As an editor saves a file: under another name first.
+    fn replace(&self, text: &str) {
+        fs::write(self.path("new.yaml"), text).unwrap();
+        fs::rename(self.path("new.yaml"), self.path("config.yaml")).unwrap();
+    }
+}
+
+/// Waits until the numbers of this project equal the tally of its Kapso, where nothing happens any more.
+async fn wait_until_exact(name: &str, kapso: &Kapso, exporter: &Exporter) {
+    let begun = Instant::now();
+    loop {
+        let differences = differences_of(name, DAY, &kapso.simulator, &exporter.scrape().await, &APIS);
+        if differences.is_empty() {
+            return;
+        }
+        let late = begun.elapsed() > Duration::from_mins(1);
+        assert!(!late, "{name}: {}\n{}", differences.join("\n"), exporter.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn reload(exporter: &Exporter) {
+    let (status, answer) = exporter.post("/-/reload").await;
+    assert_eq!((status, answer.as_str()), (200, "reloaded\n"));
+}
+
+async fn started(name: &str, exporter: &Exporter) -> f64 {
+    exporter.scrape().await.sum("kapso_executions_started_total", &[("project", name)])
+}
+
+#[tokio::test]
+async fn of_fifty_projects_two_are_broken_and_the_others_are_exact() {
+    let (mut file, mut projects) = (File::new(), Vec::new());
+    for number in 0..50 {
+        let (name, kapso) = (format!("p{number}"), Kapso::start(busy(number, 20.0)).await);
+        file.watch(&name, &kapso, "");
+        projects.push((name, kapso));
+    }
+    file.key("p7", "a-wrong-key");
+    projects[30].1.simulator.set_latency(Duration::from_mins(5));
+    let exporter = Exporter::start(&[&file.flag()], &[]).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    for (_, kapso) in &projects {
+        kapso.simulator.stop_traffic();
+    }
+    let (broken, well): (Vec<_>, Vec<_>) =
+        projects.iter().partition(|(name, _)| ["p7", "p30"].contains(&name.as_str()));
+    for (name, kapso) in &well {
+        wait_until_exact(name, kapso, &exporter).await;
+    }
+    let scrape = exporter.scrape().await;
+    assert_eq!(scrape.sum("kapso_project_info", &[]), 50.0);
+    let is_up = |name: &str| scrape.value("kapso_up", &[("project", name)]);
+    assert!(well.iter().all(|(name, _)| is_up(name) == Some(1.0)));
+    assert!(broken.iter().all(|(name, _)| is_up(name) == Some(0.0)));
+    let refused = exporter.log().lines().filter(|line| line.contains("refused the API key")).count();
+    assert_eq!(refused, 1, "{}", exporter.log());
+    assert!(exporter.log().contains("project=p7"));
+    let (_, page) = exporter.get("/").await;
+    assert!(page.contains("<td>p7</td>") && page.contains("401"), "{page}");
+    assert_eq!(exporter.get("/-/ready").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_hundred_reloads_in_traffic_lose_nothing_and_count_nothing_twice() {
+    let mut file = File::new();
+    let (steady, other) = (Kapso::start(busy(1, 60.0)).await, Kapso::start(busy(2, 60.0)).await);
+    let changing = Kapso::start(busy(3, 60.0)).await;
+    file.watch("steady", &steady, "");
+    file.watch("changing", &changing, "");
+    let exporter = Exporter::start(&[&file.flag(), &file.state()], &[]).await.ready().await;
+    for number in 0..100 {
+        match number % 6 {
+            0 => file.watch("other", &other, ""),
+            1 | 4 => file.replace("projects: [{name: steady, intervall: 1s}]\n"),
+            2 => file.watch("changing", &changing, "    lookback: 25h\n    timeout: 9s\n"),
+            3 => file.forget("other"),
+            _ => {
+                // The key is another one from one moment to the next, as whoever rotates it would have it.
+                let key = format!("key-{number}");
+                changing.simulator.set_key(key.clone());
+                file.watch("changing", &changing, "");
+                file.key("changing", &key);
+            }
+        }
+        let (status, answer) = exporter.post("/-/reload").await;
+        let is_bad = [1, 4].contains(&(number % 6));
+        assert_eq!(status, if is_bad { 400 } else { 200 }, "{answer}");
+        if number % 6 == 2 {
+            file.key("changing", "not-this-one");
+        }
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    let key = "the-last-key";
+    changing.simulator.set_key(key);
+    file.watch("changing", &changing, "");
+    file.key("changing", key);
+    file.watch("other", &other, "");
+    reload(&exporter).await;
+    for (name, kapso) in [("steady", &steady), ("other", &other), ("changing", &changing)] {
+        kapso.simulator.stop_traffic();
+        wait_until_exact(name, kapso, &exporter).await;
+        assert!(started(name, &exporter).await > 3.0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_project_that_is_removed_and_put_back_counts_on() {
+    let (mut file, kapso) = (File::new(), Kapso::start(busy(4, 60.0)).await);
+    let beside = Kapso::start(busy(5, 0.0)).await;
+    file.watch("acme", &kapso, "");
+    file.watch("beside", &beside, "");
+    let exporter = Exporter::start(&[&file.flag(), &file.state()], &[]).await.ready().await;
+    wait_for("starts", async || started("acme", &exporter).await > 2.0).await;
+    file.forget("acme");
+    reload(&exporter).await;
+    assert!(!exporter.scrape().await.has("kapso_up", &[("project", "acme")]), "it is gone at once");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    kapso.simulator.stop_traffic();
+    file.watch("acme", &kapso, "");
+    reload(&exporter).await;
+    wait_until_exact("acme", &kapso, &exporter).await;
+}
+
+#[tokio::test]
+async fn a_changed_file_and_a_hangup_are_noticed_and_a_bad_file_changes_nothing() {
+    let (mut file, kapso) = (File::new(), Kapso::start(busy(6, 0.0)).await);
+    file.watch("first", &kapso, "");
+    let exporter = Exporter::start(&[&file.flag()], &[]).await.ready().await;
+    let successful = "kapso_exporter_config_last_reload_successful";
+    let before = exporter.scrape().await;
+    assert_eq!(before.value(successful, &[]), Some(1.0));
+    file.replace("projects: [{name: first}]\n");
+    wait_for("the refusal", async || exporter.scrape().await.value(successful, &[]) == Some(0.0)).await;
+    let after = exporter.scrape().await;
+    assert_eq!(hashes(&after), hashes(&before));
+    assert!(after.has("kapso_up", &[("project", "first")]));
+    let line = "config.yaml:1:12: projects[0].api_key: it is missing";
+    assert!(exporter.log().contains(line), "{}", exporter.log());
+    file.watch("second", &kapso, "");
+    exporter.signal("HUP").await;
+    wait_for("the second project", async || {
+        exporter.scrape().await.has("kapso_up", &[("project", "second")])
+    })
+    .await;
+    let reloaded = exporter.scrape().await;
+    assert_eq!(reloaded.value(successful, &[]), Some(1.0));
+    assert_ne!(hashes(&reloaded), hashes(&before));
+}
+
+fn hashes(scrape: &crate::support::Exposition) -> Vec<String> {
+    scrape.values_of("kapso_exporter_config_info", "hash").into_iter().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn two_projects_with_one_key_share_its_budget() {
+    let (mut file, kapso) = (File::new(), Kapso::start(busy(9, 0.0)).await);
+    for name in ["a", "b"] {
+        file.watch(name, &kapso, "    requests_per_minute: 60\n");
+    }
+    let exporter = Exporter::start(&[&file.flag()], &[]).await.ready().await;
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let requests = exporter.scrape().await.sum("kapso_exporter_api_requests_total", &[]);
+    // A tenth of a minute's requests may go at once, the rest one a second.
+    assert!(requests <= 6.0 + 25.0, "{requests}");
+}
+
+#[tokio::test]
+async fn flags_that_the_file_replaces_are_refused_beside_it() {
+    let (mut file, kapso) = (File::new(), Kapso::start(busy(10, 0.0)).await);
+    file.watch("acme", &kapso, "");
+    let run = async |more: &[&str], env: &[(&str, &str)]| {
+        run_to_end(&[&["check", "--offline", &file.flag()], more].concat(), env).await
+    };
+    let refused =
+        run(&["--scrape.interval=5s", "--metrics.max-series=1000"], &[("KAPSO_API_KEY", "k")]).await;
+    assert_eq!(refused.code, Some(2));
+    for part in ["--scrape.interval", "--metrics.max-series", "KAPSO_API_KEY"] {
+        assert!(refused.stderr.contains(part), "{}", refused.stderr);
+    }
+    let report = run(&[], &[]).await;
+    assert_eq!((report.code, report.stdout.contains("acme")), (Some(0), true), "{}", report.stderr);
+    file.replace("projects: [{name: acme, api_key: {env: NOT_SET}, intervall: 1s}]\n");
+    let bad = run(&[], &[]).await;
+    assert_eq!((bad.code, bad.stderr.lines().count()), (Some(2), 2), "{}", bad.stderr);
+}
