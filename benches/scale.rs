@@ -10,17 +10,13 @@
     clippy::cast_sign_loss
 )]
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-    sync::mpsc,
-    time::{Duration, Instant},
-};
+#[path = "support/program.rs"]
+mod program;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_kapso-exporter");
-const KEY: &str = "kapso-simulated-key";
-/// Linux counts processor time in hundredths of a second.
-const TICKS: f64 = 100.0;
+use std::time::{Duration, Instant};
+
+use program::{KEY, Program};
+
 /// From one sweep to the next.
 const INTERVAL: &str = "20s";
 /// From one scrape to the next.
@@ -28,63 +24,13 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long steady sweeps are measured.
 const STEADY: Duration = Duration::from_mins(2);
 
-/// A process of this program, killed when dropped.
-struct Program {
-    child: Child,
-    url: String,
-}
-
-impl Program {
-    fn start(args: &[&str]) -> Self {
-        let mut command = Command::new(PROGRAM);
-        command.args(args).args(["--web.listen-address", "127.0.0.1:0"]).env("KAPSO_API_KEY", KEY);
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let (sender, address) = mpsc::channel();
-        // The log is read to its end, so that nobody waits for room in the pipe.
-        std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                let address = line.split_once("address=").and_then(|(_, rest)| rest.split(' ').next());
-                address.filter(|_| line.contains("listening")).map(|address| sender.send(address.to_owned()));
-            }
-        });
-        let url = format!("http://{}", address.recv().unwrap());
-        Self { child, url }
-    }
-
-    /// A field of `/proc/PID/status`, in MB.
-    fn memory(&self, field: &str) -> f64 {
-        let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-        line.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1024.0 / 1e6
-    }
-
-    /// Processor time so far, in seconds.
-    fn cpu(&self) -> f64 {
-        let stat = self.proc("stat");
-        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
-        fields.skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS
-    }
-
-    fn proc(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// The simulated Kapso with so many conversations, ten times as many executions that the source sees, and a
 /// hundredth of them with open ones, once it answers.
 async fn kapso(source: &str, conversations: usize) -> Program {
     // One execution in ten belongs to no conversation.
     let history = if source == "workflows" { 10 * conversations } else { 100 * conversations / 9 };
     let [open, history, conversations] = [conversations / 100, history, conversations].map(|n| n.to_string());
-    let kapso = Program::start(&[
+    let kapso = Program::with_key(&[
         "simulate",
         "--workflows=20",
         "--starts-per-minute=10",
@@ -104,7 +50,7 @@ async fn kapso(source: &str, conversations: usize) -> Program {
 
 fn exporter(kapso: &Program, source: &str) -> Program {
     let platform = format!("--kapso.platform-url={}/platform/v1", kapso.url);
-    Program::start(&[
+    Program::with_key(&[
         &platform,
         "--scrape.source",
         source,

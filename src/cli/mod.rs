@@ -257,6 +257,9 @@ pub struct Simulate {
     /// The API key to accept
     #[arg(long, value_name = "KEY", default_value = DEFAULT_KEY)]
     pub key: String,
+    /// Accept so many further keys, KEY-1 and so on, as if each were of a project of its own with the same content
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub keys: u32,
     /// Workflows; without it six, with names of their own
     #[arg(long, value_name = "N")]
     pub workflows: Option<usize>,

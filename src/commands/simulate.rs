@@ -61,6 +61,7 @@ fn scenario(flags: Simulate) -> Scenario {
     }
     Scenario {
         key: flags.key,
+        further_keys: flags.keys,
         conversations: flags.conversations,
         history: flags.history,
         open_history: flags.open_history,

@@ -17,6 +17,8 @@ pub struct Scenario {
     pub seed: u64,
     /// The value of `X-API-Key` that is accepted, by both APIs.
     pub key: String,
+    /// So many more keys are accepted, `KEY-1` and so on, each as if of a project of its own with the same content.
+    pub further_keys: u32,
     /// Names of the platform's workflows; their ids are `flow_1`, `flow_2` and so on.
     pub workflows: Vec<String>,
     /// Ids of the legacy API's agents.
@@ -80,6 +82,7 @@ impl Default for Scenario {
         Self {
             seed: 0,
             key: DEFAULT_KEY.to_owned(),
+            further_keys: 0,
             workflows: Vec::new(),
             agents: Vec::new(),
             conversations: 0,

@@ -27,6 +27,8 @@ pub struct State {
     pub world: World,
     pub edits: Edits,
     pub key: String,
+    /// So many more are accepted: the key, a hyphen, and a number from 1 on.
+    pub further_keys: u32,
     pub legacy: bool,
     pub latency: Duration,
     /// The most items of a page.
@@ -58,6 +60,7 @@ impl State {
             world: World::new(&scenario, now),
             edits: Edits::default(),
             key: scenario.key,
+            further_keys: scenario.further_keys,
             legacy: scenario.legacy,
             latency: scenario.latency,
             largest_page: scenario.largest_page.max(1),
@@ -96,6 +99,13 @@ impl State {
         answer
     }
 
+    /// The key itself, and as many others as there are further keys.
+    fn accepts(&self, key: &[u8]) -> bool {
+        let Some(rest) = key.strip_prefix(self.key.as_bytes()) else { return false };
+        let number = || std::str::from_utf8(rest.strip_prefix(b"-")?).ok()?.parse::<u32>().ok();
+        rest.is_empty() || number().is_some_and(|number| (1..=self.further_keys).contains(&number))
+    }
+
     fn regular(
         &mut self,
         endpoint: &Endpoint,
@@ -108,7 +118,7 @@ impl State {
         if absent || matches!(endpoint, Endpoint::Unknown) {
             return Answer::some_error(StatusCode::NOT_FOUND, "Not found", variety);
         }
-        if call.key != Some(self.key.as_bytes()) {
+        if !call.key.is_some_and(|key| self.accepts(key)) {
             return Answer::some_error(StatusCode::UNAUTHORIZED, "Invalid API key", variety % 2);
         }
         let usage = self.conduct.told(self.limit.take(now));

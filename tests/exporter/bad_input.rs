@@ -98,7 +98,7 @@ async fn a_wrong_url_is_said_once() {
     let base = format!("{}/nowhere", kapso.platform_url());
     let exporter = kapso.watched(&[EVERY_SECOND, "--kapso.platform-url", &base]).await;
     incomplete_sweeps(&exporter, 2.0).await;
-    assert_eq!(exporter.log().matches("there is no such API: check --kapso.platform-url").count(), 1);
+    assert_eq!(exporter.log().matches("there is no such API: check platform_url").count(), 1);
 }
 
 /// Runs one execution whose list item is altered, and returns the exposition once it was swept.

@@ -71,11 +71,19 @@ pub fn published() -> &'static Families {
     PUBLISHED.get_or_init(|| {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        // What makes every family appear.
-        let flags = ["--demo", &format!("--state.path={}", folder.path().join("state").display())];
-        let text = runtime
-            .block_on(async { Exporter::start(&flags, &[]).await.ready().await.get("/metrics").await.1 });
-        Described::in_exposition(&text).into_iter().map(|family| (family.name.clone(), family)).collect()
+        let file = folder.path().join("config.yaml");
+        std::fs::write(folder.path().join("a.key"), "a-key").unwrap();
+        let project = "{name: a, api_key: {file: a.key}, platform_url: 'http://127.0.0.1:9'}";
+        std::fs::write(&file, format!("projects: [{project}]")).unwrap();
+        // The two make every family appear.
+        let demo = ["--demo", &format!("--state.path={}", folder.path().join("state").display())];
+        let configured = [format!("--config.file={}", file.display())];
+        let text = runtime.block_on(async {
+            let configured = Exporter::start(&[&configured[0]], &[]).await.get("/metrics").await.1;
+            let demo = Exporter::start(&demo, &[]).await.ready().await.get("/metrics").await.1;
+            [Described::in_exposition(&configured), Described::in_exposition(&demo)].concat()
+        });
+        text.into_iter().map(|family| (family.name.clone(), family)).collect()
     })
 }
 
