@@ -1,9 +1,10 @@
 //! The numbers are right: after a time of traffic, every one of them equals the simulator's own tally.
 
-use std::{env, time::Duration};
+use std::{env, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use kapso_exporter::{
+    ledger::Buckets,
     model::Source,
     simulator::{Api, Fault, Faults, Scenario, Traffic},
 };
@@ -148,6 +149,26 @@ async fn an_exporter_that_is_killed_every_minute_and_remembers_counts_each_execu
     let scrape = simulated.scrape();
     assert_something_was_counted(&scrape, &BOTH);
     assert_eq!(differences(&simulated.simulator, &scrape, &BOTH), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_lookback_and_other_buckets_take_effect_without_losing_a_count() {
+    let (scenario, setup) = (busy_without_conversations(17, 40), Setup::default());
+    let mut simulated = Simulated::start(scenario, &setup).await;
+    for minutes in 1..=6_u32 {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        let bounds: Arc<[f64]> = [30.0 * f64::from(minutes), 600.0].into();
+        let buckets = Buckets { duration: bounds.clone(), delay: bounds, ..Buckets::default() };
+        let lookback = Duration::from_mins(60 - 5 * u64::from(minutes));
+        simulated.reconfigure(&Setup { lookback, buckets, ..setup.clone() });
+    }
+    simulated.simulator.stop_traffic();
+    tokio::time::sleep(Duration::from_mins(3)).await;
+    let (scrape, lookback) = (simulated.scrape(), Duration::from_mins(30));
+    assert_something_was_counted(&scrape, &BOTH);
+    assert_eq!(differences_within(lookback, &simulated.simulator, &scrape, &BOTH), Vec::<String>::new());
+    let bounds = scrape.values_of("kapso_execution_duration_seconds_bucket", "le");
+    assert_eq!(bounds, ["180", "600", "+Inf"].into());
 }
 
 /// Seconds of traffic for the program itself; more of it for a longer look.

@@ -94,7 +94,7 @@ impl Run<'_> {
         let kept = keeps.then(|| self.simulated.keep());
         tokio::time::sleep(lost).await;
         let wrong = self.counted_too_often();
-        self.end(&phase.end, kept);
+        self.end(place, &phase.end, kept);
         wrong
     }
 
@@ -154,7 +154,7 @@ impl Run<'_> {
         SignedDuration::from_millis(date)
     }
 
-    fn end(&mut self, end: &End, kept: Option<SavedState>) {
+    fn end(&mut self, place: usize, end: &End, kept: Option<SavedState>) {
         let simulator = &self.simulated.simulator;
         match end {
             End::Nothing => {}
@@ -166,6 +166,12 @@ impl Run<'_> {
             End::OddStatusOver => self.start_everywhere(|id| simulator.end_as(id, "evaporated").unwrap()),
             End::Resume => self.resume(),
             End::Erase => self.erase(),
+            End::Reconfigure(walks) => {
+                self.walks = *walks;
+                let mut setup = self.world.setup(self.walks);
+                setup.timeout += Duration::from_millis(place as u64 + 1);
+                self.simulated.reconfigure(&setup);
+            }
             End::Restart(restart) => {
                 if let Restart::Switching(walks) = restart {
                     self.walks = *walks;

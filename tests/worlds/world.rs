@@ -129,6 +129,8 @@ pub enum End {
     /// On each API a conversation that is at rest is erased.
     Erase,
     Restart(Restart),
+    /// The configuration changes while the exporter runs: what it walks over, or else something of no consequence.
+    Reconfigure(Walks),
 }
 
 /// What an exporter that is started again knows of the one before.
@@ -179,7 +181,10 @@ impl World {
 
     /// Whether the exporter walks over nothing but workflows at some time.
     fn has_only_workflows(&self) -> bool {
-        let only = |phase: &Phase| phase.end == End::Restart(Restart::Switching(Walks::Workflows));
+        let only = |phase: &Phase| {
+            [End::Restart(Restart::Switching(Walks::Workflows)), End::Reconfigure(Walks::Workflows)]
+                .contains(&phase.end)
+        };
         self.walks == Walks::Workflows || self.schedule.iter().any(only)
     }
 

@@ -27,7 +27,7 @@ use kapso_exporter::{
     simulator::{DEFAULT_KEY, Scenario, Simulator},
     sweep::SweepEvent,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 use url::Url;
@@ -50,8 +50,10 @@ pub struct Simulated {
 /// An exporter at work, until it is dropped.
 struct Running {
     app: App,
+    /// The loops of its sources.
+    tasks: JoinSet<()>,
     /// How many sweeps were done, of all sources together.
-    swept: watch::Receiver<usize>,
+    swept: watch::Sender<usize>,
     _shutdown: DropGuard,
 }
 
@@ -153,7 +155,7 @@ impl Simulated {
     #[allow(dead_code, reason = "a benchmark counts sweeps")]
     pub async fn sweeps(&mut self, count: usize) {
         let until = self.sweeps_so_far() + count;
-        self.exporter.swept.wait_for(|&done| done >= until).await.unwrap();
+        self.exporter.swept.subscribe().wait_for(|&done| done >= until).await.unwrap();
     }
 
     /// How many sweeps were done.
@@ -193,6 +195,11 @@ impl Simulated {
         self.exporter = Running::start(&self.simulator, setup, &self.clock, kept);
     }
 
+    /// Goes on with another setup, without a restart.
+    pub fn reconfigure(&mut self, setup: &Setup) {
+        self.exporter.reconfigure(setup);
+    }
+
     /// Asks the Platform API for something with the same key, as the production bot would; the status.
     pub async fn get(&self, path: &str) -> u16 {
         let url = Url::parse(&format!("http://kapso.invalid/platform/v1{path}")).unwrap();
@@ -212,18 +219,31 @@ impl Running {
         let transports = Arc::new(InProcess(simulator.router()));
         let store = Store::Memory(Arc::new(kept.clone()));
         let app = App::build(setup.config(), transports, clock.clone(), store, shutdown.clone()).unwrap();
-        let (sweeps, swept) = watch::channel(0);
-        let watched = &app.projects["default"];
+        let (tasks, swept) = (JoinSet::new(), watch::Sender::new(0));
+        let mut running = Self { app, tasks, swept, _shutdown: shutdown.drop_guard() };
+        running.sweep();
+        running
+    }
+
+    fn sweep(&mut self) {
+        let watched = &self.app.projects["default"];
         for (source, stream) in watched.sources() {
-            let (stream, sweeps) = (stream.clone(), sweeps.clone());
-            tokio::spawn(watched.sweeper(source, &stream.clone()).run(move |source, event| {
+            let (stream, sweeps) = (stream.clone(), self.swept.clone());
+            self.tasks.spawn(watched.sweeper(source, &stream.clone()).run(move |source, event| {
                 stream.record(source, &event);
                 if matches!(event, SweepEvent::Swept(_)) {
                     sweeps.send_modify(|count| *count += 1);
                 }
             }));
         }
-        Self { app, swept, _shutdown: shutdown.drop_guard() }
+    }
+
+    fn reconfigure(&mut self, setup: &Setup) {
+        let opened = self.app.opening().open(setup.config(), &self.app.projects).unwrap();
+        assert_eq!(opened.changes().changed.len(), 1, "something is new");
+        self.tasks.abort_all();
+        self.app.switch(opened);
+        self.sweep();
     }
 }
 
