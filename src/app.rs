@@ -141,7 +141,9 @@ impl App {
         let projects: Vec<_> = watched.collect::<anyhow::Result<_>>()?;
         let streams: Vec<_> = projects.iter().flat_map(|watched| watched.streams.values().cloned()).collect();
         let instance = Arc::new(InstanceMetrics::default());
-        let limits = Limits::within(metrics.max_series / streams.len().max(1), metrics.max_conversations);
+        let series = metrics.max_series / streams.len().max(1);
+        let classes = projects.iter().map(|watched| watched.project.config.handoff_reasons.len()).max();
+        let limits = Limits::within(series, metrics.max_conversations, classes.unwrap_or_default());
         let renderer = Arc::new(Renderer::new(instance.clone(), streams, limits));
         let publisher = Arc::new(Publisher::new(renderer, instance, store.into_file(), clock.clone()));
         let named = |watched: WatchedProject| (watched.project.config.name.as_str().into(), watched);

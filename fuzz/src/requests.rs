@@ -64,7 +64,7 @@ fn read(data: &[u8]) -> Option<Request<Body>> {
 }
 
 fn app() -> (Router, Arc<Renderer>) {
-    let renderer = Arc::new(Renderer::new(Arc::default(), Vec::new(), Limits::within(0, 0)));
+    let renderer = Arc::new(Renderer::new(Arc::default(), Vec::new(), Limits::within(0, 0, 0)));
     renderer.publish(renderer.render().expect("an exposition"));
     let pages = Pages {
         renderer: renderer.clone(),

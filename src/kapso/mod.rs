@@ -118,7 +118,7 @@ impl Client {
     pub fn executions(&self, conversation: &ConversationId) -> Pager<'_, Execution> {
         let list = match self.api() {
             Api::Platform => platform::executions(conversation),
-            Api::Legacy => legacy::executions(conversation),
+            Api::Legacy => legacy::executions(conversation, &self.settings.handoff_reasons),
         };
         Pager::new(self, list)
     }

@@ -27,13 +27,16 @@ const MOST_PAGES: usize = 10_000;
 /// Lists may be ordered by times that are more precise than those that they show.
 const SHOWN_TO: SignedDuration = SignedDuration::from_secs(1);
 
+/// Reads an item.
+pub(super) type ReadItem<T> = Box<dyn Fn(&RawValue) -> Result<Item<T>, serde_json::Error> + Send + Sync>;
+
 /// A list that can be asked for.
 pub(super) struct List<T> {
     pub endpoint: Endpoint,
     pub path: Vec<String>,
     pub query: Vec<(&'static str, String)>,
     pub pagination: Pagination,
-    pub item: fn(&RawValue) -> Result<Item<T>, serde_json::Error>,
+    pub item: ReadItem<T>,
     pub mend: Mend<T>,
     pub resume: Resume<T>,
 }

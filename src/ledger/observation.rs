@@ -162,7 +162,7 @@ impl Ledger {
         let over = execution.ended_at.map(Micros::from);
         let was_forgotten = self.is_forgotten_at(position.into(), belongs, coverage)
             && self.watermarks.horizon.is_some_and(|horizon| over.is_none_or(|over| over < horizon));
-        let handed_off = execution.handoff.and_then(|handoff| handoff.at);
+        let handed_off = execution.handoff.as_ref().and_then(|handoff| handoff.at);
         let newest = execution.ended_at.max(handed_off).max(Some(position));
         let is_old = over.is_some_and(|over| over < self.horizon_at(now));
         was_forgotten || (is_old && newest < Some(seen.rule(self.watch_start()).watch_start))
