@@ -55,7 +55,7 @@ impl Store {
     }
 
     fn account(&mut self, project: &Project, api: Api) -> anyhow::Result<Opened> {
-        let (key, settings) = (project.key(api), project.config.account.clone());
+        let (key, settings) = (project.key(api), project.config.account_of(api));
         match self {
             Self::Memory(saved) => {
                 let restored = |saved: &Saved| Account::restore(settings.clone(), saved);

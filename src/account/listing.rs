@@ -86,7 +86,9 @@ impl Account {
         let origin = Origin::Listed { list: List::Conversation(number), was_read: listing.was_read };
         let mut oldest_was_known = false;
         for seen in Observation::all(page, origin) {
-            oldest_was_known = self.apply(seen, now);
+            let applied = self.apply(seen, now);
+            oldest_was_known = applied.was_known;
+            listing.clean &= !applied.is_undecided;
         }
         if !page.items.is_sorted_by(|newer, older| newer.position() >= older.position()) {
             listing.order = Order::Any;

@@ -24,10 +24,11 @@ pub use self::{
     saved::{Changes, Damaged, Row, Saved, VERSION},
     visit::{Statuses, Visit},
 };
+pub use crate::ledger::Scope;
 use crate::{
     clock::Steady,
     frontier::Frontier,
-    ledger::{Buckets, Current, Ledger, Observation, OpenInConversation, Origin},
+    ledger::{Applied, Buckets, Current, Ledger, Observation, OpenInConversation, Origin},
     model::{Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow, Page},
 };
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub max_staleness: SignedDuration,
     /// Bounds of the histograms.
     pub buckets: Buckets,
+    /// Which workflows are watched.
+    pub scope: Scope,
 }
 
 impl Default for Settings {
@@ -56,6 +59,7 @@ impl Default for Settings {
             conversation_max_age: SignedDuration::from_hours(24 * 7),
             max_staleness: SignedDuration::from_mins(10),
             buckets: Buckets::default(),
+            scope: Scope::default(),
         }
     }
 }
@@ -84,18 +88,38 @@ impl Account {
     /// An account in which there is nothing.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let Settings { lookback, remembered, conversation_max_age, max_staleness, buckets } = settings;
-        let ledger = Ledger::new(lookback, remembered, buckets);
+        let Settings { lookback, remembered, conversation_max_age, max_staleness, buckets, scope } = settings;
+        let ledger = Ledger::new(lookback, remembered, buckets, scope);
         Self { ledger, frontier: Frontier::default(), conversation_max_age, max_staleness }
     }
 
-    /// Takes in one execution, at `now` in Kapso's clock. Returns whether it was known.
-    pub fn apply(&mut self, seen: Observation<'_>, now: Timestamp) -> bool {
+    /// Says when watching began, in Kapso's clock, if that is not known, and begins to watch the workflows that are to be
+    /// let in: since this program `began`, or now.
+    pub fn watch(&mut self, began: Timestamp, now: Timestamp) {
+        self.ledger.watch_from(began);
+        self.let_in(began, now);
+    }
+
+    /// Begins to watch the workflows that are to be let in. All lists that may have shown them are to be read again.
+    pub fn let_in(&mut self, began: Timestamp, now: Timestamp) {
+        let let_in = self.ledger.let_in(began, now);
+        for &number in &let_in {
+            self.frontier.workflows.change(number).begin_anew();
+        }
+        if !let_in.is_empty() {
+            for (number, _) in self.ledger.conversations.iter() {
+                self.frontier.conversations.change(number as usize).doubt();
+            }
+        }
+    }
+
+    /// Takes in one execution, at `now` in Kapso's clock.
+    fn apply(&mut self, seen: Observation<'_>, now: Timestamp) -> Applied {
         let applied = self.ledger.apply(seen, &self.frontier, now);
         if let Some(place) = applied.conversation {
             self.frontier.follow(place);
         }
-        applied.was_known
+        applied
     }
 
     /// Takes in an execution that was asked for by itself, at `now` in Kapso's clock.

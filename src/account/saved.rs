@@ -185,6 +185,7 @@ impl Account {
         if format == VERSION {
             account.take_changes();
         }
+        account.ledger.decide_on_all();
         Ok(account)
     }
 }

@@ -4,7 +4,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::rows::{ArchivedRow, ConversationRow, SecondConversationRow, WatermarksRow, WorkflowRow};
+use super::rows::{
+    ArchivedRow, ConversationRow, SecondConversationRow, SecondWorkflowRow, WatermarksRow, WorkflowRow,
+};
 use crate::{
     clock::Steady,
     frontier::{self, ConversationFrontier, CoveredRange, WorkflowFrontier},
@@ -43,10 +45,14 @@ impl Versioned for WatermarksRow {
 }
 
 impl Versioned for WorkflowRow {
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
-        (version == 1).then(|| earlier::<FirstWorkflowRow, _>(content))?
+        match version {
+            1 => earlier::<FirstWorkflowRow, _>(content),
+            2 => earlier::<SecondWorkflowRow, _>(content),
+            _ => None,
+        }
     }
 }
 
@@ -162,7 +168,7 @@ impl From<FirstWorkflowRow> for WorkflowRow {
             deleted: first.deleted,
             ..WorkflowFrontier::default()
         };
-        Self {
+        SecondWorkflowRow {
             id: first.id,
             name: first.name,
             last_event_at: first.last_event_at.map(Into::into),
@@ -176,6 +182,13 @@ impl From<FirstWorkflowRow> for WorkflowRow {
             forgotten_up_to: first.forgotten_up_to,
             counted_elsewhere: None,
         }
+        .into()
+    }
+}
+
+impl From<SecondWorkflowRow> for WorkflowRow {
+    fn from(second: SecondWorkflowRow) -> Self {
+        Self { second, is_excluded: false, watched_from: None }
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     raw::{KeyFrom, RawProject},
 };
 use crate::{
-    account,
+    account::{self, Scope},
     model::{Api, ConversationId, ReasonRule, Source, WorkflowFilter, WorkflowId},
 };
 
@@ -93,6 +93,17 @@ impl ProjectConfig {
             requests_per_minute: raw.requests_per_minute,
             account,
         })
+    }
+
+    /// What the account of an API has to know.
+    #[must_use]
+    pub fn account_of(&self, api: Api) -> account::Settings {
+        let (names, names_are_listed) = match api {
+            Api::Legacy => (self.agents.clone(), false),
+            Api::Platform => (BTreeMap::new(), true),
+        };
+        let scope = Scope { workflows: self.workflows.clone(), names, names_are_listed };
+        account::Settings { scope, ..self.account.clone() }
     }
 
     /// Base URL of an API.

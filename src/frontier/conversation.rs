@@ -96,6 +96,11 @@ impl ConversationFrontier {
         }
     }
 
+    /// Takes note that not all that its list has shown was taken in: it is read again soon, and to the end.
+    pub(crate) fn doubt(&mut self) {
+        (self.clean, self.read_whole) = (false, None);
+    }
+
     /// Whether its list is to be read to the end at `now` whatever is known of it: something may have become visible
     /// deep in it. Long lists are read so less often, ten pages an hour at most.
     pub(crate) fn is_to_be_read_whole(&self, now: Steady) -> bool {

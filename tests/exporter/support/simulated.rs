@@ -22,7 +22,7 @@ use kapso_exporter::{
     config::{Config, KeyFrom, MetricsConfig, ProjectConfig, RawProject, StateConfig},
     kapso::{Answer, Transport},
     ledger::{Buckets, Totals},
-    model::{Api, Source},
+    model::{Api, ReasonRule, Source, WorkflowFilter},
     project::{Stream, StreamKey, Transports},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
     sweep::SweepEvent,
@@ -71,6 +71,14 @@ pub struct Setup {
     /// How far the exporter's clock is ahead of Kapso's.
     pub skew: SignedDuration,
     pub buckets: Buckets,
+    /// Patterns of workflows to watch, and of those not to.
+    pub include: Vec<&'static str>,
+    pub exclude: Vec<&'static str>,
+    pub phone_number_ids: Vec<&'static str>,
+    /// Names of agents.
+    pub agents: Vec<(&'static str, &'static str)>,
+    /// Classes of reasons, with their patterns.
+    pub handoff_reasons: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Setup {
@@ -86,6 +94,11 @@ impl Default for Setup {
             max_age: SignedDuration::from_hours(24 * 3650),
             skew: SignedDuration::ZERO,
             buckets: Buckets::default(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            phone_number_ids: Vec::new(),
+            agents: Vec::new(),
+            handoff_reasons: Vec::new(),
         }
     }
 }
@@ -231,6 +244,10 @@ impl Setup {
     fn config(&self) -> Config {
         let url = |path| Url::parse(&format!("http://kapso.invalid/{path}")).unwrap();
         let signed = |time| SignedDuration::try_from(time).unwrap();
+        let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let agents = self.agents.iter().map(|&(id, name)| (id.into(), name.into()));
+        let reasons = self.handoff_reasons.iter();
+        let reasons = reasons.map(|(class, pattern)| ReasonRule::new(class, pattern).unwrap());
         let raw = RawProject::new("default", KeyFrom::Value(DEFAULT_KEY.into()));
         Config {
             projects: vec![ProjectConfig {
@@ -240,6 +257,10 @@ impl Setup {
                 interval: self.interval,
                 timeout: self.timeout,
                 requests_per_minute: self.requests_per_minute,
+                workflows: WorkflowFilter::new(&owned(&self.include), &owned(&self.exclude)),
+                phone_number_ids: owned(&self.phone_number_ids),
+                agents: agents.collect(),
+                handoff_reasons: reasons.collect(),
                 account: Settings {
                     lookback: signed(self.lookback),
                     remembered: signed(self.remembered),
