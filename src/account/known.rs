@@ -37,11 +37,12 @@ impl Account {
         watched.map(known)
     }
 
-    /// The conversations that are known and not archived, in no particular order.
+    /// The conversations that are known, not archived, and of a phone number that is watched, in no particular order.
     pub fn conversations(&self) -> impl Iterator<Item = KnownConversation<'_>> + Clone {
         let known =
             |(number, counted)| KnownConversation { counted, read: self.frontier.conversation(number) };
-        self.ledger.conversations.iter().map(known)
+        let is_in_scope = |conversation: &KnownConversation<'_>| self.is_in_scope(conversation.read);
+        self.ledger.conversations.iter().map(known).filter(is_in_scope)
     }
 }
 

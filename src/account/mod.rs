@@ -7,6 +7,7 @@
 mod archive;
 mod known;
 mod listing;
+mod phone_numbers;
 mod rows;
 mod saved;
 #[cfg(test)]
@@ -14,7 +15,7 @@ mod tests;
 mod versions;
 mod visit;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,7 +28,7 @@ pub use self::{
 pub use crate::ledger::Scope;
 use crate::{
     clock::Steady,
-    frontier::Frontier,
+    frontier::{ConversationFrontier, Frontier, PhoneNumber},
     ledger::{Applied, Buckets, Current, Ledger, Observation, OpenInConversation, Origin},
     model::{Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow, Page},
 };
@@ -48,6 +49,8 @@ pub struct Settings {
     pub buckets: Buckets,
     /// Which workflows are watched.
     pub scope: Scope,
+    /// Only conversations of phone numbers with these ids are watched; none = all.
+    pub phone_number_ids: Vec<String>,
 }
 
 impl Default for Settings {
@@ -60,6 +63,7 @@ impl Default for Settings {
             max_staleness: SignedDuration::from_mins(10),
             buckets: Buckets::default(),
             scope: Scope::default(),
+            phone_number_ids: Vec::new(),
         }
     }
 }
@@ -73,6 +77,8 @@ pub struct Account {
     pub frontier: Frontier,
     conversation_max_age: SignedDuration,
     max_staleness: SignedDuration,
+    /// Only their conversations are watched; none = all.
+    phone_numbers: BTreeSet<PhoneNumber>,
 }
 
 /// Which lists are read.
@@ -88,9 +94,11 @@ impl Account {
     /// An account in which there is nothing.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let Settings { lookback, remembered, conversation_max_age, max_staleness, buckets, scope } = settings;
+        let Settings { lookback, remembered, conversation_max_age, max_staleness, .. } = settings;
+        let Settings { buckets, scope, phone_number_ids, .. } = settings;
+        let phone_numbers = phone_number_ids.iter().map(|id| id.as_str().into()).collect();
         let ledger = Ledger::new(lookback, remembered, buckets, scope);
-        Self { ledger, frontier: Frontier::default(), conversation_max_age, max_staleness }
+        Self { ledger, frontier: Frontier::default(), conversation_max_age, max_staleness, phone_numbers }
     }
 
     /// Says when watching began, in Kapso's clock, if that is not known, and begins to watch the workflows that are to be
@@ -144,8 +152,19 @@ impl Account {
 
     /// Takes in a page of the list of conversations, whose recent activity is asked for every `interval`.
     pub fn learn_conversations(&mut self, page: &Page<Conversation>, interval: SignedDuration) {
+        self.learn_conversations_of(None, page, interval);
+    }
+
+    /// The same of the conversations of one phone number.
+    pub fn learn_conversations_of(
+        &mut self,
+        phone_number_id: Option<&str>,
+        page: &Page<Conversation>,
+        interval: SignedDuration,
+    ) {
+        let phone_number = phone_number_id.map(PhoneNumber::from);
         for conversation in &page.items {
-            self.learn_conversation(conversation, page, interval);
+            self.learn_conversation(conversation, phone_number, page, interval);
         }
     }
 
@@ -185,14 +204,16 @@ impl Account {
         let watch_start = self.ledger.watch_start();
         self.ledger.current(now, |number, counted| {
             let conversation = KnownConversation { counted, read: self.frontier.conversation(number) };
-            conversation.is_watched(now, self.conversation_max_age, watch_start)
+            self.is_in_scope(conversation.read)
+                && conversation.is_watched(now, self.conversation_max_age, watch_start)
         })
     }
 
     /// The conversations that have remembered executions, newest event first.
     #[must_use]
     pub fn conversations_by_event(&self) -> Vec<OpenInConversation<'_>> {
-        self.ledger.conversations_by_event(|number| !self.frontier.conversation(number).deleted)
+        let is_there = |read: &ConversationFrontier| !read.deleted && self.is_in_scope(read);
+        self.ledger.conversations_by_event(|number| is_there(self.frontier.conversation(number)))
     }
 
     /// The open executions that no list of these shows, oldest look first: they are to be asked for one by one.

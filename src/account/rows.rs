@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Account, versions::Versioned};
 use crate::{
-    frontier::{self, AtRest, ConversationFrontier, WorkflowFrontier},
+    frontier::{self, AtRest, ConversationFrontier, PhoneNumber, WorkflowFrontier},
     ledger::{self, Archived, ConversationState, Hash, Micros, Name, Totals, Watch, WorkflowState},
     model::{ConversationId, ConversationStatus, WorkflowId},
 };
@@ -40,9 +40,16 @@ pub(super) struct SecondWorkflowRow {
     pub counted_elsewhere: Option<Micros>,
 }
 
-/// Version 2 was the same without the newest start.
+/// Version 3 was the same without the phone number.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ConversationRow {
+    pub third: ThirdConversationRow,
+    pub phone_number: Option<PhoneNumber>,
+}
+
+/// Version 2 was the same without the newest start.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ThirdConversationRow {
     pub second: SecondConversationRow,
     pub newest_start: Option<Micros>,
 }
@@ -114,19 +121,20 @@ impl ConversationRow {
             last_event_at: counted.last_event_at,
             forgotten_up_to: counted.forgotten_up_to,
         };
-        Self { second, newest_start: read.newest_start }
+        let third = ThirdConversationRow { second, newest_start: read.newest_start };
+        Self { third, phone_number: read.phone_number }
     }
 
     /// What was counted and what was read.
     pub fn halves(self) -> (ConversationState, ConversationFrontier) {
-        let Self { second, newest_start } = self;
+        let Self { third: ThirdConversationRow { second, newest_start }, phone_number } = self;
         let counted = ConversationState {
             status: second.status,
             last_event_at: second.last_event_at,
             forgotten_up_to: second.forgotten_up_to,
             ..ConversationState::new(second.id)
         };
-        (counted, ConversationFrontier { newest_start, ..second.read })
+        (counted, ConversationFrontier { newest_start, phone_number, ..second.read })
     }
 }
 

@@ -186,6 +186,7 @@ impl Account {
             account.take_changes();
         }
         account.ledger.decide_on_all();
+        account.restrict_to_scope();
         Ok(account)
     }
 }

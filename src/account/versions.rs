@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::rows::{
-    ArchivedRow, ConversationRow, SecondConversationRow, SecondWorkflowRow, WatermarksRow, WorkflowRow,
+    ArchivedRow, ConversationRow, SecondConversationRow, SecondWorkflowRow, ThirdConversationRow,
+    WatermarksRow, WorkflowRow,
 };
 use crate::{
     clock::Steady,
@@ -57,12 +58,13 @@ impl Versioned for WorkflowRow {
 }
 
 impl Versioned for ConversationRow {
-    const VERSION: u8 = 3;
+    const VERSION: u8 = 4;
 
     fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
         match version {
             1 => earlier::<FirstConversationRow, _>(content),
             2 => earlier::<SecondConversationRow, _>(content),
+            3 => earlier::<ThirdConversationRow, _>(content),
             _ => None,
         }
     }
@@ -217,7 +219,13 @@ impl From<FirstConversationRow> for ConversationRow {
 
 impl From<SecondConversationRow> for ConversationRow {
     fn from(second: SecondConversationRow) -> Self {
-        Self { newest_start: second.read.listed, second }
+        ThirdConversationRow { newest_start: second.read.listed, second }.into()
+    }
+}
+
+impl From<ThirdConversationRow> for ConversationRow {
+    fn from(third: ThirdConversationRow) -> Self {
+        Self { third, phone_number: None }
     }
 }
 

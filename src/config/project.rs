@@ -70,6 +70,16 @@ impl ProjectConfig {
             "--scrape.conversation does not go with --scrape.source=workflows, which lists the executions of all \
              conversations: use conversations or agents"
         );
+        ensure!(
+            raw.phone_number_ids.is_empty() || raw.sources == [Source::Conversations],
+            "phone_number_ids goes with the source conversations alone: only the platform's list of conversations tells \
+             which phone number a conversation is of"
+        );
+        ensure!(
+            raw.phone_number_ids.is_empty() || raw.conversations.is_empty(),
+            "phone_number_ids and conversations do not go together: of a conversation that is named, nothing tells which \
+             phone number it is of"
+        );
         let account = account::Settings {
             lookback: signed(raw.lookback),
             conversation_max_age: signed(raw.conversation_max_age),
@@ -103,7 +113,8 @@ impl ProjectConfig {
             Api::Platform => (BTreeMap::new(), true),
         };
         let scope = Scope { workflows: self.workflows.clone(), names, names_are_listed };
-        account::Settings { scope, ..self.account.clone() }
+        let phone_number_ids = self.phone_number_ids.clone();
+        account::Settings { scope, phone_number_ids, ..self.account.clone() }
     }
 
     /// Base URL of an API.

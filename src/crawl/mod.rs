@@ -41,6 +41,8 @@ use crate::{
 pub struct CrawlScope {
     /// These conversations only; none = discover them.
     pub only: Vec<ConversationId>,
+    /// Discover the conversations of the phone numbers with these ids only; none = of all.
+    pub phone_number_ids: Vec<String>,
     /// How long a conversation without activity and without open executions is watched; how far back a
     /// workflow's finished executions are read.
     pub max_age: SignedDuration,

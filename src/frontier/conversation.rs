@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Attempts, LATE, before_late_ones};
+use super::{Attempts, LATE, PhoneNumber, before_late_ones};
 use crate::{
     clock::Steady,
     ledger::{Micros, Missing},
@@ -32,6 +32,9 @@ pub struct ConversationFrontier {
     /// The newest start that its complete lists have shown. It stands elsewhere in the row.
     #[serde(skip)]
     pub(crate) newest_start: Option<Micros>,
+    /// The phone number whose list of conversations showed it; where these are asked for. It stands elsewhere in the row.
+    #[serde(skip)]
+    pub(crate) phone_number: Option<PhoneNumber>,
     /// The last attempts to read its list.
     #[serde(skip)]
     pub attempts: Attempts,

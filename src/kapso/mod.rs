@@ -78,6 +78,14 @@ impl fmt::Display for Endpoint {
     }
 }
 
+impl Pager<'_, Conversation> {
+    /// Only the conversations of the phone number with this id, if there is one (platform).
+    #[must_use]
+    pub fn of_phone_number(self, id: Option<&str>) -> Self {
+        self.with("phone_number_id", id)
+    }
+}
+
 /// Which executions of a workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExecutionFilter {

@@ -152,6 +152,12 @@ impl<'a, T: Send> Pager<'a, T> {
         }
     }
 
+    /// The list with one more parameter, if it has a value.
+    pub(super) fn with(mut self, parameter: &'static str, value: Option<&str>) -> Self {
+        self.list.query.extend(value.map(|value| (parameter, value.into())));
+        self
+    }
+
     /// Walks on from a place that [`Pager::place`] told.
     #[must_use]
     pub fn from(mut self, token: PageToken) -> Self {

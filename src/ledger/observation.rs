@@ -239,6 +239,11 @@ impl Ledger {
             || Some(position) <= workflow.counted_elsewhere
     }
 
+    /// The executions of which this is true.
+    pub(crate) fn executions_where(&self, is_meant: impl Fn(&Entry) -> bool) -> Vec<Slot> {
+        self.executions.iter().filter(|(_, entry)| is_meant(entry)).map(|(slot, _)| slot).collect()
+    }
+
     /// Takes note that these are deleted.
     pub(crate) fn delete(&mut self, slots: &[Slot], at: Timestamp) {
         for &slot in slots {

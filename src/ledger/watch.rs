@@ -25,7 +25,6 @@ use super::{
     entry::CountingRule,
     micros::Micros,
     observation::{Counted, Observation, Origin},
-    table::Slot,
 };
 use crate::model::{Workflow, WorkflowFilter, WorkflowId};
 
@@ -179,8 +178,7 @@ impl Ledger {
 
     /// Forgets all executions of a workflow.
     fn forget_workflow(&mut self, workflow: u32) {
-        let members = self.executions.iter().filter(|(_, entry)| entry.workflow == workflow);
-        for slot in members.map(|(slot, _)| slot).collect::<Vec<Slot>>() {
+        for slot in self.executions_where(|entry| entry.workflow == workflow) {
             self.end_doubt(slot);
             let Some(entry) = self.executions.get(slot) else { continue };
             let (was, conversation) = (Counted::of(entry), entry.conversation);

@@ -268,3 +268,78 @@ async fn a_workflow_is_watched_while_its_name_is_one_that_the_filter_allows() {
         assert_eq!(gauges, Vec::<String>::new(), "{of:?}");
     }
 }
+
+/// The ids of the simulator's phone numbers.
+const NUMBERS: [&str; 2] = ["100000000000001", "100000000000002"];
+
+/// Conversations of the platform by the phone number that they are of.
+async fn conversations_of(simulated: &Simulated, number: &str) -> BTreeSet<String> {
+    let path = format!("/whatsapp/conversations?limit=100&phone_number_id={number}");
+    simulated.ids(&path).await.into_iter().collect()
+}
+
+/// Starts an execution in each of these conversations.
+fn start_in(simulated: &Simulated, conversations: &BTreeSet<String>) -> Vec<String> {
+    let start = |id: &String| simulated.simulator.start(Api::Platform, "flow_1", Some(id)).unwrap();
+    conversations.iter().map(start).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn conversations_of_other_phone_numbers_are_neither_asked_for_nor_counted() {
+    let scenario = Scenario { conversations: 40, ..Scenario::quiet(6) };
+    let setup = Setup { phone_number_ids: vec![NUMBERS[1]], ..sources(&[Source::Conversations]) };
+    let simulated = Simulated::start(scenario, &setup).await;
+    let (others, ours) =
+        (conversations_of(&simulated, NUMBERS[0]).await, conversations_of(&simulated, NUMBERS[1]).await);
+    assert!(!others.is_empty() && !ours.is_empty() && others.is_disjoint(&ours));
+    minutes(1).await;
+    start_in(&simulated, &others);
+    let started = start_in(&simulated, &ours);
+    minutes(1).await;
+    simulated.simulator.transition(&started[0], "failed").unwrap();
+    minutes(1).await;
+    let (scrape, count) = (simulated.scrape(), ours.len() as f64);
+    assert_eq!(counted(&scrape, "flow_1"), [count, 0.0, 1.0, 0.0]);
+    assert_eq!(scrape.sum("kapso_executions", &[("status", "running")]), count - 1.0);
+    assert_eq!(scrape.sum("kapso_conversations", &[]), count);
+    for request in simulated.simulator.requests() {
+        let is_other = others.iter().any(|id| request.path.contains(id.as_str()));
+        assert!(!is_other, "{request:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_phone_numbers_after_a_restart_count_nothing_twice_and_miss_nothing() {
+    let scenario = Scenario { conversations: 40, ..Scenario::quiet(7) };
+    let of = |numbers: &[&'static str]| Setup {
+        phone_number_ids: numbers.to_vec(),
+        ..sources(&[Source::Conversations])
+    };
+    let mut simulated = Simulated::start(scenario, &of(&NUMBERS)).await;
+    let [first, second] =
+        [conversations_of(&simulated, NUMBERS[0]).await, conversations_of(&simulated, NUMBERS[1]).await];
+    minutes(1).await;
+    let open = [start_in(&simulated, &first), start_in(&simulated, &second)].concat();
+    minutes(1).await;
+    let all = (first.len() + second.len()) as f64;
+    assert_eq!(counted(&simulated.scrape(), "flow_1"), [all, 0.0, 0.0, 0.0]);
+
+    simulated.restart_with(&simulated.keep(), &of(&NUMBERS[1..]));
+    minutes(1).await;
+    let scrape = simulated.scrape();
+    assert_eq!(scrape.sum("kapso_executions", &[]), second.len() as f64);
+    assert_eq!(counted(&scrape, "flow_1")[0], all, "what was counted stays");
+    for id in &open {
+        simulated.simulator.transition(id, "ended").unwrap();
+    }
+    minutes(1).await;
+    let ended = second.len() as f64;
+    assert_eq!(counted(&simulated.scrape(), "flow_1"), [all, ended, 0.0, 0.0]);
+
+    simulated.restart_with(&simulated.keep(), &sources(&[Source::Conversations]));
+    minutes(5).await;
+    let scrape = simulated.scrape();
+    assert_eq!(counted(&scrape, "flow_1"), [all, all, 0.0, 0.0], "also what happened meanwhile");
+    let differences = differences(&simulated.simulator, &scrape, &[Api::Platform]);
+    assert_eq!(differences, Vec::<String>::new());
+}

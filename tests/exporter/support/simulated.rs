@@ -212,6 +212,15 @@ impl Simulated {
         InProcess(self.simulator.router()).get(&url).await.unwrap().status.as_u16()
     }
 
+    /// The ids of what such a list of the Platform API has on its first page.
+    pub async fn ids(&self, path: &str) -> Vec<String> {
+        let url = Url::parse(&format!("http://kapso.invalid/platform/v1{path}")).unwrap();
+        let body = InProcess(self.simulator.router()).get(&url).await.unwrap().body;
+        let list: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let id = |item: &serde_json::Value| item["id"].as_str().unwrap().to_owned();
+        list["data"].as_array().unwrap().iter().map(id).collect()
+    }
+
     /// What it would publish now.
     pub fn scrape(&self) -> Exposition {
         let snapshot = self.exporter.app.publisher.renderer().render().unwrap();
