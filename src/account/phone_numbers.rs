@@ -6,7 +6,7 @@
 //! comes back is as one that could not be read meanwhile: what happened since the watch began is counted, once.
 
 use super::Account;
-use crate::{clock::Steady, frontier::ConversationFrontier};
+use crate::{clock::Steady, frontier::ConversationFrontier, ledger::Entry};
 
 impl Account {
     /// Whether a conversation is of one of the phone numbers that are watched.
@@ -16,7 +16,7 @@ impl Account {
     }
 
     /// Takes what belongs to no conversation that is watched out of the current state, and has the lists of those read
-    /// again of which that was done before. Nobody else knows of what that is about: it comes right after a restart.
+    /// again of which that was done before.
     pub(super) fn restrict_to_scope(&mut self) {
         let at = self.frontier.learned().map_or_else(Default::default, Steady::timestamp);
         if !self.phone_numbers.is_empty() {
@@ -25,7 +25,7 @@ impl Account {
                 self.ledger.executions_where(|entry| !entry.deleted && entry.conversation.is_none_or(is_out));
             self.ledger.delete(&out, at);
         }
-        let vanished = self.ledger.executions_where(|entry| entry.is_deleted_while_open());
+        let vanished = self.ledger.executions_where(Entry::is_deleted_while_open);
         for slot in vanished {
             let number = self.ledger.executions.get(slot).and_then(|entry| entry.conversation);
             if let Some(number) =

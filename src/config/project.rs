@@ -183,3 +183,40 @@ fn key_in_variable() -> anyhow::Result<String> {
         Err(env::VarError::NotUnicode(_)) => bail!("{KEY_VARIABLE} is not text"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(sources: &[Source], conversations: &[&str]) -> Result<ProjectConfig, String> {
+        let raw = RawProject {
+            sources: sources.into(),
+            conversations: conversations.iter().map(|&id| id.into()).collect(),
+            phone_number_ids: vec!["1".into()],
+            ..RawProject::new("acme", KeyFrom::Value("key".into()))
+        };
+        ProjectConfig::resolve(raw).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn phone_numbers_go_with_conversations_that_are_discovered_and_nothing_else() {
+        assert_eq!(numbers(&[Source::Conversations], &[]).unwrap().phone_number_ids, ["1"]);
+        for sources in
+            [&[Source::Agents][..], &[Source::Workflows], &[Source::Conversations, Source::Workflows]]
+        {
+            let error = numbers(sources, &[]).unwrap_err();
+            assert!(error.contains("goes with the source conversations alone"), "{error}");
+        }
+        let error = numbers(&[Source::Conversations], &["c"]).unwrap_err();
+        assert!(error.contains("do not go together"), "{error}");
+    }
+
+    #[test]
+    fn names_of_agents_are_names_of_the_legacy_api_alone() {
+        let agents = [("a".into(), "Sales".into())].into();
+        let raw = RawProject { agents, ..RawProject::new("acme", KeyFrom::Value("key".into())) };
+        let config = ProjectConfig::resolve(raw).unwrap();
+        let names = |api| config.account_of(api).scope.names.len();
+        assert_eq!((names(Api::Legacy), names(Api::Platform)), (1, 0));
+    }
+}

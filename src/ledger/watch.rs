@@ -99,11 +99,10 @@ impl Ledger {
     pub(super) fn decide(&mut self, number: usize, at: Moment) {
         let watch = self.workflows[number].watch;
         let watch = match (watch, self.is_allowed(number)) {
-            (_, None) => watch,
             (Watch::Undecided, Some(true)) => Watch::Watched,
             (Watch::Excluded, Some(true)) => Watch::LetIn(at),
-            (_, Some(true)) => watch,
             (_, Some(false)) => Watch::Excluded,
+            (_, None | Some(true)) => watch,
         };
         if watch == self.workflows[number].watch {
             return;

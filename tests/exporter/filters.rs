@@ -161,8 +161,8 @@ async fn agents_have_the_names_that_are_configured_and_are_filtered_by_them() {
     let scrape = simulated.scrape();
     let names = scrape.values_of(STARTED, "workflow_name");
     assert_eq!(names, ["Sales", "agent-support"].into());
-    let named = |id, name| scrape.value(STARTED, &[("workflow_id", id), ("workflow_name", name)]);
-    assert_eq!(named("agent-sales", "Sales"), Some(counted(&scrape, "agent-sales")[0]));
+    let of_both = |id, name| scrape.value(STARTED, &[("workflow_id", id), ("workflow_name", name)]);
+    assert_eq!(of_both("agent-sales", "Sales"), Some(counted(&scrape, "agent-sales")[0]));
     assert_eq!(differences_of(&simulated, &scrape, Api::Legacy, &["agent-support"]), Vec::<String>::new());
 
     simulated.restart_with(&simulated.keep(), &Setup { include: vec!["S*"], ..setup });
