@@ -27,6 +27,8 @@ pub struct Listing {
     clean: bool,
     reached_end: bool,
     pages: u32,
+    /// How many times workflows had been let in when it began.
+    times_let_in: u64,
     /// The newest start that its pages have shown.
     newest_start: Option<Micros>,
 }
@@ -71,6 +73,7 @@ impl Account {
             clean: true,
             reached_end: false,
             pages: 0,
+            times_let_in: self.times_let_in,
             newest_start: None,
         }
     }
@@ -115,7 +118,8 @@ impl Account {
         read.read_at = read.read_at.max(Some(begun.steady));
         read.listed = read.listed.max(Some(begun.at.into()));
         read.newest_start = read.newest_start.max(listing.newest_start);
-        read.clean = listing.clean && !omits;
+        // What it showed of a workflow that was let in meanwhile was not taken in.
+        read.clean = listing.clean && !omits && listing.times_let_in == self.times_let_in;
         read.deleted = false;
         read.missing = None;
         read.attempts = Attempts::default();

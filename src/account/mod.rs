@@ -79,6 +79,8 @@ pub struct Account {
     max_staleness: SignedDuration,
     /// Only their conversations are watched; none = all.
     phone_numbers: BTreeSet<PhoneNumber>,
+    /// How many times workflows were let in.
+    times_let_in: u64,
 }
 
 /// Which lists are read.
@@ -98,7 +100,14 @@ impl Account {
         let Settings { buckets, scope, phone_number_ids, .. } = settings;
         let phone_numbers = phone_number_ids.iter().map(|id| id.as_str().into()).collect();
         let ledger = Ledger::new(lookback, remembered, buckets, scope);
-        Self { ledger, frontier: Frontier::default(), conversation_max_age, max_staleness, phone_numbers }
+        Self {
+            ledger,
+            frontier: Frontier::default(),
+            conversation_max_age,
+            max_staleness,
+            phone_numbers,
+            times_let_in: 0,
+        }
     }
 
     /// Says when watching began, in Kapso's clock, if that is not known, and begins to watch the workflows that are to be
@@ -115,6 +124,7 @@ impl Account {
             self.frontier.workflows.change(number).begin_anew();
         }
         if !let_in.is_empty() {
+            self.times_let_in += 1;
             for (number, _) in self.ledger.conversations.iter() {
                 self.frontier.conversations.change(number as usize).doubt();
             }
