@@ -11,8 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::BodyExt;
 use kapso_exporter::{
     clock::Clock,
-    config::MetricsConfig,
-    metrics::Renderer,
+    metrics::{Bounds, Renderer},
     web::{Pages, Readiness, router},
 };
 use tower::ServiceExt;
@@ -65,7 +64,7 @@ fn read(data: &[u8]) -> Option<Request<Body>> {
 }
 
 fn app() -> (Router, Arc<Renderer>) {
-    let limits = MetricsConfig { max_series: 1_000, max_conversations: 0 };
+    let limits = Bounds { max_series: 1_000, max_conversations: 0, handoff_classes: 0 };
     let renderer = Arc::new(Renderer::new(Arc::default(), Arc::default(), limits));
     renderer.publish(renderer.render().expect("an exposition"));
     let pages = Pages {

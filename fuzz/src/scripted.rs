@@ -89,6 +89,7 @@ impl Scene {
             clock: Arc::new(KapsoClock::new(Clock::following_tokio(
                 "2026-11-22T10:00:00Z".parse().expect("a time"),
             ))),
+            handoff_reasons: Arc::default(),
             observer: failures.clone(),
             shutdown: CancellationToken::new(),
         };

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Account, KnownConversation};
 use crate::{
-    frontier::ConversationFrontier,
+    frontier::{ConversationFrontier, PhoneNumber},
     ledger::{Archived, ConversationState, Hash, Slot},
     model::{Conversation, ConversationId, ConversationStatus, Page},
 };
@@ -30,12 +30,19 @@ impl Account {
     pub(super) fn learn_conversation(
         &mut self,
         seen: &Conversation,
+        phone_number: Option<PhoneNumber>,
         page: &Page<Conversation>,
         interval: SignedDuration,
     ) {
         if let Some(number) = self.ledger.conversations.find(&seen.id) {
             self.ledger.conversations[number].status = seen.status;
-            self.frontier.conversations.change(number as usize).learn(seen, page, interval);
+            let was_out = !self.is_in_scope(self.frontier.conversation(number));
+            let read = self.frontier.conversations.change(number as usize);
+            read.learn(seen, page, interval);
+            read.phone_number = phone_number.or(read.phone_number);
+            if was_out {
+                read.doubt();
+            }
             return;
         }
         let hash = Hash::from(&seen.id);
@@ -46,6 +53,7 @@ impl Account {
         let at_rest = archived.map(|slot| *self.frontier.archive.get(slot as usize));
         let mut read = at_rest.unwrap_or_default().restored();
         read.learn(seen, page, interval);
+        read.phone_number = phone_number;
         let conversation = KnownConversation { counted: &counted, read: &read };
         if conversation.is_watched(page.as_of, self.conversation_max_age, self.ledger.watch_start()) {
             let place = self.ledger.unarchive(&seen.id, archived);
@@ -98,7 +106,9 @@ impl Account {
         let KnownConversation { counted, read } = conversation;
         let listed = read.listed.map(|listed| now.duration_since(listed.into()));
         let asked = read.attempts.last.and_then(|last| Some(self.frontier.learned()?.since(last)));
-        !conversation.is_watched(now, self.conversation_max_age, self.ledger.watch_start())
+        let is_watched = self.is_in_scope(read)
+            && conversation.is_watched(now, self.conversation_max_age, self.ledger.watch_start());
+        !is_watched
             && counted.executions.is_empty()
             && read.missing.is_none()
             && [listed, asked].into_iter().flatten().all(|since| since > ARCHIVED_AFTER)

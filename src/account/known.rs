@@ -11,6 +11,8 @@ use crate::{
 /// A workflow.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownWorkflow<'a> {
+    /// Its number.
+    pub number: usize,
     /// What was counted of it.
     pub counted: &'a WorkflowState,
     /// What was read of it.
@@ -27,17 +29,20 @@ pub struct KnownConversation<'a> {
 }
 
 impl Account {
-    /// The workflows that were ever seen, in the order of their numbers.
+    /// The workflows that were ever seen and are watched, in the order of their numbers.
     pub fn workflows(&self) -> impl Iterator<Item = KnownWorkflow<'_>> {
-        let known = |(number, counted)| KnownWorkflow { counted, read: self.frontier.workflow(number) };
-        self.ledger.workflows().iter().enumerate().map(known)
+        let known =
+            |(number, counted)| KnownWorkflow { number, counted, read: self.frontier.workflow(number) };
+        let watched = self.ledger.workflows().iter().enumerate().filter(|(_, state)| state.is_watched());
+        watched.map(known)
     }
 
-    /// The conversations that are known and not archived, in no particular order.
+    /// The conversations that are known, not archived, and of a phone number that is watched, in no particular order.
     pub fn conversations(&self) -> impl Iterator<Item = KnownConversation<'_>> + Clone {
         let known =
             |(number, counted)| KnownConversation { counted, read: self.frontier.conversation(number) };
-        self.ledger.conversations.iter().map(known)
+        let is_in_scope = |conversation: &KnownConversation<'_>| self.is_in_scope(conversation.read);
+        self.ledger.conversations.iter().map(known).filter(is_in_scope)
     }
 }
 

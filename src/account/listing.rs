@@ -27,6 +27,8 @@ pub struct Listing {
     clean: bool,
     reached_end: bool,
     pages: u32,
+    /// How many times workflows had been let in when it began.
+    times_let_in: u64,
     /// The newest start that its pages have shown.
     newest_start: Option<Micros>,
 }
@@ -71,6 +73,7 @@ impl Account {
             clean: true,
             reached_end: false,
             pages: 0,
+            times_let_in: self.times_let_in,
             newest_start: None,
         }
     }
@@ -86,7 +89,9 @@ impl Account {
         let origin = Origin::Listed { list: List::Conversation(number), was_read: listing.was_read };
         let mut oldest_was_known = false;
         for seen in Observation::all(page, origin) {
-            oldest_was_known = self.apply(seen, now);
+            let applied = self.apply(seen, now);
+            oldest_was_known = applied.was_known;
+            listing.clean &= !applied.is_undecided;
         }
         if !page.items.is_sorted_by(|newer, older| newer.position() >= older.position()) {
             listing.order = Order::Any;
@@ -113,7 +118,8 @@ impl Account {
         read.read_at = read.read_at.max(Some(begun.steady));
         read.listed = read.listed.max(Some(begun.at.into()));
         read.newest_start = read.newest_start.max(listing.newest_start);
-        read.clean = listing.clean && !omits;
+        // What it showed of a workflow that was let in meanwhile was not taken in.
+        read.clean = listing.clean && !omits && listing.times_let_in == self.times_let_in;
         read.deleted = false;
         read.missing = None;
         read.attempts = Attempts::default();

@@ -7,6 +7,7 @@
 mod archive;
 mod known;
 mod listing;
+mod phone_numbers;
 mod rows;
 mod saved;
 #[cfg(test)]
@@ -14,7 +15,7 @@ mod tests;
 mod versions;
 mod visit;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,10 +25,11 @@ pub use self::{
     saved::{Changes, Damaged, Row, Saved, VERSION},
     visit::{Statuses, Visit},
 };
+pub use crate::ledger::Scope;
 use crate::{
     clock::Steady,
-    frontier::Frontier,
-    ledger::{Buckets, Current, Ledger, Observation, OpenInConversation, Origin},
+    frontier::{ConversationFrontier, Frontier, PhoneNumber},
+    ledger::{Applied, Buckets, Current, Ledger, Observation, OpenInConversation, Origin},
     model::{Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow, Page},
 };
 
@@ -45,6 +47,10 @@ pub struct Settings {
     pub max_staleness: SignedDuration,
     /// Bounds of the histograms.
     pub buckets: Buckets,
+    /// Which workflows are watched.
+    pub scope: Scope,
+    /// Only conversations of phone numbers with these ids are watched; none = all.
+    pub phone_number_ids: Vec<String>,
 }
 
 impl Default for Settings {
@@ -56,6 +62,8 @@ impl Default for Settings {
             conversation_max_age: SignedDuration::from_hours(24 * 7),
             max_staleness: SignedDuration::from_mins(10),
             buckets: Buckets::default(),
+            scope: Scope::default(),
+            phone_number_ids: Vec::new(),
         }
     }
 }
@@ -69,6 +77,10 @@ pub struct Account {
     pub frontier: Frontier,
     conversation_max_age: SignedDuration,
     max_staleness: SignedDuration,
+    /// Only their conversations are watched; none = all.
+    phone_numbers: BTreeSet<PhoneNumber>,
+    /// How many times workflows were let in.
+    times_let_in: u64,
 }
 
 /// Which lists are read.
@@ -83,26 +95,62 @@ pub struct ListedBy {
 impl Account {
     /// Goes on with other settings. What was counted stays.
     pub fn configure(&mut self, settings: Settings) {
-        let Settings { lookback, remembered, conversation_max_age, max_staleness, buckets } = settings;
-        self.ledger.configure(lookback, remembered, buckets);
+        let Settings { lookback, remembered, conversation_max_age, max_staleness, .. } = settings;
+        let Settings { buckets, scope, phone_number_ids, .. } = settings;
+        self.ledger.configure(lookback, remembered, buckets, scope);
         (self.conversation_max_age, self.max_staleness) = (conversation_max_age, max_staleness);
+        let phone_numbers = phone_number_ids.iter().map(|id| id.as_str().into()).collect();
+        if self.phone_numbers != phone_numbers {
+            self.phone_numbers = phone_numbers;
+            self.restrict_to_scope();
+        }
     }
 
     /// An account in which there is nothing.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let Settings { lookback, remembered, conversation_max_age, max_staleness, buckets } = settings;
-        let ledger = Ledger::new(lookback, remembered, buckets);
-        Self { ledger, frontier: Frontier::default(), conversation_max_age, max_staleness }
+        let Settings { lookback, remembered, conversation_max_age, max_staleness, .. } = settings;
+        let Settings { buckets, scope, phone_number_ids, .. } = settings;
+        let phone_numbers = phone_number_ids.iter().map(|id| id.as_str().into()).collect();
+        let ledger = Ledger::new(lookback, remembered, buckets, scope);
+        Self {
+            ledger,
+            frontier: Frontier::default(),
+            conversation_max_age,
+            max_staleness,
+            phone_numbers,
+            times_let_in: 0,
+        }
     }
 
-    /// Takes in one execution, at `now` in Kapso's clock. Returns whether it was known.
-    pub fn apply(&mut self, seen: Observation<'_>, now: Timestamp) -> bool {
+    /// Says when watching began, in Kapso's clock, if that is not known, and begins to watch the workflows that are to be
+    /// let in: since this program `began`, or now.
+    pub fn watch(&mut self, began: Timestamp, now: Timestamp) {
+        self.ledger.watch_from(began);
+        self.let_in(began, now);
+    }
+
+    /// Begins to watch the workflows that are to be let in. All lists that may have shown them are to be read again.
+    pub fn let_in(&mut self, began: Timestamp, now: Timestamp) {
+        let let_in = self.ledger.let_in(began, now);
+        for &number in &let_in {
+            self.frontier.workflows.change(number).begin_anew();
+        }
+        if !let_in.is_empty() {
+            self.times_let_in += 1;
+            for (number, _) in self.ledger.conversations.iter() {
+                self.frontier.conversations.change(number as usize).doubt();
+            }
+        }
+    }
+
+    /// Takes in one execution, at `now` in Kapso's clock.
+    fn apply(&mut self, seen: Observation<'_>, now: Timestamp) -> Applied {
         let applied = self.ledger.apply(seen, &self.frontier, now);
         if let Some(place) = applied.conversation {
             self.frontier.follow(place);
         }
-        applied.was_known
+        applied
     }
 
     /// Takes in an execution that was asked for by itself, at `now` in Kapso's clock.
@@ -127,8 +175,19 @@ impl Account {
 
     /// Takes in a page of the list of conversations, whose recent activity is asked for every `interval`.
     pub fn learn_conversations(&mut self, page: &Page<Conversation>, interval: SignedDuration) {
+        self.learn_conversations_of(None, page, interval);
+    }
+
+    /// The same of the conversations of one phone number.
+    pub fn learn_conversations_of(
+        &mut self,
+        phone_number_id: Option<&str>,
+        page: &Page<Conversation>,
+        interval: SignedDuration,
+    ) {
+        let phone_number = phone_number_id.map(PhoneNumber::from);
         for conversation in &page.items {
-            self.learn_conversation(conversation, page, interval);
+            self.learn_conversation(conversation, phone_number, page, interval);
         }
     }
 
@@ -168,14 +227,16 @@ impl Account {
         let watch_start = self.ledger.watch_start();
         self.ledger.current(now, |number, counted| {
             let conversation = KnownConversation { counted, read: self.frontier.conversation(number) };
-            conversation.is_watched(now, self.conversation_max_age, watch_start)
+            self.is_in_scope(conversation.read)
+                && conversation.is_watched(now, self.conversation_max_age, watch_start)
         })
     }
 
     /// The conversations that have remembered executions, newest event first.
     #[must_use]
     pub fn conversations_by_event(&self) -> Vec<OpenInConversation<'_>> {
-        self.ledger.conversations_by_event(|number| !self.frontier.conversation(number).deleted)
+        let is_there = |read: &ConversationFrontier| !read.deleted && self.is_in_scope(read);
+        self.ledger.conversations_by_event(|number| is_there(self.frontier.conversation(number)))
     }
 
     /// The open executions that no list of these shows, oldest look first: they are to be asked for one by one.

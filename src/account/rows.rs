@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Account, versions::Versioned};
 use crate::{
-    frontier::{self, AtRest, ConversationFrontier, WorkflowFrontier},
-    ledger::{self, Archived, ConversationState, Hash, Micros, Name, Totals, WorkflowState},
+    frontier::{self, AtRest, ConversationFrontier, PhoneNumber, WorkflowFrontier},
+    ledger::{self, Archived, ConversationState, Hash, Micros, Name, Totals, Watch, WorkflowState},
     model::{ConversationId, ConversationStatus, WorkflowId},
 };
 
@@ -14,8 +14,16 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 pub(super) struct WatermarksRow(pub ledger::Watermarks, pub frontier::Watermarks);
 
+/// Version 2 was the same without what tells whether it is watched.
 #[derive(Serialize, Deserialize)]
 pub(super) struct WorkflowRow {
+    pub second: SecondWorkflowRow,
+    pub is_excluded: bool,
+    pub watched_from: Option<Micros>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SecondWorkflowRow {
     pub id: WorkflowId,
     pub name: Name,
     #[serde(with = "microsecond::optional")]
@@ -32,9 +40,16 @@ pub(super) struct WorkflowRow {
     pub counted_elsewhere: Option<Micros>,
 }
 
-/// Version 2 was the same without the newest start.
+/// Version 3 was the same without the phone number.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ConversationRow {
+    pub third: ThirdConversationRow,
+    pub phone_number: Option<PhoneNumber>,
+}
+
+/// Version 2 was the same without the newest start.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ThirdConversationRow {
     pub second: SecondConversationRow,
     pub newest_start: Option<Micros>,
 }
@@ -59,7 +74,7 @@ pub(super) struct ArchivedRow {
 
 impl WorkflowRow {
     fn of(counted: &WorkflowState, read: &WorkflowFrontier) -> Self {
-        Self {
+        let second = SecondWorkflowRow {
             id: counted.id.clone(),
             name: counted.name.clone(),
             last_event_at: counted.last_event_at,
@@ -72,24 +87,28 @@ impl WorkflowRow {
             read: read.clone(),
             forgotten_up_to: counted.forgotten_up_to,
             counted_elsewhere: counted.counted_elsewhere,
-        }
+        };
+        Self { second, is_excluded: counted.is_excluded(), watched_from: counted.watched_from }
     }
 
     /// What was counted, in histograms with these bounds, and what was read.
     pub fn halves(self, buckets: &ledger::Buckets) -> (WorkflowState, WorkflowFrontier) {
+        let Self { second, is_excluded, watched_from } = self;
         let counted = WorkflowState {
-            name: self.name,
-            last_event_at: self.last_event_at,
-            execution_count: self.execution_count,
-            last_executed_at: self.last_executed_at,
-            totals: self.totals.with_bounds(buckets),
-            first_count: self.first_count,
-            started_before: self.started_before,
-            forgotten_up_to: self.forgotten_up_to,
-            counted_elsewhere: self.counted_elsewhere,
-            ..WorkflowState::new(self.id, buckets)
+            name: second.name,
+            watch: if is_excluded { Watch::Excluded } else { Watch::Watched },
+            watched_from,
+            last_event_at: second.last_event_at,
+            execution_count: second.execution_count,
+            last_executed_at: second.last_executed_at,
+            totals: second.totals.with_bounds(buckets),
+            first_count: second.first_count,
+            started_before: second.started_before,
+            forgotten_up_to: second.forgotten_up_to,
+            counted_elsewhere: second.counted_elsewhere,
+            ..WorkflowState::new(second.id, buckets)
         };
-        (counted, WorkflowFrontier { newest_start: self.newest_start, ..self.read })
+        (counted, WorkflowFrontier { newest_start: second.newest_start, ..second.read })
     }
 }
 
@@ -102,19 +121,20 @@ impl ConversationRow {
             last_event_at: counted.last_event_at,
             forgotten_up_to: counted.forgotten_up_to,
         };
-        Self { second, newest_start: read.newest_start }
+        let third = ThirdConversationRow { second, newest_start: read.newest_start };
+        Self { third, phone_number: read.phone_number }
     }
 
     /// What was counted and what was read.
     pub fn halves(self) -> (ConversationState, ConversationFrontier) {
-        let Self { second, newest_start } = self;
+        let Self { third: ThirdConversationRow { second, newest_start }, phone_number } = self;
         let counted = ConversationState {
             status: second.status,
             last_event_at: second.last_event_at,
             forgotten_up_to: second.forgotten_up_to,
             ..ConversationState::new(second.id)
         };
-        (counted, ConversationFrontier { newest_start, ..second.read })
+        (counted, ConversationFrontier { newest_start, phone_number, ..second.read })
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     frontier::Numbered,
-    ledger::{DirtySet, Identified, Slot, Table, Unknown, index},
+    ledger::{DirtySet, Identified, Moment, Slot, Table, Unknown, index},
 };
 
 /// The format of the rows. Those of earlier ones are read, too.
@@ -185,6 +185,8 @@ impl Account {
         if format == VERSION {
             account.take_changes();
         }
+        account.ledger.decide_on_all(Moment::Start);
+        account.restrict_to_scope();
         Ok(account)
     }
 }

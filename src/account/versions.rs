@@ -4,7 +4,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::rows::{ArchivedRow, ConversationRow, SecondConversationRow, WatermarksRow, WorkflowRow};
+use super::rows::{
+    ArchivedRow, ConversationRow, SecondConversationRow, SecondWorkflowRow, ThirdConversationRow,
+    WatermarksRow, WorkflowRow,
+};
 use crate::{
     clock::Steady,
     frontier::{self, ConversationFrontier, CoveredRange, WorkflowFrontier},
@@ -43,20 +46,25 @@ impl Versioned for WatermarksRow {
 }
 
 impl Versioned for WorkflowRow {
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
-        (version == 1).then(|| earlier::<FirstWorkflowRow, _>(content))?
+        match version {
+            1 => earlier::<FirstWorkflowRow, _>(content),
+            2 => earlier::<SecondWorkflowRow, _>(content),
+            _ => None,
+        }
     }
 }
 
 impl Versioned for ConversationRow {
-    const VERSION: u8 = 3;
+    const VERSION: u8 = 4;
 
     fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
         match version {
             1 => earlier::<FirstConversationRow, _>(content),
             2 => earlier::<SecondConversationRow, _>(content),
+            3 => earlier::<ThirdConversationRow, _>(content),
             _ => None,
         }
     }
@@ -162,7 +170,7 @@ impl From<FirstWorkflowRow> for WorkflowRow {
             deleted: first.deleted,
             ..WorkflowFrontier::default()
         };
-        Self {
+        SecondWorkflowRow {
             id: first.id,
             name: first.name,
             last_event_at: first.last_event_at.map(Into::into),
@@ -176,6 +184,13 @@ impl From<FirstWorkflowRow> for WorkflowRow {
             forgotten_up_to: first.forgotten_up_to,
             counted_elsewhere: None,
         }
+        .into()
+    }
+}
+
+impl From<SecondWorkflowRow> for WorkflowRow {
+    fn from(second: SecondWorkflowRow) -> Self {
+        Self { second, is_excluded: false, watched_from: None }
     }
 }
 
@@ -204,7 +219,13 @@ impl From<FirstConversationRow> for ConversationRow {
 
 impl From<SecondConversationRow> for ConversationRow {
     fn from(second: SecondConversationRow) -> Self {
-        Self { newest_start: second.read.listed, second }
+        ThirdConversationRow { newest_start: second.read.listed, second }.into()
+    }
+}
+
+impl From<ThirdConversationRow> for ConversationRow {
+    fn from(third: ThirdConversationRow) -> Self {
+        Self { third, phone_number: None }
     }
 }
 

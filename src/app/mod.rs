@@ -112,7 +112,7 @@ impl App {
 
     /// Takes over what was opened. By then nothing may sweep those that it changes or removes.
     pub fn switch(&mut self, opened: Opened) {
-        let limits = opened.metrics.clone();
+        let limits = opened.bounds();
         self.projects = self.opening.take_over(opened, &self.projects);
         self.streams.set(self.projects.values().flat_map(|watched| watched.streams.values().cloned()));
         self.publisher.renderer().set_limits(limits);
@@ -132,7 +132,7 @@ fn publisher(
     streams: &Arc<Streams>,
     clock: &Clock,
 ) -> Publisher {
-    let renderer = Renderer::new(instance.clone(), streams.clone(), opened.metrics.clone());
+    let renderer = Renderer::new(instance.clone(), streams.clone(), opened.bounds());
     let kept = opening.store().file().cloned();
     let restored = kept.is_some() && opened.is_restored();
     Publisher::new(Arc::new(renderer), instance, kept, restored, clock.clone())

@@ -15,6 +15,7 @@ use crate::{
     clock::{Clock, Steady},
     config::{Config, MetricsConfig, ProjectConfig},
     kapso::Budget,
+    metrics::Bounds,
     model::{Api, Source},
     project::{Changed, Project, Transports},
     state::{Claim, OpenedAccount},
@@ -34,7 +35,7 @@ pub struct Opening {
 
 /// The projects of a configuration, opened. Dropped, it leaves no trace.
 pub struct Opened {
-    pub(super) metrics: MetricsConfig,
+    metrics: MetricsConfig,
     projects: Projects,
     /// Those that are not as they were: removed, changed, or new.
     changes: Changes,
@@ -56,6 +57,13 @@ impl Opened {
     #[must_use]
     pub fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    /// How much is published.
+    pub(super) fn bounds(&self) -> Bounds {
+        let MetricsConfig { max_series, max_conversations } = self.metrics;
+        let classes = self.projects.values().map(|watched| watched.project.config.handoff_reasons.len());
+        Bounds { max_series, max_conversations, handoff_classes: classes.max().unwrap_or_default() }
     }
 
     /// Whether every account goes on with what an earlier run kept.
@@ -158,7 +166,7 @@ impl Opening {
             let config = &watched.project.config;
             watched.project.budget.set_own(config.requests_per_minute);
             for (api, account) in &watched.accounts {
-                account.account.lock().configure(config.account.clone());
+                account.account.lock().configure(config.account_of(*api));
                 let sources = config.sources_of(*api);
                 watched.streams[api].status.lock().watch(sources, config.interval);
                 kept.push(account.clone());

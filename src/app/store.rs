@@ -59,7 +59,7 @@ impl Store {
         earlier: Option<&OpenedAccount>,
     ) -> anyhow::Result<OpenedAccount> {
         let (key, opener) = (project.key(api), project.opener(api));
-        let settings = project.config.account.clone();
+        let settings = project.config.account_of(api);
         match (self, earlier) {
             (Self::Memory(_), Some(earlier)) => Ok(earlier.claimed_by(opener)?),
             (Self::Memory(saved), None) => {

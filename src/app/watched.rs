@@ -54,6 +54,7 @@ impl WatchedProject {
         let Project { config, clock, shutdown, .. } = &self.project;
         let scope = CrawlScope {
             only: config.conversations.clone(),
+            phone_number_ids: config.phone_number_ids.clone(),
             max_age: config.account.conversation_max_age,
             interval: config.interval,
             max_staleness: config.account.max_staleness,

@@ -17,7 +17,7 @@ use super::{
     raw::{KeyFrom, RawProject},
 };
 use crate::{
-    account,
+    account::{self, Scope},
     model::{Api, ConversationId, ReasonRule, Source, WorkflowFilter, WorkflowId},
 };
 
@@ -85,6 +85,16 @@ impl ProjectConfig {
             "chosen conversations (--scrape.conversation) do not go with the source workflows, which lists the \
              executions of all of them: use the source conversations or agents"
         );
+        ensure!(
+            raw.phone_number_ids.is_empty() || raw.sources == [Source::Conversations],
+            "phone_number_ids goes with the source conversations alone: only the platform's list of conversations tells \
+             which phone number a conversation is of"
+        );
+        ensure!(
+            raw.phone_number_ids.is_empty() || raw.conversations.is_empty(),
+            "phone_number_ids and conversations do not go together: of a conversation that is named, nothing tells which \
+             phone number it is of"
+        );
         let account = account::Settings {
             lookback: signed(raw.lookback),
             conversation_max_age: signed(raw.conversation_max_age),
@@ -108,6 +118,18 @@ impl ProjectConfig {
             requests_per_minute: raw.requests_per_minute,
             account,
         })
+    }
+
+    /// What the account of an API has to know.
+    #[must_use]
+    pub fn account_of(&self, api: Api) -> account::Settings {
+        let (names, names_are_listed) = match api {
+            Api::Legacy => (self.agents.clone(), false),
+            Api::Platform => (BTreeMap::new(), true),
+        };
+        let scope = Scope { workflows: self.workflows.clone(), names, names_are_listed };
+        let phone_number_ids = self.phone_number_ids.clone();
+        account::Settings { scope, phone_number_ids, ..self.account.clone() }
     }
 
     /// Base URL of an API.
@@ -175,5 +197,42 @@ fn key_in_variable() -> anyhow::Result<String> {
             )
         }
         Err(env::VarError::NotUnicode(_)) => bail!("{KEY_VARIABLE} is not text"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(sources: &[Source], conversations: &[&str]) -> Result<ProjectConfig, String> {
+        let raw = RawProject {
+            sources: sources.into(),
+            conversations: conversations.iter().map(|&id| id.into()).collect(),
+            phone_number_ids: vec!["1".into()],
+            ..RawProject::new("acme", KeyFrom::Value("key".into()))
+        };
+        ProjectConfig::resolve(raw).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn phone_numbers_go_with_conversations_that_are_discovered_and_nothing_else() {
+        assert_eq!(numbers(&[Source::Conversations], &[]).unwrap().phone_number_ids, ["1"]);
+        for sources in
+            [&[Source::Agents][..], &[Source::Workflows], &[Source::Conversations, Source::Workflows]]
+        {
+            let error = numbers(sources, &[]).unwrap_err();
+            assert!(error.contains("goes with the source conversations alone"), "{error}");
+        }
+        let error = numbers(&[Source::Conversations], &["c"]).unwrap_err();
+        assert!(error.contains("do not go together"), "{error}");
+    }
+
+    #[test]
+    fn names_of_agents_are_names_of_the_legacy_api_alone() {
+        let agents = [("a".into(), "Sales".into())].into();
+        let raw = RawProject { agents, ..RawProject::new("acme", KeyFrom::Value("key".into())) };
+        let config = ProjectConfig::resolve(raw).unwrap();
+        let names = |api| config.account_of(api).scope.names.len();
+        assert_eq!((names(Api::Legacy), names(Api::Platform)), (1, 0));
     }
 }

@@ -41,6 +41,8 @@ use crate::{
 pub struct CrawlScope {
     /// These conversations only; none = discover them.
     pub only: Vec<ConversationId>,
+    /// Discover the conversations of the phone numbers with these ids only; none = of all.
+    pub phone_number_ids: Vec<String>,
     /// How long a conversation without activity and without open executions is watched; how far back a
     /// workflow's finished executions are read.
     pub max_age: SignedDuration,
@@ -104,8 +106,9 @@ impl CrawlContext {
     fn take_in<T>(&self, act: impl FnOnce(&mut Account, Timestamp) -> T) -> T {
         self.heartbeat.beat();
         let mut account = self.account.lock();
-        account.ledger.watch_from(self.client.clock().at(self.started));
-        let taken_in = act(&mut account, self.client.clock().now());
+        let now = self.client.clock().now();
+        account.watch(self.client.clock().at(self.started), now);
+        let taken_in = act(&mut account, now);
         drop(account);
         self.changed.notify();
         taken_in
@@ -119,15 +122,18 @@ impl CrawlContext {
         Ok(read.filter(|read| read.is_clean).map(|read| read.requested_at))
     }
 
-    /// Waits until Kapso's clock is beyond doubt. Ends the sweep where nobody tells the time: what is new could not be
-    /// told from what is old.
+    /// Waits until Kapso's clock is beyond doubt, and lets in workflows that are to be watched from now on, before anybody
+    /// plans. Ends the sweep where nobody tells the time: what is new could not be told from what is old.
     async fn require_clock(&self, progress: &mut Progress) -> Result<(), Stop> {
         self.client.settle_clock().await;
         self.client.clock().require_plausible().map_err(|error| {
             self.client.observer().failed(self.client.api(), Reason::Clock, 1);
             progress.note(error);
             Stop
-        })
+        })?;
+        let clock = self.client.clock();
+        self.account.lock().let_in(clock.at(self.started), clock.now());
+        Ok(())
     }
 
     /// Tidies up after a pass. Where many executions disappeared at once, that is an error.

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Attempts, LATE, before_late_ones};
+use super::{Attempts, LATE, PhoneNumber, before_late_ones};
 use crate::{
     clock::Steady,
     ledger::{Micros, Missing},
@@ -32,6 +32,9 @@ pub struct ConversationFrontier {
     /// The newest start that its complete lists have shown. It stands elsewhere in the row.
     #[serde(skip)]
     pub(crate) newest_start: Option<Micros>,
+    /// The phone number whose list of conversations showed it; where these are asked for. It stands elsewhere in the row.
+    #[serde(skip)]
+    pub(crate) phone_number: Option<PhoneNumber>,
     /// The last attempts to read its list.
     #[serde(skip)]
     pub attempts: Attempts,
@@ -94,6 +97,11 @@ impl ConversationFrontier {
             Some(_) => at.max(page.requested_at.plus(-interval.saturating_add(LATE))),
             None => at,
         }
+    }
+
+    /// Takes note that not all that its list has shown was taken in: it is read again soon, and to the end.
+    pub(crate) fn doubt(&mut self) {
+        (self.clean, self.read_whole) = (false, None);
     }
 
     /// Whether its list is to be read to the end at `now` whatever is known of it: something may have become visible

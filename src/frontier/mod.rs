@@ -9,17 +9,18 @@
 mod attempts;
 mod conversation;
 mod numbered;
+mod phone_number;
 mod workflow;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::numbered::Numbered;
 pub use self::{
     attempts::{Attempts, Failed},
     conversation::{AtRest, ConversationFrontier},
     workflow::{CoveredRange, WorkflowFrontier},
 };
+pub(crate) use self::{numbered::Numbered, phone_number::PhoneNumber};
 use crate::{
     clock::Steady,
     ledger::{Before, Coverage, Micros, Place},

@@ -82,6 +82,12 @@ impl WorkflowFrontier {
         self.missing.is_some()
     }
 
+    /// Takes note that nothing of what its lists have shown was taken in: they are read as those of a new workflow.
+    pub(crate) fn begin_anew(&mut self) {
+        let Self { discovered, deleted, .. } = *self;
+        *self = Self { discovered, deleted, moved: discovered, ..Self::default() };
+    }
+
     /// Takes note that a list of workflows that was asked for then shows it. `uncounted` are the starts that the API's
     /// own count tells of and that were not counted.
     pub(crate) fn learn(&mut self, requested_at: Steady, told: Told, uncounted: Option<i64>) {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{Budget, Endpoint, Error, Hanging, KapsoClock, Reason, Transport, address::address};
-use crate::model::Api;
+use crate::model::{Api, ReasonRule};
 
 /// How often Kapso is asked for the time while its clock is in doubt.
 const ASKED_FOR_THE_TIME: Duration = Duration::from_secs(5);
@@ -42,6 +42,8 @@ pub struct Settings {
     pub budget: Arc<Budget>,
     /// Kapso's clock as this API shows it.
     pub clock: Arc<KapsoClock>,
+    /// Classes of the reasons that are given for handoffs.
+    pub handoff_reasons: Arc<[ReasonRule]>,
     /// Hears of every request.
     pub observer: Arc<dyn Observer>,
     /// Ends every wait.

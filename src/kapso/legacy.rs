@@ -3,6 +3,8 @@
 //! Its agent executions become [`Execution`]s whose workflow is the agent. `last_event_at` does not exist
 //! here; the association's `updated_at` stands in for it.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
@@ -16,7 +18,8 @@ use super::{
     wire::{self, Number},
 };
 use crate::model::{
-    Conversation, ConversationId, Execution, Handoff, HandoffReason, HandoffSource, Status, Workflow,
+    Conversation, ConversationId, Execution, Handoff, HandoffReason, HandoffSource, ReasonRule, Status,
+    Workflow,
 };
 
 /// `GET /whatsapp_conversations`, in no documented order.
@@ -26,20 +29,23 @@ pub(super) fn conversations(active_since: Option<Timestamp>) -> List<Conversatio
         path: vec!["whatsapp_conversations".into()],
         query: active_since.map(|at| ("q[last_active_at_gteq]", at.to_string())).into_iter().collect(),
         pagination: Pagination::Number,
-        item: |raw| serde_json::from_str::<WireConversation>(raw.get()).map(|wire| Item::Known(wire.into())),
+        item: Box::new(|raw| {
+            serde_json::from_str::<WireConversation>(raw.get()).map(Into::into).map(Item::Known)
+        }),
         mend: Dated::mend,
         resume: Resume::FromStart,
     }
 }
 
 /// `GET /whatsapp_conversations/{id}/agent_executions`.
-pub(super) fn executions(conversation: &ConversationId) -> List<Execution> {
+pub(super) fn executions(conversation: &ConversationId, reasons: &Arc<[ReasonRule]>) -> List<Execution> {
+    let reasons = reasons.clone();
     List {
         endpoint: Endpoint::AgentExecutions,
         path: ["whatsapp_conversations", conversation.as_str(), "agent_executions"].map(Into::into).into(),
         query: Vec::new(),
         pagination: Pagination::Number,
-        item: |raw| serde_json::from_str::<WireAssociation>(raw.get()).map(Into::into),
+        item: Box::new(move |raw| Ok(associated(serde_json::from_str(raw.get())?, &reasons))),
         mend: Dated::mend,
         resume: Resume::FromStart,
     }
@@ -91,18 +97,16 @@ impl From<WireConversation> for Conversation {
     }
 }
 
-impl From<WireAssociation> for Item<Execution> {
-    /// An association is listed a moment before its agent execution exists. Until then it is nothing, since the
-    /// execution's id is not known.
-    fn from(mut wire: WireAssociation) -> Self {
-        let agent = wire.agent_execution.take().filter(|agent| agent.id.is_some() || agent.status.is_some());
-        let Some(agent) = agent else { return Self::NotYet(wire.created_at) };
-        let named = agent.status.clone();
-        Self::of(execution(wire, agent), named.as_deref())
-    }
+/// An association is listed a moment before its agent execution exists. Until then it is nothing, since the execution's
+/// id is not known.
+fn associated(mut wire: WireAssociation, reasons: &[ReasonRule]) -> Item<Execution> {
+    let agent = wire.agent_execution.take().filter(|agent| agent.id.is_some() || agent.status.is_some());
+    let Some(agent) = agent else { return Item::NotYet(wire.created_at) };
+    let named = agent.status.clone();
+    Item::of(execution(wire, agent, reasons), named.as_deref())
 }
 
-fn execution(wire: WireAssociation, agent: WireAgentExecution) -> Execution {
+fn execution(wire: WireAssociation, agent: WireAgentExecution, reasons: &[ReasonRule]) -> Execution {
     let wire_status = status(agent.status.as_deref());
     let in_handoff = wire_status == Status::Handoff;
     // A handoff that has an end is over.
@@ -119,7 +123,8 @@ fn execution(wire: WireAssociation, agent: WireAgentExecution) -> Execution {
         // The association may be updated after the end, the handoff was before it.
         at: wire.updated_at.into_iter().chain(agent.ended_at).min(),
         source: HandoffSource::Unknown,
-        reason: handoff_reason(wire.handoff_reason.as_deref()),
+        // The text goes no further than this.
+        reason: HandoffReason::of(wire.handoff_reason.as_deref(), reasons),
     };
     Execution {
         id: agent.id.unwrap_or(wire.id).as_str().into(),
@@ -131,13 +136,6 @@ fn execution(wire: WireAssociation, agent: WireAgentExecution) -> Execution {
         ended_at,
         handoff: in_handoff.then_some(handoff),
         step: None,
-    }
-}
-
-fn handoff_reason(wire: Option<&str>) -> HandoffReason {
-    match wire.map(str::trim) {
-        None | Some("") => HandoffReason::None,
-        Some(_) => HandoffReason::Other,
     }
 }
 
@@ -172,7 +170,7 @@ mod tests {
             r#"{{"id":"a1","active":true,"handoff_reason":"angry","created_at":"2025-12-05T17:00:00Z",
                 "updated_at":"2025-12-05T18:00:00Z","agent_execution":{agent_execution}}}"#
         );
-        serde_json::from_str::<WireAssociation>(&json).unwrap().into()
+        associated(serde_json::from_str(&json).unwrap(), &[])
     }
 
     #[allow(clippy::unnecessary_wraps, reason = "reads like the field it is compared with")]
@@ -206,13 +204,16 @@ mod tests {
             source: HandoffSource::Unknown,
             reason: HandoffReason::Other,
         };
-        assert_eq!((open.status, open.handoff, open.ended_at), (Status::Handoff, Some(handoff), None));
+        assert_eq!(
+            (open.status, open.handoff.as_ref(), open.ended_at),
+            (Status::Handoff, Some(&handoff), None)
+        );
 
         let over = read(r#"{"id":"e1","status":"handoff","ended_at":"2025-12-05T17:30:00Z"}"#);
-        let handoff = Handoff { at: at("2025-12-05T17:30:00Z"), ..handoff };
+        let handoff = open.handoff.map(|open| Handoff { at: at("2025-12-05T17:30:00Z"), ..open });
         assert_eq!(
             (over.status, over.handoff, over.ended_at),
-            (Status::Ended, Some(handoff), at("2025-12-05T17:30:00Z"))
+            (Status::Ended, handoff, at("2025-12-05T17:30:00Z"))
         );
     }
 

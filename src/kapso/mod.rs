@@ -78,6 +78,14 @@ impl fmt::Display for Endpoint {
     }
 }
 
+impl Pager<'_, Conversation> {
+    /// Only the conversations of the phone number with this id, if there is one (platform).
+    #[must_use]
+    pub fn of_phone_number(self, id: Option<&str>) -> Self {
+        self.with("phone_number_id", id)
+    }
+}
+
 /// Which executions of a workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExecutionFilter {
@@ -118,7 +126,7 @@ impl Client {
     pub fn executions(&self, conversation: &ConversationId) -> Pager<'_, Execution> {
         let list = match self.api() {
             Api::Platform => platform::executions(conversation),
-            Api::Legacy => legacy::executions(conversation),
+            Api::Legacy => legacy::executions(conversation, &self.settings.handoff_reasons),
         };
         Pager::new(self, list)
     }

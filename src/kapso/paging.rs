@@ -27,13 +27,16 @@ const MOST_PAGES: usize = 10_000;
 /// Lists may be ordered by times that are more precise than those that they show.
 const SHOWN_TO: SignedDuration = SignedDuration::from_secs(1);
 
+/// Reads an item.
+pub(super) type ReadItem<T> = Box<dyn Fn(&RawValue) -> Result<Item<T>, serde_json::Error> + Send + Sync>;
+
 /// A list that can be asked for.
 pub(super) struct List<T> {
     pub endpoint: Endpoint,
     pub path: Vec<String>,
     pub query: Vec<(&'static str, String)>,
     pub pagination: Pagination,
-    pub item: fn(&RawValue) -> Result<Item<T>, serde_json::Error>,
+    pub item: ReadItem<T>,
     pub mend: Mend<T>,
     pub resume: Resume<T>,
 }
@@ -147,6 +150,12 @@ impl<'a, T: Send> Pager<'a, T> {
             total: None,
             tally: Some(Tally::default()),
         }
+    }
+
+    /// The list with one more parameter, if it has a value.
+    pub(super) fn with(mut self, parameter: &'static str, value: Option<&str>) -> Self {
+        self.list.query.extend(value.map(|value| (parameter, value.into())));
+        self
     }
 
     /// Walks on from a place that [`Pager::place`] told.

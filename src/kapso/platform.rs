@@ -33,7 +33,9 @@ fn conversations_where(filter: Option<(&'static str, String)>) -> List<Conversat
         path: vec!["whatsapp".into(), "conversations".into()],
         query: filter.into_iter().collect(),
         pagination: Pagination::Cursor,
-        item: |raw| serde_json::from_str::<WireConversation>(raw.get()).map(|wire| Item::Known(wire.into())),
+        item: Box::new(|raw| {
+            serde_json::from_str::<WireConversation>(raw.get()).map(Into::into).map(Item::Known)
+        }),
         mend: Dated::mend,
         resume: Resume::ByTime {
             parameter: "last_active_before",
@@ -49,7 +51,7 @@ pub(super) fn executions(conversation: &ConversationId) -> List<Execution> {
         path: ["whatsapp", "conversations", conversation.as_str(), "flow_executions"].map(Into::into).into(),
         query: Vec::new(),
         pagination: Pagination::Cursor,
-        item: execution,
+        item: Box::new(execution),
         mend: Dated::mend,
         resume: Resume::FromStart,
     }
@@ -70,7 +72,7 @@ pub(super) fn workflow_executions(workflow: &WorkflowId, which: ExecutionFilter)
         path: ["workflows", workflow.as_str(), "executions"].map(Into::into).into(),
         query,
         pagination: Pagination::Cursor,
-        item: execution,
+        item: Box::new(execution),
         mend: Dated::mend,
         resume: Resume::ByTime {
             parameter: "created_before",
@@ -86,9 +88,9 @@ pub(super) fn workflows() -> List<ListedWorkflow> {
         path: vec!["workflows".into()],
         query: Vec::new(),
         pagination: Pagination::Cursor,
-        item: |raw| {
-            serde_json::from_str::<WireListedWorkflow>(raw.get()).map(|wire| Item::Known(wire.into()))
-        },
+        item: Box::new(|raw| {
+            serde_json::from_str::<WireListedWorkflow>(raw.get()).map(Into::into).map(Item::Known)
+        }),
         mend: Dated::mend,
         resume: Resume::FromStart,
     }

@@ -103,6 +103,7 @@ fn scene_at(now: &str, api: Api, replies: impl IntoIterator<Item = Reply>) -> Sc
         timeout: TIMEOUT,
         budget: budget.clone(),
         clock: Arc::new(KapsoClock::new(Clock::following_tokio(now.parse().unwrap()))),
+        handoff_reasons: Arc::default(),
         observer: failures.clone(),
         shutdown: shutdown.clone(),
     };

@@ -33,8 +33,9 @@ pub(super) trait Dated {
 
 impl Dated for Execution {
     fn mend(&mut self, dates: &Dates) -> bool {
-        let times =
-            |item: &Self| (item.started_at, item.last_event_at, item.ended_at, item.handoff.map(|h| h.at));
+        let times = |item: &Self| {
+            (item.started_at, item.last_event_at, item.ended_at, item.handoff.as_ref().map(|h| h.at))
+        };
         let given = times(self);
         self.started_at = dates.possible(self.started_at);
         self.last_event_at = dates.possible(self.last_event_at);

@@ -202,7 +202,7 @@ impl Entry {
 
     fn handoff(&mut self, seen: &Execution, rule: CountingRule, witnessed: bool) -> Option<Event> {
         let was_in_handoff = std::mem::replace(&mut self.decided.handoff, seen.handoff.is_some());
-        let handoff = seen.handoff?;
+        let handoff = seen.handoff.as_ref()?;
         let at = handoff.at.map(Micros::from);
         let is_the_last_one = at.is_some() && at <= self.handed_off_at;
         self.handed_off_at = self.handed_off_at.max(at);
@@ -212,7 +212,7 @@ impl Entry {
         let first = !std::mem::replace(&mut self.decided.first_handoff, true);
         rule.is_countable(handoff.at, witnessed).then(|| Event::HandedOff {
             source: handoff.source,
-            reason: handoff.reason,
+            reason: handoff.reason.clone(),
             at: handoff.at,
             since_start: self.seconds_since_start(handoff.at).filter(|_| first),
         })

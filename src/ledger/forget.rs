@@ -43,7 +43,10 @@ impl Ledger {
         let (position, workflow) = (entry.position()?, entry.workflow as usize);
         let vouches = |number: &Slot| coverage.conversation_vouches(*number, position, entry.over);
         let by_conversation = entry.conversation.filter(vouches);
-        let history_since = self.watermarks.watch_start.map(Timestamp::from)?;
+        if self.workflows[workflow].was_let_in_after(position) {
+            return None;
+        }
+        let history_since = self.workflows[workflow].watch_start(self.watch_start()?);
         let history_since = history_since.saturating_sub(history).unwrap_or(Timestamp::MIN);
         let by_workflow = coverage.workflow_vouches(workflow, position, history_since);
         if by_conversation.is_none() && !by_workflow {

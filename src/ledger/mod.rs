@@ -38,6 +38,7 @@ mod observation;
 mod open;
 mod table;
 mod totals;
+mod watch;
 mod workflow;
 
 use std::collections::{BTreeSet, HashMap};
@@ -54,6 +55,7 @@ pub(crate) use self::{
     executions::{Executions, Unknown},
     name::Name,
     table::{Identified, Slot, Table},
+    watch::{Moment, Watch},
 };
 pub use self::{
     archive::{Before, Place},
@@ -64,9 +66,13 @@ pub use self::{
     observation::{Applied, Coverage, List, Observation, Origin},
     open::OpenExecution,
     totals::{Event, Totals},
+    watch::Scope,
     workflow::{Told, WorkflowState},
 };
-use crate::model::{ListedWorkflow, Workflow, WorkflowId};
+use crate::{
+    label,
+    model::{ListedWorkflow, Workflow, WorkflowId},
+};
 
 /// The workflow of executions whose API answer names none.
 pub const NO_WORKFLOW: &str = "unknown";
@@ -81,6 +87,10 @@ pub struct Ledger {
     remembered: SignedDuration,
     /// Bounds of the histograms.
     buckets: Buckets,
+    /// Which workflows are watched.
+    scope: Scope,
+    /// No workflow waits to be let in.
+    is_decided: bool,
     pub(crate) watermarks: Watermarks,
     pub(crate) workflows: DirtyVec<WorkflowState>,
     workflow_by_id: HashMap<WorkflowId, usize>,
@@ -106,11 +116,18 @@ pub(crate) struct Watermarks {
 
 impl Ledger {
     /// An empty ledger, in which a finished execution is shown for `lookback` and `remembered` for as long at least.
-    pub(crate) fn new(lookback: SignedDuration, remembered: SignedDuration, buckets: Buckets) -> Self {
+    pub(crate) fn new(
+        lookback: SignedDuration,
+        remembered: SignedDuration,
+        buckets: Buckets,
+        scope: Scope,
+    ) -> Self {
         Self {
             lookback,
             remembered,
             buckets,
+            scope,
+            is_decided: true,
             watermarks: Watermarks::default(),
             workflows: DirtyVec::default(),
             workflow_by_id: HashMap::new(),
@@ -130,6 +147,7 @@ impl Ledger {
         lookback: SignedDuration,
         remembered: SignedDuration,
         buckets: Buckets,
+        scope: Scope,
     ) {
         for number in (0..).take(self.workflows.len()) {
             let workflow = self.workflows.untracked(number);
@@ -137,6 +155,10 @@ impl Ledger {
             workflow.totals = totals.with_bounds(&buckets);
         }
         (self.lookback, self.remembered, self.buckets) = (lookback, remembered, buckets);
+        if self.scope != scope {
+            self.scope = scope;
+            self.decide_on_all(Moment::Now);
+        }
     }
 
     /// Says when watching began, in Kapso's clock. Only the first call counts; it comes before any observation.
@@ -189,12 +211,14 @@ impl Ledger {
         if let Some(name) = &listed.workflow.name {
             workflow.name.learn(name, self.workflow_readings);
         }
+        self.decide(number, Moment::Now);
         (number, told)
     }
 
     /// Takes note that the list of workflows was read to its end.
     pub(crate) fn note_workflows_read(&mut self) {
         self.workflow_readings += 1;
+        self.decide_the_undecided();
     }
 
     /// The number of a workflow that an execution names, or of those that have none.
@@ -203,6 +227,7 @@ impl Ledger {
         let number = self.workflow_by_id(&workflow.id);
         if let Some(name) = workflow.name.as_deref().filter(|_| self.workflows[number].name.get().is_none()) {
             self.workflows[number].name.suggest(name);
+            self.decide(number, Moment::Now);
         }
         number
     }
@@ -210,12 +235,18 @@ impl Ledger {
     /// The number of the workflow with this id, which is known from now on.
     pub(crate) fn workflow_by_id(&mut self, id: &WorkflowId) -> usize {
         let known = self.workflow_by_id.get(id).copied();
-        known.unwrap_or_else(|| self.add_workflow(WorkflowState::new(id.clone(), &self.buckets)))
+        known.unwrap_or_else(|| {
+            let number = self.add_workflow(WorkflowState::new(id.clone(), &self.buckets));
+            self.decide(number, Moment::Now);
+            number
+        })
     }
 
     /// Gives a workflow the next number.
-    pub(crate) fn add_workflow(&mut self, workflow: WorkflowState) -> usize {
+    pub(crate) fn add_workflow(&mut self, mut workflow: WorkflowState) -> usize {
         let id = workflow.id.clone();
+        workflow.configured_name = self.scope.names.get(&id).map(|name| label::name(name).into());
+        workflow.first_seen = self.workflow_readings;
         let number = self.workflows.push(workflow);
         self.workflow_by_id.insert(id, number);
         number

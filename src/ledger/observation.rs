@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Event, Ledger, Place,
-    entry::{CountingRule, Decided, Entry},
+    Event, Ledger, Place, Watch,
+    entry::{Decided, Entry},
     index,
     micros::Micros,
     table::Slot,
@@ -52,8 +52,15 @@ pub enum List {
 pub struct Applied {
     /// The execution was known before, or is counted and forgotten.
     pub was_known: bool,
+    /// Its workflow may be one that is watched: nothing was taken in, and it is to be shown again.
+    pub is_undecided: bool,
     /// The conversation that the ledger knows since then, if it did not before.
     pub conversation: Option<Place>,
+}
+
+impl Applied {
+    /// There was nothing to take in.
+    const NOTHING: Self = Self { was_known: true, is_undecided: false, conversation: None };
 }
 
 /// What was read of the lists, as far as the ledger goes by it.
@@ -81,12 +88,6 @@ impl<'a> Observation<'a> {
             _ => None,
         }
     }
-
-    /// When watching began is known before the first observation.
-    fn rule(&self, watch_start: Option<Timestamp>) -> CountingRule {
-        let list_was_known = matches!(self.origin, Origin::Listed { was_read: true, .. });
-        CountingRule { watch_start: watch_start.unwrap_or(self.as_of), list_was_known }
-    }
 }
 
 /// Where an execution that is seen belongs.
@@ -100,13 +101,13 @@ struct Belongs {
 
 /// Where an open execution is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Counted {
+pub(super) struct Counted {
     workflow: u32,
     conversation: Option<u32>,
 }
 
 impl Counted {
-    fn of(entry: &Entry) -> Option<Self> {
+    pub fn of(entry: &Entry) -> Option<Self> {
         let Entry { workflow, conversation, .. } = *entry;
         entry.is_open().then_some(Self { workflow, conversation })
     }
@@ -121,6 +122,10 @@ impl Ledger {
             (None, Some(entry)) => entry.workflow,
             (workflow, _) => index(self.workflow(workflow.as_ref())),
         };
+        match self.workflows[workflow as usize].watch {
+            Watch::Watched => {}
+            watch => return Applied { is_undecided: watch == Watch::Undecided, ..Applied::NOTHING },
+        }
         let newest = &self.workflows[workflow as usize].last_event_at;
         if *newest < execution.last_event_at {
             self.workflows[workflow as usize].last_event_at = execution.last_event_at;
@@ -134,7 +139,7 @@ impl Ledger {
         };
         let mut belongs = Belongs { workflow, conversation, forgotten_up_to };
         if known.is_none() && self.is_over_and_done(seen, belongs, coverage, now) {
-            return Applied { was_known: true, conversation: None };
+            return Applied::NOTHING;
         }
         let slot = known.unwrap_or_else(|| {
             let decided = self.decided_before(execution, belongs, coverage);
@@ -143,7 +148,7 @@ impl Ledger {
         let place = named.filter(|_| conversation.is_none()).map(|id| self.unarchive(id, archived));
         belongs.conversation = conversation.or(place.map(|place| place.number));
         self.note(slot, seen, belongs, now);
-        Applied { was_known: known.is_some(), conversation: place }
+        Applied { was_known: known.is_some(), is_undecided: false, conversation: place }
     }
 
     /// Whether nothing of an execution that is not remembered is to be counted or shown: it was counted and
@@ -162,10 +167,10 @@ impl Ledger {
         let over = execution.ended_at.map(Micros::from);
         let was_forgotten = self.is_forgotten_at(position.into(), belongs, coverage)
             && self.watermarks.horizon.is_some_and(|horizon| over.is_none_or(|over| over < horizon));
-        let handed_off = execution.handoff.and_then(|handoff| handoff.at);
+        let handed_off = execution.handoff.as_ref().and_then(|handoff| handoff.at);
         let newest = execution.ended_at.max(handed_off).max(Some(position));
         let is_old = over.is_some_and(|over| over < self.horizon_at(now));
-        was_forgotten || (is_old && newest < Some(seen.rule(self.watch_start()).watch_start))
+        was_forgotten || (is_old && newest < Some(self.rule(seen, belongs.workflow).watch_start))
     }
 
     fn note(&mut self, slot: Slot, seen: Observation<'_>, belongs: Belongs, now: Timestamp) {
@@ -174,7 +179,7 @@ impl Ledger {
         }
         let (execution, workflow) = (seen.execution, belongs.workflow);
         let in_list = seen.in_list_of().is_some();
-        let rule = seen.rule(self.watch_start());
+        let rule = self.rule(seen, workflow);
         let changed = self.executions.change(slot, |entry| {
             let (was, had) = (Counted::of(entry), entry.conversation);
             entry.workflow = workflow;
@@ -224,11 +229,19 @@ impl Ledger {
     /// Whether an execution at this place of its lists is counted and forgotten, unless it is remembered or open.
     fn is_forgotten_at(&self, position: Micros, belongs: Belongs, coverage: &impl Coverage) -> bool {
         let workflow = &self.workflows[belongs.workflow as usize];
+        if workflow.was_let_in_after(position) {
+            return false;
+        }
         let by_workflow = Some(position) <= workflow.forgotten_up_to
             && coverage.was_read(belongs.workflow as usize, position);
         Some(position) <= belongs.forgotten_up_to
             || by_workflow
             || Some(position) <= workflow.counted_elsewhere
+    }
+
+    /// The executions of which this is true.
+    pub(crate) fn executions_where(&self, is_meant: impl Fn(&Entry) -> bool) -> Vec<Slot> {
+        self.executions.iter().filter(|(_, entry)| is_meant(entry)).map(|(slot, _)| slot).collect()
     }
 
     /// Takes note that these are deleted.
@@ -245,7 +258,7 @@ impl Ledger {
         }
     }
 
-    fn recount(&mut self, slot: Slot, was: Option<Counted>, is: Option<Counted>) {
+    pub(super) fn recount(&mut self, slot: Slot, was: Option<Counted>, is: Option<Counted>) {
         if was == is {
             return;
         }

@@ -9,7 +9,7 @@ use super::histogram::{Buckets, Histogram};
 use crate::model::{HandoffReason, HandoffSource, Status, seconds_between};
 
 /// Something that happened to an execution, found once.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// It started.
     Started,
@@ -86,14 +86,14 @@ impl Totals {
 
     /// Counts an event that was found at `now`.
     pub fn count(&mut self, event: &Event, now: Timestamp) {
-        match *event {
+        match event {
             Event::Started => self.started += 1,
             Event::HandedOff { source, reason, at, since_start } => {
-                *self.handoffs.entry((source, reason)).or_default() += 1;
-                observe(&mut self.time_to_handoff, since_start);
-                self.detected(at, now);
+                *self.handoffs.entry((*source, reason.clone())).or_default() += 1;
+                observe(&mut self.time_to_handoff, *since_start);
+                self.detected(*at, now);
             }
-            Event::Finished { status, at, duration } => {
+            &Event::Finished { status, at, duration } => {
                 let failed = status == Status::Failed;
                 *(if failed { &mut self.failed } else { &mut self.ended }) += 1;
                 observe(if failed { &mut self.failed_duration } else { &mut self.ended_duration }, duration);
@@ -108,7 +108,7 @@ impl Totals {
         self.ended += other.ended;
         self.failed += other.failed;
         for (kind, count) in &other.handoffs {
-            *self.handoffs.entry(*kind).or_default() += count;
+            *self.handoffs.entry(kind.clone()).or_default() += count;
         }
         self.ended_duration.merge(&other.ended_duration);
         self.failed_duration.merge(&other.failed_duration);
@@ -121,7 +121,7 @@ impl Totals {
     pub fn since(&self, before: &Self) -> Self {
         let handoffs = self.handoffs.iter().map(|(kind, count)| {
             let counted = before.handoffs.get(kind).copied().unwrap_or_default();
-            (*kind, count.saturating_sub(counted))
+            (kind.clone(), count.saturating_sub(counted))
         });
         Self {
             started: self.started.saturating_sub(before.started),

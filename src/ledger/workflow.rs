@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Buckets, Totals, micros::Micros, name::Name};
+use super::{Buckets, Totals, Watch, micros::Micros, name::Name};
 use crate::model::{ListedWorkflow, WorkflowId};
 
 /// What was counted of one workflow.
@@ -12,6 +12,14 @@ pub struct WorkflowState {
     pub id: WorkflowId,
     /// Its name, as far as it is known.
     pub(crate) name: Name,
+    /// Its name by the configuration.
+    pub(crate) configured_name: Option<Box<str>>,
+    /// How many times the list of workflows had been read when it was first seen.
+    pub(crate) first_seen: u64,
+    /// Whether it is watched.
+    pub(crate) watch: Watch,
+    /// When watching it began, if it was let in later than others.
+    pub(crate) watched_from: Option<Micros>,
     /// The newest `last_event_at` of its executions.
     pub last_event_at: Option<Timestamp>,
     /// `execution_count`, as the API last said.
@@ -47,6 +55,10 @@ impl WorkflowState {
         Self {
             id,
             name: Name::default(),
+            configured_name: None,
+            first_seen: 0,
+            watch: Watch::Undecided,
+            watched_from: None,
             last_event_at: None,
             execution_count: None,
             last_executed_at: None,
@@ -59,10 +71,15 @@ impl WorkflowState {
         }
     }
 
-    /// The display name; the id where the API gives none.
+    /// The display name; the id where neither the configuration nor the API gives one.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.name.get().unwrap_or(self.id.as_str())
+        self.known_name().unwrap_or(self.id.as_str())
+    }
+
+    /// The name, if there is one.
+    pub(super) fn known_name(&self) -> Option<&str> {
+        self.configured_name.as_deref().or_else(|| self.name.get())
     }
 
     /// Whether executions of it are open.

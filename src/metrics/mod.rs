@@ -25,9 +25,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use parking_lot::Mutex;
-use prometheus::{
-    Encoder, TextEncoder, core::Collector, process_collector::ProcessCollector, proto::MetricFamily,
-};
+use prometheus::{Encoder, TextEncoder, core::Collector, process_collector::ProcessCollector};
 
 pub use self::{
     family::{Family, Kind, Label, Note, Rows, RowsFrom, Shown, Unit},
@@ -39,16 +37,24 @@ pub use self::{
     workflow::Workflow,
 };
 use self::{series_budget::SeriesBudget, sink::MetricFamilies};
-use crate::{
-    config::MetricsConfig,
-    project::{StreamKey, Streams},
-};
+use crate::project::{StreamKey, Streams};
 
 /// The media type of the exposition.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The family that counts the series of all.
 const SERIES: &str = "kapso_exporter_series";
+
+/// How much is published of all streams together.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// Series of all workflows and steps.
+    pub max_series: usize,
+    /// Conversations with series of their own, in each stream.
+    pub max_conversations: usize,
+    /// Classes of the reasons of handoffs that a project may have.
+    pub handoff_classes: usize,
+}
 
 /// A rendered exposition.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +71,7 @@ pub struct Renderer {
     streams: Arc<Streams>,
     /// Which workflows of each stream have series of their own.
     series_budgets: Mutex<BTreeMap<StreamKey, SeriesBudget>>,
-    limits: ArcSwap<MetricsConfig>,
+    limits: ArcSwap<Bounds>,
     process: ProcessCollector,
     newest: ArcSwap<Snapshot>,
 }
@@ -73,7 +79,7 @@ pub struct Renderer {
 impl Renderer {
     /// Publishes these streams, which share the series that `limits` allows, and the process.
     #[must_use]
-    pub fn new(instance: Arc<InstanceMetrics>, streams: Arc<Streams>, limits: MetricsConfig) -> Self {
+    pub fn new(instance: Arc<InstanceMetrics>, streams: Arc<Streams>, limits: Bounds) -> Self {
         Self {
             instance,
             streams,
@@ -85,7 +91,7 @@ impl Renderer {
     }
 
     /// Goes on within other limits.
-    pub fn set_limits(&self, limits: MetricsConfig) {
+    pub fn set_limits(&self, limits: Bounds) {
         self.limits.store(Arc::new(limits));
     }
 
@@ -106,8 +112,7 @@ impl Renderer {
     /// # Errors
     /// If a family cannot be written as text.
     pub fn render(&self) -> anyhow::Result<Snapshot> {
-        let mut plain = Vec::new();
-        TextEncoder::new().encode(&self.families(), &mut plain)?;
+        let plain = self.text()?;
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&plain)?;
         Ok(Snapshot { plain: plain.into(), gzip: gzip.finish()?.into() })
@@ -118,26 +123,29 @@ impl Renderer {
         self.newest.store(Arc::new(snapshot));
     }
 
-    fn families(&self) -> Vec<MetricFamily> {
-        let views = self.views();
-        let mut families = MetricFamilies::default();
-        families.extend(self.process.collect());
-        let instance = self.instance.now(0);
+    /// One family after the other, so that the samples of one alone are in memory beside the text.
+    fn text(&self) -> anyhow::Result<Vec<u8>> {
+        let (views, instance) = (self.views(), self.instance.now(0));
+        let (mut text, mut rest, mut series) = (Vec::new(), Vec::new(), 0);
         for family in TABLE.iter().filter(|family| family.name != SERIES) {
-            family.collect(&instance, &views, &mut families);
+            let part = if family.name < SERIES { &mut text } else { &mut rest };
+            series += write(part, |families| family.collect(&instance, &views, families))?;
         }
+        series += write(&mut rest, |families| families.extend(self.process.collect()))?;
         // The family that counts them has one itself.
-        let instance = Instance { series: families.series() + 1, ..instance };
+        let instance = Instance { series: series + 1, ..instance };
         for family in TABLE.iter().filter(|family| family.name == SERIES) {
-            family.collect(&instance, &views, &mut families);
+            write(&mut text, |families| family.collect(&instance, &views, families))?;
         }
-        families.sorted()
+        text.append(&mut rest);
+        Ok(text)
     }
 
     /// Each stream now, copied under its locks.
     fn views(&self) -> Vec<View> {
         let (streams, limits) = (self.streams.all(), self.limits.load());
-        let limits = Limits::within(limits.max_series / streams.len().max(1), limits.max_conversations);
+        let share = limits.max_series / streams.len().max(1);
+        let limits = Limits::within(share, limits.max_conversations, limits.handoff_classes);
         let mut series_budgets = self.series_budgets.lock();
         series_budgets.retain(|key, _| streams.iter().any(|stream| stream.key == *key));
         let (mut views, mut projects) = (Vec::new(), HashSet::new());
@@ -149,4 +157,13 @@ impl Renderer {
         }
         views
     }
+}
+
+/// Appends what `collect` collects as text. Returns how many series that are.
+fn write(text: &mut Vec<u8>, collect: impl FnOnce(&mut MetricFamilies)) -> anyhow::Result<usize> {
+    let mut families = MetricFamilies::default();
+    collect(&mut families);
+    let series = families.series();
+    TextEncoder::new().encode(&families.sorted(), text)?;
+    Ok(series)
 }

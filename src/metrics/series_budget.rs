@@ -78,12 +78,14 @@ impl SeriesBudget {
     pub fn admit(&mut self, account: &Account, current: &Current, limits: Limits, now: Timestamp) -> Refused {
         let discovered = account.workflows().filter_map(|workflow| workflow.read.discovered);
         let listed = discovered.max().map(Steady::timestamp);
-        let states = account.workflows().zip(&current.workflows);
-        let past: Vec<_> =
-            states.map(|(workflow, by_status)| is_past(workflow, by_status, listed, now)).collect();
         let workflows = account.ledger.workflows();
+        let mut past = vec![true; workflows.len()];
+        for workflow in account.workflows() {
+            past[workflow.number] = is_past(workflow, &current.workflows[workflow.number], listed, now);
+        }
         // Whoever gets a place leaves what was counted of it until now.
         self.add_to_other(workflows);
+        self.withdraw_the_unwatched(workflows);
         self.take_in(workflows, &past);
         let refused = self.place_workflows(workflows, &past, limits.workflows);
         self.add_to_other(workflows);
@@ -126,13 +128,22 @@ impl SeriesBudget {
         }
     }
 
-    /// Takes note of workflows that are new, or not past any more. Those that are past from the start had their time
+    /// Takes the places of workflows that are not watched any more.
+    fn withdraw_the_unwatched(&mut self, workflows: &[WorkflowState]) {
+        for (index, workflow) in workflows.iter().enumerate().take(self.places.len()) {
+            if !workflow.is_watched() && !matches!(self.places[index], Place::Nowhere(_)) {
+                self.withdraw(index, workflow);
+            }
+        }
+    }
+
+    /// Takes note of workflows that are new, or not past any more. Those that are not watched have no place. Those that are past from the start had their time
     /// before a restart; what comes later is news.
     fn take_in(&mut self, workflows: &[WorkflowState], past: &[bool]) {
         let is_start = self.places.is_empty();
         for (index, (workflow, &past)) in workflows.iter().zip(past).enumerate() {
             match self.places.get_mut(index) {
-                None if is_start && past && workflow.id.as_str() != OTHER => {
+                None if !workflow.is_watched() || (is_start && past && workflow.id.as_str() != OTHER) => {
                     self.places.push(Place::Nowhere(workflow.totals.clone()));
                 }
                 None => self.places.push(Place::Other(None)),
@@ -153,7 +164,9 @@ impl SeriesBudget {
         let (own, others): (Vec<_>, Vec<_>) =
             (0..workflows.len()).partition(|&index| matches!(self.places[index], Place::Own));
         // A workflow that really is called "other" shares that name rather than making two series of it.
-        let placeless = others.into_iter().filter(|&index| workflows[index].id.as_str() != OTHER);
+        let may_have_one =
+            |index: &usize| workflows[*index].is_watched() && workflows[*index].id.as_str() != OTHER;
+        let placeless = others.into_iter().filter(may_have_one);
         let (mut idle, wanting): (Vec<_>, Vec<_>) = placeless.partition(|&index| past[index]);
         let mut room = most.saturating_sub(own.len());
         let mut leaving: Vec<_> = own.into_iter().filter(|&index| past[index]).collect();
@@ -222,7 +235,7 @@ fn is_past(
     now: Timestamp,
 ) -> bool {
     let is_idle = by_status.iter().all(|sum| sum.count == 0);
-    let KnownWorkflow { counted, read } = workflow;
+    let KnownWorkflow { counted, read, .. } = workflow;
     let sign = read.discovered.map(Steady::timestamp).max(counted.last_event_at);
     let (limit, until) = match read.discovered {
         Some(_) => (UNLISTED, listed.unwrap_or(now)),

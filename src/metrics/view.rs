@@ -32,11 +32,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// A tenth of `series` for steps, the rest for workflows; `conversations` on top.
+    /// A tenth of `series` for steps, the rest for workflows, whose handoffs may be of so many classes that are
+    /// configured; `conversations` on top.
     #[must_use]
-    pub fn within(series: usize, conversations: usize) -> Self {
+    pub fn within(series: usize, conversations: usize, classes: usize) -> Self {
         let steps = series / 10;
-        Self { workflows: (series - steps) / series_per_workflow(), steps, conversations }
+        Self { workflows: (series - steps) / (series_per_workflow() + classes), steps, conversations }
     }
 }
 

@@ -62,7 +62,7 @@ impl Workflow {
             Api::Legacy => &[HandoffReason::None, HandoffReason::Other],
         };
         for reason in reasons {
-            handoffs.entry((HandoffSource::Unknown, *reason)).or_default();
+            handoffs.entry((HandoffSource::Unknown, reason.clone())).or_default();
         }
         handoffs
     }

@@ -52,6 +52,10 @@ macro_rules! id {
 }
 
 id!(
+    /// A class of reasons for handoffs, as it is configured.
+    HandoffClass
+);
+id!(
     /// Identifies an execution: the unit that is counted exactly once.
     ExecutionId
 );

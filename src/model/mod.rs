@@ -22,7 +22,7 @@ pub use self::{
     execution::Execution,
     filter::WorkflowFilter,
     handoff::{Handoff, HandoffReason, HandoffSource},
-    ids::{ConversationId, ExecutionId, WorkflowId},
+    ids::{ConversationId, ExecutionId, HandoffClass, WorkflowId},
     page::{Extent, Flaws, Page, Reading},
     reason::ReasonRule,
     source::Source,

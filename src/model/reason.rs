@@ -1,8 +1,8 @@
 //! Classes of the reasons that are given for handoffs. The reason itself is free text and goes no further than here.
 
-use std::sync::Arc;
-
 use regex::{Regex, RegexBuilder};
+
+use super::HandoffClass;
 
 /// Bytes that a compiled pattern may take.
 const LARGEST_PATTERN: usize = 1 << 20;
@@ -11,7 +11,7 @@ const LARGEST_PATTERN: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub struct ReasonRule {
     /// Of the form `[a-z0-9_]{1,32}`.
-    pub class: Arc<str>,
+    pub class: HandoffClass,
     /// Searched for in the reason.
     pub pattern: Regex,
 }

@@ -119,6 +119,7 @@ impl Project {
             timeout: self.config.timeout,
             budget: self.budget.clone(),
             clock: Arc::new(KapsoClock::new(self.clock.clone())),
+            handoff_reasons: self.config.handoff_reasons.clone().into(),
             observer,
             shutdown: self.shutdown.clone(),
         }

@@ -153,7 +153,8 @@ async fn an_exporter_that_is_killed_every_minute_and_remembers_counts_each_execu
 
 #[tokio::test(start_paused = true)]
 async fn another_lookback_and_other_buckets_take_effect_without_losing_a_count() {
-    let (scenario, setup) = (busy_without_conversations(17, 40), Setup::default());
+    let scenario = busy_without_conversations(17, 40);
+    let setup = Setup { sources: Source::ALL.into(), ..Setup::default() };
     let mut simulated = Simulated::start(scenario, &setup).await;
     for minutes in 1..=6_u32 {
         tokio::time::sleep(Duration::from_secs(50)).await;

@@ -17,6 +17,7 @@ mod command_line;
 mod corpus;
 mod economy;
 mod exactness;
+mod filters;
 mod misbehaviour;
 mod once;
 mod ownership;

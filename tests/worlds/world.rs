@@ -242,6 +242,7 @@ impl World {
             max_age: Setup::default().max_age,
             skew: SignedDuration::from_millis(self.skew),
             buckets: few_buckets(),
+            ..Setup::default()
         }
     }
 

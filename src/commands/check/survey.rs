@@ -90,10 +90,12 @@ impl<'a> Surveyor<'a> {
         self.client.clock().now().saturating_sub(age).unwrap_or(Timestamp::MIN)
     }
 
-    /// One page: in all likelihood that is all of them. Returns them, those that ran last first.
+    /// One page: in all likelihood that is all of them. Returns those that are watched, those that ran last first.
     async fn workflows(&mut self) -> Result<Vec<WorkflowId>, Problem> {
         let Some(mut pager) = self.client.workflows() else { return Ok(Vec::new()) };
         let Some(mut page) = self.ask(pager.next()).await? else { return Ok(Vec::new()) };
+        let filter = &self.project.config.workflows;
+        page.items.retain(|listed| filter.allows(&listed.workflow));
         let counts: Vec<_> = page.items.iter().filter_map(|listed| listed.execution_count).collect();
         self.found.workflows = Some(Workflows {
             count: page.items.len() as u64,
@@ -107,21 +109,35 @@ impl<'a> Surveyor<'a> {
     /// Counts them, and returns those to look at first.
     async fn conversations(&mut self) -> Result<Vec<ConversationId>, Problem> {
         let named = &self.project.config.conversations;
-        let mut pager = self.client.conversations(Some(self.max_age_ago()));
-        let (mut found, mut exact) = (HashMap::new(), false);
-        for _ in 0..PAGES {
-            let Some(page) = self.ask(pager.next()).await? else { break };
-            exact = page.last;
-            found.extend(page.items.into_iter().map(|item| (item.id, item.last_active_at)));
-            if exact || pager.total().is_some() || !named.is_empty() || self.allowance.left() < 2 {
+        let numbers = &self.project.config.phone_number_ids;
+        let numbers: Vec<_> = match numbers.len() {
+            0 => vec![None],
+            _ => numbers.iter().map(|id| Some(id.as_str())).collect(),
+        };
+        let (mut found, mut exact, mut total) = (HashMap::new(), true, None);
+        for number in numbers {
+            if !found.is_empty() && self.allowance.left() < 2 {
+                exact = false;
                 break;
             }
+            let mut pager = self.client.conversations(Some(self.max_age_ago())).of_phone_number(number);
+            let mut is_read = false;
+            for _ in 0..PAGES {
+                let Some(page) = self.ask(pager.next()).await? else { break };
+                is_read = page.last;
+                found.extend(page.items.into_iter().map(|item| (item.id, item.last_active_at)));
+                if is_read || pager.total().is_some() || !named.is_empty() || self.allowance.left() < 2 {
+                    break;
+                }
+            }
+            exact &= is_read;
+            total = pager.total().filter(|_| number.is_none());
         }
         if !named.is_empty() {
             self.found.conversations = Some(Conversations { count: named.len() as u64, exact: true });
             return Ok(named.clone());
         }
-        let total = pager.total().filter(|_| !exact);
+        let total = total.filter(|_| !exact);
         let count = total.unwrap_or(found.len() as u64);
         self.found.conversations = Some(Conversations { count, exact: exact || total.is_some() });
         let mut newest: Vec<_> = found.into_iter().collect();

@@ -95,7 +95,7 @@ fn a_file_of_every_key_is_taken_over() {
     let project = &file.projects[0];
     assert_eq!(project.phone_number_ids, ["647015955153740"]);
     assert_eq!(project.agents["agent-123abc"], "Sales");
-    assert_eq!(&*project.handoff_reasons[0].class, "billing");
+    assert_eq!(project.handoff_reasons[0].class.as_str(), "billing");
     assert!(!project.workflows.is_open());
     assert_eq!(project.requests_per_minute, Some(50));
     assert_eq!(&*project.account.buckets.idle, [60.0, 3600.0]);

@@ -37,7 +37,8 @@ const WORKFLOWS_EVERY: i32 = 10;
 pub struct Conversations {
     context: CrawlContext,
     scope: CrawlScope,
-    discovery: Discovery,
+    /// Of each phone number whose conversations are watched, or of all together.
+    discoveries: Vec<Discovery>,
     probed: bool,
     /// Whether the API is there, where it may not be.
     absence: Absence,
@@ -59,21 +60,27 @@ impl Conversations {
     /// One that has not begun.
     #[must_use]
     pub fn new(context: CrawlContext, scope: CrawlScope) -> Self {
-        let (discovery, absence) = {
+        let (discoveries, absence) = {
             let mut account = context.account.lock();
             if !scope.only.is_empty() {
                 withdraw_others(&mut account, &scope.only);
             }
             let (activity, full_scan) = account.frontier.discovered();
             let was_there = account.ledger.remembered_conversations() > 0;
-            (Discovery::resumed(activity, full_scan), Absence::new(was_there))
+            let discoveries = match scope.phone_number_ids.len() {
+                0 => vec![Discovery::resumed(activity, full_scan)],
+                // How far they were read is not kept: the numbers may have been others.
+                numbers => std::iter::repeat_with(Discovery::default).take(numbers).collect(),
+            };
+            (discoveries, Absence::new(was_there))
         };
         let (probed, workflows_read, singles) = (false, None, Singles::default());
-        Self { context, scope, discovery, probed, absence, workflows_read, singles }
+        Self { context, scope, discoveries, probed, absence, workflows_read, singles }
     }
 
     fn note_discovered(&self) {
-        let (activity, full_scan) = self.discovery.read();
+        let ([discovery], []) = (&self.discoveries[..], &self.scope.phone_number_ids[..]) else { return };
+        let (activity, full_scan) = discovery.read();
         self.context.account.lock().frontier.note_discovered(activity, full_scan);
     }
 
@@ -88,57 +95,82 @@ impl Conversations {
         Ok(())
     }
 
-    async fn discover(&mut self) -> Result<(), Error> {
-        let recent = match self.discovery.recent_since() {
-            Some(since) => self.read_recent(since).await,
+    /// When the last full scan over all conversations that are watched began; `None` while the first one is under way.
+    fn last_full_scan(&self) -> Option<Steady> {
+        self.discoveries.iter().map(Discovery::last_full_scan).min().flatten()
+    }
+
+    /// The phone number of a discovery, if it is of one.
+    fn phone_number(&self, discovery: usize) -> Option<&str> {
+        self.scope.phone_number_ids.get(discovery).map(String::as_str)
+    }
+
+    async fn discover_all_numbers(&mut self) -> Result<(), Error> {
+        let mut all = Ok(());
+        for number in 0..self.discoveries.len() {
+            let discovered = self.discover(number).await;
+            if discovered.as_ref().is_err_and(is_hopeless) {
+                return discovered;
+            }
+            all = all.and(discovered);
+        }
+        all
+    }
+
+    async fn discover(&mut self, number: usize) -> Result<(), Error> {
+        let recent = match self.discoveries[number].recent_since() {
+            Some(since) => self.read_recent(number, since).await,
             None => Ok(()),
         };
         if recent.as_ref().is_err_and(is_hopeless) {
             return recent;
         }
-        let pages = if self.discovery.last_full_scan().is_some() {
+        let pages = if self.discoveries[number].last_full_scan().is_some() {
             1
         } else {
             self.context.half_of_the_budget(self.scope.interval)
         };
-        let full_scan = self.read_full_scan(pages).await;
+        let full_scan = self.read_full_scan(number, pages).await;
         if full_scan.is_err() {
-            self.discovery.full_scan_failed();
+            self.discoveries[number].full_scan_failed();
         }
         recent.and(full_scan)
     }
 
-    fn learn(&self, page: &Page<Conversation>) {
-        self.context.learn(|account| account.learn_conversations(page, self.scope.signed_interval()));
+    fn learn(&self, number: usize, page: &Page<Conversation>) {
+        let (phone_number, interval) = (self.phone_number(number), self.scope.signed_interval());
+        self.context.learn(|account| account.learn_conversations_of(phone_number, page, interval));
     }
 
-    async fn read_recent(&mut self, since: Timestamp) -> Result<(), Error> {
-        let pager = self.context.client.conversations(Some(since));
+    async fn read_recent(&mut self, number: usize, since: Timestamp) -> Result<(), Error> {
+        let list = self.context.client.conversations(Some(since));
+        let pager = list.of_phone_number(self.phone_number(number));
         let mut newest = None;
         let learn = |page: &Page<_>| {
             newest = newest_activity(page).max(newest);
-            self.learn(page);
+            self.learn(number, page);
         };
         if let Some(read) = pager.read(learn).await? {
-            self.discovery.recent_read(newest, read);
+            self.discoveries[number].recent_read(newest, read);
             self.note_discovered();
         }
         Ok(())
     }
 
     /// Reads so many pages of the full scan, or up to its end.
-    async fn read_full_scan(&mut self, at_most: usize) -> Result<(), Error> {
+    async fn read_full_scan(&mut self, number: usize, at_most: usize) -> Result<(), Error> {
         for _ in 0..at_most {
-            let full_scan = self.discovery.full_scan(self.context.client.clock().now(), self.scope.max_age);
+            let now = self.context.client.clock().now();
+            let full_scan = self.discoveries[number].full_scan(now, self.scope.max_age);
             let list = match full_scan.kind {
                 Kind::Activity => self.context.client.conversations(Some(full_scan.since)),
                 Kind::Creation => self.context.client.conversations_created(full_scan.since),
             };
-            let mut pager = list.from(full_scan.token);
+            let mut pager = list.of_phone_number(self.phone_number(number)).from(full_scan.token);
             let Some(page) = pager.next().await? else { return Ok(()) };
             let next = pager.place();
-            self.learn(&page);
-            self.discovery.full_scan_read(&page, next);
+            self.learn(number, &page);
+            self.discoveries[number].full_scan_read(&page, next);
             self.note_discovered();
             if page.last {
                 return Ok(());
@@ -184,7 +216,7 @@ impl Conversations {
             ahead: self.scope.ahead(pass),
             max_age: self.scope.max_age,
             watch_start: self.context.watch_start(),
-            last_full_scan: self.discovery.last_full_scan(),
+            last_full_scan: self.last_full_scan(),
         }
     }
 
@@ -274,7 +306,8 @@ impl Crawl for Conversations {
             }
             workflows = Discovered::Badly;
         }
-        let discovered = if self.scope.only.is_empty() { self.discover().await } else { self.probe().await };
+        let discovered =
+            if self.scope.only.is_empty() { self.discover_all_numbers().await } else { self.probe().await };
         let conversations = self.note_discovery(discovered, progress)?;
         self.context.require_clock(progress).await?;
         Ok(if workflows == Discovered::Badly { workflows } else { conversations })
@@ -296,7 +329,7 @@ impl Crawl for Conversations {
     }
 
     fn is_discovered(&self) -> bool {
-        !self.scope.only.is_empty() || self.discovery.last_full_scan().is_some()
+        !self.scope.only.is_empty() || self.last_full_scan().is_some()
     }
 
     fn fetch(&self, task: Task) -> BoxFuture<'static, Result<bool, Error>> {

@@ -91,14 +91,13 @@ impl Workflows {
     }
 
     fn rules(&self, pass: Pass) -> Rules {
-        let watch_start = self.context().watch_start();
         Rules {
             now: self.context().client.clock().steady_now(),
             kapso_now: self.context().client.clock().now(),
             interval: self.scope.signed_interval(),
             ahead: self.scope.ahead(pass),
-            watch_start,
-            history_since: watch_start.saturating_sub(self.scope.max_age).unwrap_or(Timestamp::MIN),
+            watch_start: self.context().watch_start(),
+            history: self.scope.max_age,
             workflows_read: self.listed,
         }
     }

@@ -44,8 +44,8 @@ pub struct Rules {
     pub ahead: SignedDuration,
     /// When the watch began, in Kapso's clock.
     pub watch_start: Timestamp,
-    /// History is read back to then, in Kapso's clock.
-    pub history_since: Timestamp,
+    /// History is read back for so long before the watch.
+    pub history: SignedDuration,
     /// When the list of workflows was last read to the end.
     pub workflows_read: Option<Steady>,
 }
@@ -114,14 +114,15 @@ pub fn queue(
     let mut backlog = backlog(account, rules);
     let workflows: Vec<_> = account.workflows().collect();
     let turn = turn(&workflows, rules);
-    let open = account.ledger.open_by_workflow(rules.kapso_now);
-    for (workflow, open) in workflows.into_iter().zip(open) {
-        let KnownWorkflow { counted, read } = workflow;
+    let mut open = account.ledger.open_by_workflow(rules.kapso_now);
+    for workflow in workflows {
+        let KnownWorkflow { number, counted, .. } = workflow;
+        let open = std::mem::take(&mut open[number]);
         let task = |work| Task::Workflow { workflow: counted.id.clone(), work };
         let visit = |open, fetch_plan| task(FetchTask::Visit { open, fetch_plan });
         if let Some(due_reason) = due_reason(workflow, rules) {
             let urgency = due_reason.weight * seconds(due_reason.since, rules.now);
-            let unread_since = unread_since(read, rules);
+            let unread_since = unread_since(workflow, rules);
             let fetch_plan = match due_reason.first {
                 true => FetchPlan::whole(unread_since),
                 false if turn == Some(&counted.id) => {
@@ -131,10 +132,10 @@ pub fn queue(
             };
             urgent.push((urgency, visit(open, fetch_plan)));
         } else if turn == Some(&counted.id) {
-            at_rest = Some(visit(open, FetchPlan::whole(unread_since(read, rules))));
+            at_rest = Some(visit(open, FetchPlan::whole(unread_since(workflow, rules))));
         }
-        if let Some(until) = unread_history(read, rules) {
-            history.push(task(FetchTask::History { since: rules.history_since, until }));
+        if let Some((since, until)) = unread_history(workflow, rules) {
+            history.push(task(FetchTask::History { since, until }));
         }
     }
     for (since, id) in singles {
@@ -153,7 +154,7 @@ pub fn backlog(account: &Account, rules: &Rules) -> Backlog {
     let mut backlog = Backlog::default();
     let mut resting = 0;
     for workflow in account.workflows() {
-        let KnownWorkflow { counted, read } = workflow;
+        let KnownWorkflow { counted, read, .. } = workflow;
         if counted.has_open_executions() {
             backlog.list(read.visited, rules.now, rules.kapso_now);
         }
@@ -168,18 +169,21 @@ pub fn backlog(account: &Account, rules: &Rules) -> Backlog {
     backlog
 }
 
-/// The end of the history that is not read yet.
-fn unread_history(read: &WorkflowFrontier, rules: &Rules) -> Option<Timestamp> {
+/// The beginning and the end of the history that is not read yet.
+fn unread_history(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<(Timestamp, Timestamp)> {
+    let KnownWorkflow { counted, read, .. } = workflow;
     let is_due = read.attempts.postpone(rules.now, rules.interval) <= rules.now;
-    let covered =
-        read.covered.filter(|covered| is_due && !read.deleted && covered.since > rules.history_since)?;
-    Some(covered.since)
+    let since =
+        counted.watch_start(rules.watch_start).saturating_sub(rules.history).unwrap_or(Timestamp::MIN);
+    let covered = read.covered.filter(|covered| is_due && !read.deleted && covered.since > since)?;
+    Some((since, covered.since))
 }
 
 /// The list of new ones begins where it was read up to, the first time where the watch began.
-fn unread_since(read: &WorkflowFrontier, rules: &Rules) -> Timestamp {
-    let first = rules.watch_start.saturating_sub(START_DELAY).unwrap_or(Timestamp::MIN);
-    read.unread_since().unwrap_or(first)
+fn unread_since(workflow: KnownWorkflow<'_>, rules: &Rules) -> Timestamp {
+    let watch_start = workflow.counted.watch_start(rules.watch_start);
+    let first = watch_start.saturating_sub(START_DELAY).unwrap_or(Timestamp::MIN);
+    workflow.read.unread_since().unwrap_or(first)
 }
 
 fn due_reason(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<DueReason> {
@@ -192,7 +196,7 @@ fn due_reason(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<DueReason> {
 }
 
 fn undelayed(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<DueReason> {
-    let KnownWorkflow { counted, read } = workflow;
+    let KnownWorkflow { counted, read, .. } = workflow;
     let (Some(covered_at), Some(visited)) = (read.covered_at, read.visited) else {
         let since = read.discovered.unwrap_or(rules.now);
         return Some(DueReason { since, weight: MOVED_WEIGHT, news: News::Expected, first: true });
@@ -275,7 +279,7 @@ mod tests {
             interval: SignedDuration::from_mins(1),
             ahead: SignedDuration::ZERO,
             watch_start: at(0),
-            history_since: at(-10 * HOUR),
+            history: SignedDuration::from_hours(10),
             workflows_read: Some(steady(workflows_read)),
         }
     }

@@ -22,7 +22,7 @@ use kapso_exporter::{
     config::{Config, KeyFrom, MetricsConfig, ProjectConfig, RawProject, StateConfig},
     kapso::{Answer, Transport},
     ledger::{Buckets, Totals},
-    model::{Api, Source},
+    model::{Api, ReasonRule, Source, WorkflowFilter},
     project::{Stream, StreamKey, Transports},
     simulator::{DEFAULT_KEY, Scenario, Simulator},
     sweep::SweepEvent,
@@ -73,6 +73,14 @@ pub struct Setup {
     /// How far the exporter's clock is ahead of Kapso's.
     pub skew: SignedDuration,
     pub buckets: Buckets,
+    /// Patterns of workflows to watch, and of those not to.
+    pub include: Vec<&'static str>,
+    pub exclude: Vec<&'static str>,
+    pub phone_number_ids: Vec<&'static str>,
+    /// Names of agents.
+    pub agents: Vec<(&'static str, &'static str)>,
+    /// Classes of reasons, with their patterns.
+    pub handoff_reasons: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Setup {
@@ -88,6 +96,11 @@ impl Default for Setup {
             max_age: SignedDuration::from_hours(24 * 3650),
             skew: SignedDuration::ZERO,
             buckets: Buckets::default(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            phone_number_ids: Vec::new(),
+            agents: Vec::new(),
+            handoff_reasons: Vec::new(),
         }
     }
 }
@@ -206,6 +219,15 @@ impl Simulated {
         InProcess(self.simulator.router()).get(&url).await.unwrap().status.as_u16()
     }
 
+    /// The ids of what such a list of the Platform API has on its first page.
+    pub async fn ids(&self, path: &str) -> Vec<String> {
+        let url = Url::parse(&format!("http://kapso.invalid/platform/v1{path}")).unwrap();
+        let body = InProcess(self.simulator.router()).get(&url).await.unwrap().body;
+        let list: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let id = |item: &serde_json::Value| item["id"].as_str().unwrap().to_owned();
+        list["data"].as_array().unwrap().iter().map(id).collect()
+    }
+
     /// What it would publish now.
     pub fn scrape(&self) -> Exposition {
         let snapshot = self.exporter.app.publisher.renderer().render().unwrap();
@@ -251,6 +273,10 @@ impl Setup {
     fn config(&self) -> Config {
         let url = |path| Url::parse(&format!("http://kapso.invalid/{path}")).unwrap();
         let signed = |time| SignedDuration::try_from(time).unwrap();
+        let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let agents = self.agents.iter().map(|&(id, name)| (id.into(), name.into()));
+        let reasons = self.handoff_reasons.iter();
+        let reasons = reasons.map(|(class, pattern)| ReasonRule::new(class, pattern).unwrap());
         let raw = RawProject::new("default", KeyFrom::Value(DEFAULT_KEY.into()));
         Config {
             projects: vec![ProjectConfig {
@@ -260,6 +286,10 @@ impl Setup {
                 interval: self.interval,
                 timeout: self.timeout,
                 requests_per_minute: self.requests_per_minute,
+                workflows: WorkflowFilter::new(&owned(&self.include), &owned(&self.exclude)),
+                phone_number_ids: owned(&self.phone_number_ids),
+                agents: agents.collect(),
+                handoff_reasons: reasons.collect(),
                 account: Settings {
                     lookback: signed(self.lookback),
                     remembered: signed(self.remembered),
