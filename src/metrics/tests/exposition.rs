@@ -113,6 +113,7 @@ fn every_family_is_published_as_expected() {
     instance.announce_state(4096);
     instance.state_written(8192, at(80));
     instance.state_failed();
+    instance.config_loaded("0123456789abcdef", at(70));
     world.admit();
     let (view, refused) = world.view();
     instance.refused(Refused { workflows: 1, ..refused });
