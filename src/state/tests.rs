@@ -1,4 +1,5 @@
 mod claims;
+mod unused;
 
 use std::{fs, path::PathBuf, sync::Arc};
 
