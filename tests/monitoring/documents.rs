@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, env, fs};
 
-use kapso_exporter::{cli, metrics};
+use kapso_exporter::{cli, config, metrics};
 
 use crate::{
     files,
@@ -28,6 +28,12 @@ fn assert_generated(page: &str, generated: &str) {
 #[test]
 fn the_reference_of_flags_is_what_the_program_takes() {
     assert_generated(FLAGS, &cli::reference());
+}
+
+#[test]
+fn the_schema_of_the_configuration_file_is_what_the_program_takes() {
+    let schema = serde_json::to_string_pretty(&config::file::schema()).unwrap();
+    assert_generated("docs/config.schema.json", &format!("{schema}\n"));
 }
 
 #[test]

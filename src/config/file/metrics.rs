@@ -11,11 +11,11 @@ use crate::{
     ledger::Buckets,
 };
 
-const KEYS: [&str; 3] = ["max_series", "max_conversations", "buckets"];
-const BUCKETS: [&str; 4] =
+pub const KEYS: [&str; 3] = ["max_series", "max_conversations", "buckets"];
+pub const BUCKETS: [&str; 4] =
     ["duration_seconds", "time_to_handoff_seconds", "detection_delay_seconds", "idle_seconds"];
 /// The most bounds of a histogram.
-const MOST_BOUNDS: usize = 50;
+pub const MOST_BOUNDS: usize = 50;
 
 /// How much is published, and the bounds of the histograms.
 pub fn metrics(walk: &mut Walk, node: Option<&Node>) -> (MetricsConfig, Buckets) {

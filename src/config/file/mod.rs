@@ -8,6 +8,7 @@
 mod metrics;
 mod problem;
 mod project;
+mod schema;
 mod secrets;
 mod tree;
 mod walk;
@@ -18,6 +19,7 @@ use secrecy::ExposeSecret;
 
 pub use self::{
     problem::{Problem, Problems},
+    schema::schema,
     secrets::{Environment, SecretFrom, Secrets},
     tree::Place,
 };

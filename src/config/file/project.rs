@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What a project alone has.
-const OWN: [&str; 2] = ["name", "api_key"];
+pub const OWN: [&str; 2] = ["name", "api_key"];
 /// What `defaults` may have, too.
 pub const SHARED: [&str; 15] = [
     "platform_url",
@@ -33,7 +33,9 @@ pub const SHARED: [&str; 15] = [
     "webhook",
 ];
 /// The most rules for the reasons of handoffs.
-const MOST_RULES: usize = 20;
+pub const MOST_RULES: usize = 20;
+/// Lists of patterns.
+pub const FILTER: [&str; 2] = ["include", "exclude"];
 /// The longest name of an agent, in bytes.
 const LONGEST_NAME: usize = 256;
 
@@ -185,7 +187,7 @@ impl Take<'_, '_> {
 }
 
 fn workflows(walk: &mut Walk, node: &Node, path: &str) -> Option<WorkflowFilter> {
-    let section = walk.mapping(node, path, &["include", "exclude"])?;
+    let section = walk.mapping(node, path, &FILTER)?;
     let mut patterns = |key: &str| match section.get(key) {
         Some(node) => walk.values(node, &join(path, key), pattern),
         None => Vec::new(),
