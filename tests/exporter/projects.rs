@@ -5,13 +5,29 @@ use std::{
     fmt::Write,
     fs,
     path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use kapso_exporter::simulator::{Api, DEFAULT_KEY, Scenario, Traffic};
+use futures_util::future::BoxFuture;
+use kapso_exporter::{
+    app::{App, Store},
+    clock::Clock,
+    config::{self, ProjectConfig, StateConfig},
+    kapso::{Answer, Transport},
+    model,
+    project::{HttpTransports, Transports},
+    simulator::{Api, DEFAULT_KEY, Scenario, Traffic},
+    supervisor::{OnRefusal, Supervisor},
+};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use url::Url;
 
-use crate::support::{Exporter, Kapso, judge::differences_of, run_to_end, wait_for};
+use crate::support::{Exporter, Exposition, Kapso, judge::differences_of, run_to_end, wait_for};
 
 const APIS: [Api; 1] = [Api::Platform];
 const DAY: Duration = Duration::from_hours(24);
@@ -241,7 +257,7 @@ async fn a_changed_file_and_a_hangup_are_noticed_and_a_bad_file_changes_nothing(
     assert_ne!(hashes(&reloaded), hashes(&before));
 }
 
-fn hashes(scrape: &crate::support::Exposition) -> Vec<String> {
+fn hashes(scrape: &Exposition) -> Vec<String> {
     scrape.values_of("kapso_exporter_config_info", "hash").into_iter().map(str::to_owned).collect()
 }
 
@@ -276,4 +292,75 @@ async fn flags_that_the_file_replaces_are_refused_beside_it() {
     file.replace("projects: [{name: acme, api_key: {env: NOT_SET}, intervall: 1s}]\n");
     let bad = run(&[], &[]).await;
     assert_eq!((bad.code, bad.stderr.lines().count()), (Some(2), 2), "{}", bad.stderr);
+}
+
+#[tokio::test]
+async fn check_asks_a_few_things_with_every_key_and_names_the_project_whose_key_is_wrong() {
+    let (mut file, kapso) = (File::new(), Kapso::start(busy(12, 0.0)).await);
+    for name in ["acme", "bistro", "wrong"] {
+        file.watch(name, &kapso, "");
+    }
+    file.key("wrong", "a-wrong-key");
+    let checked = run_to_end(&["check", "--output=json", &file.flag()], &[]).await;
+    assert_eq!(checked.code, Some(1), "{}", checked.stderr);
+    assert!(checked.stderr.contains("wrong: conversations:"), "{}", checked.stderr);
+    let reports: Vec<serde_json::Value> = serde_json::from_str(&checked.stdout).unwrap();
+    let of = |report: &serde_json::Value| {
+        let sent = report["requests_sent"].as_u64().unwrap();
+        assert!((1..=12).contains(&sent), "{report}");
+        (report["configuration"]["project"].as_str().unwrap().to_owned(), report["ok"].as_bool().unwrap())
+    };
+    let found: BTreeMap<_, _> = reports.iter().map(of).collect();
+    let expected = [("acme", true), ("bistro", true), ("wrong", false)];
+    assert_eq!(found, expected.map(|(name, ok)| (name.to_owned(), ok)).into());
+}
+
+/// Over HTTP, but while that is so every request of the project `fragile` panics.
+struct Fragile {
+    http: HttpTransports,
+    panics: Arc<AtomicBool>,
+}
+
+struct Panicking {
+    http: Box<dyn Transport>,
+    panics: Arc<AtomicBool>,
+}
+
+impl Transports for Fragile {
+    fn open(&self, api: model::Api, config: &ProjectConfig) -> anyhow::Result<Box<dyn Transport>> {
+        let http = self.http.open(api, config)?;
+        let panics = self.panics.clone();
+        Ok(if config.name == "fragile" { Box::new(Panicking { http, panics }) } else { http })
+    }
+}
+
+impl Transport for Panicking {
+    fn get<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Answer, String>> {
+        assert!(!self.panics.load(Ordering::Relaxed), "a defect");
+        self.http.get(url)
+    }
+}
+
+#[tokio::test]
+async fn a_project_that_panics_begins_anew_and_disturbs_no_other() {
+    let (mut file, kapso) = (File::new(), Kapso::start(busy(11, 0.0)).await);
+    file.watch("fragile", &kapso, "");
+    file.watch("steady", &kapso, "");
+    let config = config::file::read(&file.path("config.yaml"), StateConfig::default()).unwrap();
+    let panics = Arc::new(AtomicBool::new(true));
+    let transports = Fragile { http: HttpTransports::new().unwrap(), panics: panics.clone() };
+    let (clock, shutdown) = (Clock::system(), CancellationToken::new());
+    let app = App::build(config, Arc::new(transports), clock, Store::empty(), shutdown.clone()).unwrap();
+    let renderer = app.publisher.renderer();
+    let scrape = || Exposition::parse(std::str::from_utf8(&renderer.render().unwrap().plain).unwrap());
+    let is_up = |name: &str| scrape().value("kapso_up", &[("project", name)]);
+    let supervisor = Supervisor::new(app, OnRefusal::WatchOthers);
+    supervisor.start().await;
+    let restarts = || scrape().sum("kapso_exporter_sweep_restarts_total", &[("project", "fragile")]);
+    wait_for("two panics", async || restarts() >= 2.0).await;
+    assert_eq!((is_up("fragile"), is_up("steady")), (Some(0.0), Some(1.0)));
+    panics.store(false, Ordering::Relaxed);
+    wait_for("it is well again", async || is_up("fragile") == Some(1.0)).await;
+    shutdown.cancel();
+    assert!(supervisor.stopped().await.is_none());
 }
