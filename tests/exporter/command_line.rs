@@ -143,7 +143,7 @@ async fn a_wrong_value_is_answered_with_the_flag_and_what_is_allowed() {
         ("--scrape.lookback", "-1h", "a duration from 1m to 365d"),
         ("--scrape.conversation-max-age", "1s", "a duration from 1h to 3650d"),
         ("--scrape.max-staleness", "1s", "a duration from 1m to 365d"),
-        ("--scrape.max-staleness", "1m", "longer than --scrape.interval"),
+        ("--scrape.max-staleness", "1m", "longer than the interval"),
         ("--scrape.requests-per-minute", "0", "a whole number from 1 to 100000"),
         ("--scrape.requests-per-minute", "many", "a whole number from 1 to 100000"),
         ("--scrape.timeout", "1h", "a duration from 100ms to 5m"),

@@ -196,25 +196,41 @@ async fn a_reason_has_the_class_of_the_first_rule_that_fits_and_a_class_outlives
     assert_eq!(differences_of(&simulated, &after, Api::Legacy, &agents), Vec::<String>::new());
 }
 
+/// How another setup takes effect.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Restart,
+    Reload,
+}
+
+impl Change {
+    fn to(self, simulated: &mut Simulated, setup: &Setup) {
+        match self {
+            Self::Restart => simulated.restart_with(&simulated.keep(), setup),
+            Self::Reload => simulated.reconfigure(setup),
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_workflow_that_is_let_in_again_after_a_restart_counts_from_then_on_and_nothing_twice() {
-    for of in
-        [&[Source::Conversations][..], &[Source::Workflows], &[Source::Conversations, Source::Workflows]]
-    {
+async fn a_workflow_that_is_let_in_again_counts_from_then_on_and_nothing_twice() {
+    let sources_of =
+        [&[Source::Conversations][..], &[Source::Workflows], &[Source::Conversations, Source::Workflows]];
+    for (of, change) in sources_of.into_iter().flat_map(|of| [(of, Change::Restart), (of, Change::Reload)]) {
         let (open, closed) = (sources(of), Setup { exclude: vec!["flow_1"], ..sources(of) });
         let mut simulated = Simulated::start(busy(4), &open).await;
         minutes(4).await;
         let before = counted(&simulated.scrape(), "flow_1");
-        simulated.restart_with(&simulated.keep(), &closed);
+        change.to(&mut simulated, &closed);
         minutes(4).await;
         let scrape = simulated.scrape();
         assert!(before.iter().all(|&count| count > 0.0), "{before:?}");
-        assert!(!shown(&scrape).contains("flow_1"), "{of:?}");
+        assert!(!shown(&scrape).contains("flow_1"), "{of:?} {change:?}");
 
         // Executions are open while it is let in, and go on after that.
         simulated.simulator.stop_traffic();
         tokio::time::sleep(Duration::from_secs(10)).await;
-        simulated.restart_with(&simulated.keep(), &open);
+        change.to(&mut simulated, &open);
         let since = simulated.simulator.now();
         tokio::time::sleep(Duration::from_secs(3)).await;
         for id in simulated.simulator.open_without_handoff(Api::Platform) {
@@ -225,22 +241,25 @@ async fn a_workflow_that_is_let_in_again_after_a_restart_counts_from_then_on_and
         settle(&simulated).await;
         let scrape = simulated.scrape();
         let expected = sum(before, happened(&simulated, "flow_1", since));
-        assert_eq!(counted(&scrape, "flow_1"), expected, "{of:?}");
+        assert_eq!(counted(&scrape, "flow_1"), expected, "{of:?} {change:?}");
         let others = ["flow_2", "flow_3", "flow_4"];
         assert_eq!(
             differences_of(&simulated, &scrape, Api::Platform, &others),
             Vec::<String>::new(),
-            "{of:?}"
+            "{of:?} {change:?}"
         );
         let gauges = of_gauges(differences_of(&simulated, &scrape, Api::Platform, &["flow_1"]));
-        assert_eq!(gauges, Vec::<String>::new(), "{of:?}");
-        assert_eq!(scrape.sum("kapso_workflow_unseen_executions", &[]), 0.0, "{of:?}");
+        assert_eq!(gauges, Vec::<String>::new(), "{of:?} {change:?}");
+        assert_eq!(scrape.sum("kapso_workflow_unseen_executions", &[]), 0.0, "{of:?} {change:?}");
 
+        if let Change::Reload = change {
+            continue;
+        }
         // What was counted is forgotten after the lookback, and nothing is counted again when lists are read again.
         let short = Duration::from_mins(10);
         simulated.restart_with(&simulated.keep(), &Setup { lookback: short, remembered: short, ..open });
         minutes(90).await;
-        assert_eq!(counted(&simulated.scrape(), "flow_1"), expected, "{of:?}");
+        assert_eq!(counted(&simulated.scrape(), "flow_1"), expected, "{of:?} {change:?}");
     }
 }
 
