@@ -165,10 +165,13 @@ impl Task {
         verification: Option<Arc<Verification>>,
         on_refusal: impl FnOnce(state::Error) + Send,
     ) {
-        if let Some(verification) = verification
-            && let Err(error) = verification.wait().await
-        {
-            return on_refusal(error);
+        if let Some(verification) = verification {
+            if verification.is_pending() {
+                self.stream.interrupted(self.source);
+            }
+            if let Err(error) = verification.wait().await {
+                return on_refusal(error);
+            }
         }
         let project = &self.watched.project;
         while AssertUnwindSafe(self.sweep()).catch_unwind().await.is_err() {

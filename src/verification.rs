@@ -65,6 +65,12 @@ impl Verification {
         Self { client, account, claim, interval, shutdown, turn: tokio::sync::Mutex::default() }
     }
 
+    /// Whether the claim is still to be verified.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.claim.standing() == Standing::Unverified
+    }
+
     /// Waits until the claim is verified, or the exporter is to stop.
     ///
     /// # Errors

@@ -115,11 +115,18 @@ impl StreamStatus {
         }
     }
 
+    /// Takes note that a source is not swept for now.
+    pub fn interrupted(&mut self, source: Source) {
+        if let Some(status) = self.sources.get_mut(&source) {
+            status.outcome = Outcome::Incomplete;
+        }
+    }
+
     /// Takes note that a source's loop panicked: what it was about to do is not done.
     pub fn panicked(&mut self, source: Source) {
+        self.interrupted(source);
         if let Some(status) = self.sources.get_mut(&source) {
             status.restarts += 1;
-            status.outcome = Outcome::Incomplete;
         }
     }
 

@@ -168,6 +168,12 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Takes note that a source is not swept for now: it is not up.
+    pub fn interrupted(&self, source: Source) {
+        self.status.lock().interrupted(source);
+        self.changed.notify();
+    }
+
     /// Takes note that a source's loop panicked.
     pub fn panicked(&self, source: Source) {
         self.status.lock().panicked(source);
