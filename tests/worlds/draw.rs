@@ -82,7 +82,6 @@ fn phases() -> impl Strategy<Value = Phase> {
         1 => walks().prop_map(|walks| End::Restart(Restart::Switching(walks))),
         1 => Just(End::Restart(Restart::Forgetful)),
         1 => Just(End::Restart(Restart::Keeping)),
-        1 => walks().prop_map(End::Reconfigure),
     ];
     (time, faults, wrongs(), moves, end).prop_map(|(time, (one_in, faults), wrongs, moves, end)| Phase {
         // What hides something does not last long, since every state has to last longer.

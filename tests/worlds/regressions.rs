@@ -541,3 +541,20 @@ fn one_empty_list_is_not_all_that_started_before_the_watch() {
     };
     judge(&world).unwrap();
 }
+
+/// The configuration changes while the exporter runs.
+#[test]
+fn other_sources_without_a_restart_lose_nothing_and_count_nothing_twice() {
+    let then = |walks| Phase { end: End::Reconfigure(walks), ..undisturbed(6) };
+    let world = World {
+        seed: 7,
+        conversations: 5,
+        history: 6,
+        open_history: 3,
+        starts: 20,
+        handoffs_percent: 50,
+        schedule: vec![then(Walks::Workflows), then(Walks::Both), then(Walks::Conversations), undisturbed(6)],
+        ..still()
+    };
+    judge(&world).unwrap();
+}
