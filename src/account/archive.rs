@@ -119,7 +119,7 @@ impl Account {
 mod tests {
     use super::*;
     use crate::{
-        account::{Order, Row, Settings},
+        account::{Order, Row, Settings, VisitedList},
         clock::Steady,
         frontier::{AtRest, Failed},
         model::{Execution, Reading, Status, Workflow},
@@ -210,7 +210,7 @@ mod tests {
     fn what_was_counted_in_it_is_not_counted_again_whichever_list_shows_it() {
         let mut account = archived();
         let mut visit = account.visit(&"w".into());
-        account.see(&mut visit, &page(vec![ended(10, 20)], 8 * DAY), at(8 * DAY));
+        account.see(&mut visit, VisitedList::ByStart, &page(vec![ended(10, 20)], 8 * DAY), at(8 * DAY));
         assert_eq!((account.ledger.archive.len(), counted(&account)), (1, (1, 1)), "nothing of it is news");
         list(&mut account, vec![ended(10, 20)], 8 * DAY);
         assert_eq!((account.ledger.archive.len(), counted(&account)), (0, (1, 1)));
@@ -232,7 +232,7 @@ mod tests {
         let mut account = Account::new(Settings::default());
         account.ledger.watch_from(at(0));
         let mut visit = account.visit(&"w".into());
-        account.see(&mut visit, &page(vec![ended(10, 20)], 60), at(60));
+        account.see(&mut visit, VisitedList::ByStart, &page(vec![ended(10, 20)], 60), at(60));
         account.reached(&visit, at(0), Reading::clean(at(DAY)));
         assert_eq!(account.ledger.remembered_conversations(), 1, "an execution named it");
         account.prune(at(2 * DAY));

@@ -23,7 +23,7 @@ pub use self::{
     known::{KnownConversation, KnownWorkflow},
     listing::{Listing, Order},
     saved::{Changes, Damaged, Row, Saved, VERSION},
-    visit::{Statuses, Visit},
+    visit::{Statuses, Visit, VisitedList},
 };
 pub use crate::ledger::Scope;
 use crate::{

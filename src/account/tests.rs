@@ -563,7 +563,7 @@ fn in_conversation(execution: Execution) -> Execution {
 fn read_workflow(account: &mut Account, since: i64, items: &[Execution], now: i64) -> Visit {
     let mut visit = account.visit(&"w".into());
     let page = page(items.to_vec(), now);
-    account.see(&mut visit, &page, at(now));
+    account.see(&mut visit, VisitedList::ByStart, &page, at(now));
     account.reached(&visit, at(since), Reading::clean(at(now)));
     account.close_visit(&visit, Statuses::Every);
     visit
@@ -617,7 +617,7 @@ fn an_open_execution_that_a_visit_does_not_show_is_asked_for_and_may_be_gone() {
     assert_eq!((account.ledger.open_executions(), account.not_seen(&visit, &open)), (0, vec![]));
     let items = vec![execution("e", Status::Failed, 10, 290)];
     let page = page(items, 301);
-    account.see(&mut visit, &page, at(302));
+    account.see(&mut visit, VisitedList::ByStart, &page, at(302));
     assert_eq!(counted(&account), (1, 0, 0, 1), "it comes back");
 }
 

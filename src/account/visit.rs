@@ -18,8 +18,17 @@ pub struct Visit {
     /// When it began, where it reads no list.
     requested_at: Option<Steady>,
     was_read: bool,
-    /// The newest start that its pages have shown.
+    /// The newest start that the list by start has shown. What other lists show tells nothing of what this one hides.
     newest_start: Option<Micros>,
+}
+
+/// A list of a workflow's executions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VisitedList {
+    /// Of all that started since some moment.
+    ByStart,
+    /// Of those in one status.
+    ByStatus,
 }
 
 /// The open statuses that a visit asked for.
@@ -44,11 +53,13 @@ impl Account {
         Visit { requested_at: Some(now), ..self.visit(workflow) }
     }
 
-    /// Takes in a page of any of the workflow's lists, at `now` in Kapso's clock.
-    pub fn see(&mut self, visit: &mut Visit, page: &Page<Execution>, now: Timestamp) {
+    /// Takes in a page of one of the workflow's lists, at `now` in Kapso's clock.
+    pub fn see(&mut self, visit: &mut Visit, list: VisitedList, page: &Page<Execution>, now: Timestamp) {
         visit.begun.get_or_insert(Begun::with(page));
-        let started = page.items.iter().filter_map(|execution| execution.started_at.map(Micros::from));
-        visit.newest_start = started.chain(visit.newest_start).max();
+        if list == VisitedList::ByStart {
+            let started = page.items.iter().filter_map(|execution| execution.started_at.map(Micros::from));
+            visit.newest_start = started.chain(visit.newest_start).max();
+        }
         self.frontier.note_learned(page.requested_at);
         let origin = Origin::Listed { list: List::Workflow, was_read: visit.was_read };
         for seen in Observation::all(page, origin) {

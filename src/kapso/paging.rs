@@ -49,7 +49,8 @@ impl<T> List<T> {
             batch.take(self.endpoint, (self.item)(raw), self.mend, &body.dates);
         }
         let next = envelope.next(token, self.resume.reached(&batch.items));
-        if next.is_none() && envelope.may_be_cut() {
+        let was_promised = matches!(token, PageToken::After(_));
+        if next.is_none() && (envelope.may_be_cut() || was_promised && envelope.data.is_empty()) {
             batch.flaws.extent = Extent::Truncated;
         }
         let (page, findings) = batch.into_page(body, next.is_none());

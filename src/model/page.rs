@@ -74,6 +74,7 @@ pub enum Extent {
     /// As far as the API tells, it does.
     #[default]
     Whole,
-    /// It has fewer items than the API counts, or as many as a single page can have and no sign of others.
+    /// It has fewer items than the API counts, or as many as a single page can have and no sign of others, or nothing
+    /// where the page before said that there is more.
     Truncated,
 }

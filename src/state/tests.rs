@@ -13,7 +13,7 @@ use crate::model::{
     Reading, Status, Step, Workflow,
 };
 use crate::{
-    account::{Order, Statuses},
+    account::{Order, Statuses, VisitedList},
     clock::Steady,
     model::Source,
 };
@@ -70,7 +70,7 @@ fn fill(account: &mut Account) {
         20,
     );
     let mut visit = account.visit(&"w".into());
-    account.see(&mut visit, &page(vec![], 30), at(30));
+    account.see(&mut visit, VisitedList::ByStart, &page(vec![], 30), at(30));
     account.reached(&visit, at(0), Reading::clean(at(30)));
     account.close_visit(&visit, Statuses::Every);
     account.frontier.note_discovered(Some(at(10)), Some(Steady::at(at(11))));

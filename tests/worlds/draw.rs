@@ -79,6 +79,7 @@ fn phases() -> impl Strategy<Value = Phase> {
         1 => Just(End::OddStatusOver),
         1 => Just(End::Resume),
         1 => Just(End::Erase),
+        1 => walks().prop_map(End::Reconfigure),
         1 => walks().prop_map(|walks| End::Restart(Restart::Switching(walks))),
         1 => Just(End::Restart(Restart::Forgetful)),
         1 => Just(End::Restart(Restart::Keeping)),

@@ -558,3 +558,42 @@ fn other_sources_without_a_restart_lose_nothing_and_count_nothing_twice() {
     };
     judge(&world).unwrap();
 }
+
+/// An empty list was taken for all that had started, since a list by status had shown something newer: what had started
+/// and ended before the first list was never looked for again.
+#[test]
+fn an_empty_list_is_not_believed_for_what_another_list_shows() {
+    let world = World {
+        seed: 882_715,
+        walks: Walks::Workflows,
+        conversations: 2,
+        busy_conversation: 4,
+        starts: 20,
+        handoffs_percent: 68,
+        rate_limit: Some(120),
+        limit_headers: false,
+        interval: 30,
+        schedule: vec![
+            Phase {
+                date: -32_000,
+                one_in: 6,
+                faults: vec![OddRefusal],
+                moves: vec![Move::End],
+                end: End::Restart(Restart::Keeping),
+                ..undisturbed(7)
+            },
+            Phase {
+                faults: vec![ServerError],
+                wrongs: vec![Wrong::Lie {
+                    about: vec![Subject::WorkflowExecutions],
+                    untruth: Untruth::Empty,
+                    one_in: 2,
+                }],
+                ..undisturbed(1)
+            },
+            Phase { faults: vec![OddRefusal], end: End::Restart(Restart::Keeping), ..undisturbed(2) },
+        ],
+        ..still()
+    };
+    judge(&world).unwrap();
+}

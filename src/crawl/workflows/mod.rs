@@ -25,7 +25,7 @@ use super::{
     source::{Crawl, Discovered, Pass, Stop, is_hopeless},
 };
 use crate::{
-    account::{Account, KnownWorkflow, Visit},
+    account::{Account, KnownWorkflow, Visit, VisitedList},
     clock::Steady,
     frontier::Failed,
     kapso::{Error, ExecutionFilter, Hanging, PageToken, Reason},
@@ -165,8 +165,14 @@ impl Lists {
         visit: &mut Visit,
         which: ExecutionFilter,
     ) -> Result<Option<Reading>, Error> {
+        let list = match which {
+            ExecutionFilter::Started { .. } => VisitedList::ByStart,
+            ExecutionFilter::In(_) => VisitedList::ByStatus,
+        };
         let pager = self.context.client.workflow_executions(workflow, which);
-        pager.read(|page: &Page<_>| self.context.take_in(|account, now| account.see(visit, page, now))).await
+        pager
+            .read(|page: &Page<_>| self.context.take_in(|account, now| account.see(visit, list, page, now)))
+            .await
     }
 
     /// Reads on in what started before the watch began, for no longer than an interval; from the beginning once
@@ -188,7 +194,7 @@ impl Lists {
         let which = ExecutionFilter::Started { since, until: Some(until) };
         let mut pager = self.context.client.workflow_executions(workflow, which).from(reading.token.clone());
         while let Some(page) = pager.next().await? {
-            self.context.take_in(|account, now| account.see(visit, &page, now));
+            self.context.take_in(|account, now| account.see(visit, VisitedList::ByStart, &page, now));
             reading.clean &= page.is_clean();
             reading.ends_empty = page.items.is_empty();
             if let Some(token) = pager.place().filter(|_| Instant::now() >= end) {

@@ -256,7 +256,7 @@ mod tests {
     use super::*;
     use crate::clock::Steady;
     use crate::{
-        account::{Account, Order, Settings, Statuses},
+        account::{Account, Order, Settings, Statuses, VisitedList},
         model::{Execution, ListedWorkflow, Page, Reading, Status, Workflow},
     };
 
@@ -312,7 +312,7 @@ mod tests {
             step: None,
         });
         let mut visit = account.visit(&id.into());
-        account.see(&mut visit, &page(items.collect(), now), at(now));
+        account.see(&mut visit, VisitedList::ByStart, &page(items.collect(), now), at(now));
         account.reached(&visit, at(-10 * HOUR), Reading::clean(at(now)));
         account.close_visit(&visit, Statuses::Every);
     }
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(fetch_plan, &FetchPlan::whole(at(-2 * MINUTE)));
         assert_eq!(fetch_plan.asked(), Statuses::Every);
         let mut visit = account.visit(&"w".into());
-        account.see(&mut visit, &page(vec![], 2), at(2));
+        account.see(&mut visit, VisitedList::ByStart, &page(vec![], 2), at(2));
         account.reached(&visit, at(-2 * MINUTE), Reading::clean(at(2)));
         account.close_visit(&visit, Statuses::Every);
         let history = FetchTask::History { since: at(-10 * HOUR), until: at(-2 * MINUTE) };

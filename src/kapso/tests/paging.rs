@@ -133,6 +133,16 @@ async fn a_full_page_without_a_word_of_others_may_be_cut() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_that_says_that_there_is_more_and_then_shows_nothing_is_cut() {
+    let scene = scene(
+        Api::Platform,
+        [page(0, 100, r#","paging":{"next":"a"}"#), page(0, 0, r#","paging":{"next":null}"#)],
+    );
+    assert_eq!(extent(&scene).await, (100, Extent::Truncated));
+    assert_eq!(scene.reasons(), [Reason::Truncated]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_with_fewer_items_than_it_counts_is_cut() {
     let rest = r#","meta":{"total_pages":2,"total_count":250}"#;
     let scene = scene(

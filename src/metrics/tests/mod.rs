@@ -16,7 +16,7 @@ use super::{
     sink::MetricFamilies,
 };
 use crate::{
-    account::{Account, Saved, Settings},
+    account::{Account, Saved, Settings, VisitedList},
     clock::Steady,
     model::{Api, Execution, Flaws, ListedWorkflow, Page, Source, Status, Step, Workflow},
     project::{BudgetStatus, StreamKey, StreamStatus},
@@ -106,7 +106,7 @@ impl World {
         };
         let page = self.page(vec![execution]);
         let mut visit = self.account.visit(&workflow.into());
-        self.account.see(&mut visit, &page, at(self.now));
+        self.account.see(&mut visit, VisitedList::ByStart, &page, at(self.now));
     }
 
     /// An execution of this workflow starts and ends now.
