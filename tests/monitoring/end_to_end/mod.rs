@@ -6,13 +6,19 @@ mod stack;
 
 use std::{
     collections::BTreeSet,
+    fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
 use kapso_exporter::simulator::{Api, DEFAULT_KEY, Fault, Faults, Scenario, Simulator, Traffic};
 
 use self::stack::Stack;
-use crate::{files, promql::Query, support::Kapso};
+use crate::{
+    files,
+    promql::Query,
+    support::{Exporter, Kapso},
+};
 
 /// A business with steady traffic in which nothing fails.
 fn healthy() -> Scenario {
@@ -38,6 +44,21 @@ fn healthy() -> Scenario {
 
 const FLAGS: [&str; 2] = ["--scrape.source=conversations,agents", "--scrape.interval=2s"];
 
+/// An exporter with a configuration file and a state file, so that every metric is there.
+async fn configured(kapso: &Kapso, folder: &Path) -> Exporter {
+    let (file, state) = (folder.join("config.yaml"), folder.join("state"));
+    fs::write(folder.join("api.key"), DEFAULT_KEY).unwrap();
+    let text = format!(
+        "projects:\n  - {{name: default, api_key: {{file: api.key}}, platform_url: '{}', legacy_url: '{}', \
+         sources: [conversations, agents], interval: 2s, requests_per_minute: 100000}}\n",
+        kapso.platform_url(),
+        kapso.legacy_url(),
+    );
+    fs::write(&file, text).unwrap();
+    let flags = [format!("--config.file={}", file.display()), format!("--state.path={}", state.display())];
+    Exporter::start(&[&flags[0], &flags[1]], &[]).await
+}
+
 /// Starts executions of a workflow, one in each of so many conversations; their ids.
 fn start(simulator: &Simulator, api: Api, workflow: &str, count: usize) -> Vec<String> {
     let conversations = simulator.conversation_ids(api);
@@ -54,8 +75,7 @@ async fn a_failure_spike_and_a_handoff_spike_are_told_nothing_else_is_and_both_e
     let begun = Instant::now();
     let kapso = Kapso::start(healthy()).await;
     let folder = tempfile::tempdir().unwrap();
-    let state = format!("--state.path={}", folder.path().join("state").display());
-    let exporter = kapso.watched(&[FLAGS[0], FLAGS[1], &state]).await.ready().await;
+    let exporter = configured(&kapso, folder.path()).await.ready().await;
     let stack = Stack::watching(exporter.url.strip_prefix("http://").unwrap()).await;
     let normal = "workflow:kapso_executions_started:increase1d_offset1h{workflow_id=\"agent-support\"} >= 20";
     stack
