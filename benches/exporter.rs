@@ -81,10 +81,15 @@ impl Transports for Nowhere {
     }
 }
 
-fn exposition(account: Account) -> Arc<Renderer> {
-    let project = RawProject::new("default", KeyFrom::Value("key".into()));
+/// So many projects, whose accounts are still empty.
+fn app(projects: usize) -> App {
+    let project = |number| {
+        let project =
+            RawProject::new(&format!("project-{number}"), KeyFrom::Value(format!("key-{number}").into()));
+        ProjectConfig::resolve(project).unwrap()
+    };
     let config = Config {
-        projects: vec![ProjectConfig::resolve(project).unwrap()],
+        projects: (0..projects).map(project).collect(),
         metrics: MetricsConfig { max_series: 10_000_000, max_conversations: 0 },
         state: StateConfig::default(),
         file: None,
@@ -92,9 +97,13 @@ fn exposition(account: Account) -> Arc<Renderer> {
         text: String::new(),
     };
     let store = Store::empty();
-    let app =
-        App::build(config, Arc::new(Nowhere), Clock::system(), store, CancellationToken::new()).unwrap();
-    *app.projects["default"].streams[&Api::Platform].account.lock() = account;
+    App::build(config, Arc::new(Nowhere), Clock::system(), store, CancellationToken::new()).unwrap()
+}
+
+/// One project with this account.
+fn exposition(account: Account) -> Arc<Renderer> {
+    let app = app(1);
+    *app.projects["project-0"].streams[&Api::Platform].account.lock() = account;
     app.publisher.renderer()
 }
 
@@ -136,8 +145,34 @@ fn render(c: &mut Criterion) {
         exposition.publish(exposition.render().unwrap());
         let size = exposition.newest().plain.len() / 1000;
         let name = format!("{executions} open executions, {workflows} workflows, {size} kB");
+        let stream = exposition.streams().all()[0].clone();
         group.bench_function(BenchmarkId::from_parameter(name), |b| {
-            b.iter(|| exposition.render().unwrap());
+            b.iter(|| {
+                stream.changed.notify();
+                exposition.render().unwrap()
+            });
+        });
+    }
+    group.finish();
+}
+
+/// A thousand projects with ten workflows, of which some changed since the rendering before.
+fn render_projects(c: &mut Criterion) {
+    let app = app(1_000);
+    for stream in app.streams() {
+        *stream.account.lock() = filled(100, 10);
+        stream.changed.notify();
+    }
+    let (exposition, streams): (_, Vec<_>) = (app.publisher.renderer(), app.streams().collect());
+    let size = exposition.render().unwrap().plain.len() / 1_000_000;
+    let mut group = c.benchmark_group(format!("rendering 1,000 projects, {size} MB"));
+    group.sample_size(10);
+    for changed in [1, 100, 1_000] {
+        group.bench_function(BenchmarkId::from_parameter(format!("{changed} changed")), |b| {
+            b.iter(|| {
+                streams[..changed].iter().for_each(|stream| stream.changed.notify());
+                exposition.render().unwrap()
+            });
         });
     }
     group.finish();
@@ -151,5 +186,5 @@ fn scrape(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, fold, render, scrape);
+criterion_group!(benches, fold, render, render_projects, scrape);
 criterion_main!(benches);

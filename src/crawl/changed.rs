@@ -1,20 +1,45 @@
 //! Word that something changed.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use tokio::sync::watch;
 
-/// Tells whoever listens that something changed. Clones tell the same listeners.
+/// Tells whoever listens that something changed. Clones tell the same listeners, of the same thing.
 #[derive(Debug, Clone, Default)]
-pub struct Changed(watch::Sender<u64>);
+pub struct Changed {
+    all: watch::Sender<u64>,
+    newest: Arc<AtomicU64>,
+}
 
 impl Changed {
+    /// For a thing of its own, with the same listeners. It has changed just now.
+    #[must_use]
+    pub fn of_another(&self) -> Self {
+        let another = Self { all: self.all.clone(), newest: Arc::default() };
+        another.notify();
+        another
+    }
+
     /// Something has changed: call it after the change.
     pub fn notify(&self) {
-        self.0.send_modify(|changes| *changes += 1);
+        self.all.send_modify(|changes| {
+            *changes += 1;
+            self.newest.store(*changes, Ordering::Release);
+        });
+    }
+
+    /// The number of this thing's newest change. No two things share a number.
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        self.newest.load(Ordering::Acquire)
     }
 
     /// Hears of every change from now on.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.0.subscribe()
+        self.all.subscribe()
     }
 }

@@ -143,29 +143,37 @@ impl Family {
         names
     }
 
-    /// Hands its samples to `sink`: those of the process, and of these streams.
-    pub fn collect(&self, instance: &Instance, views: &[View], sink: &mut dyn Sink) {
+    /// Hands its samples to `sink`: those of the process, or those of a stream.
+    pub fn collect(&self, of: Of<'_>, sink: &mut dyn Sink) {
         sink.begin(self);
-        let is_shown = |view: &&View| self.shown == Shown::Always || !view.stale;
-        let views = views.iter().filter(is_shown);
-        match self.rows {
-            RowsFrom::Instance(rows) => rows(instance, &mut Rows::new(self, &[], sink)),
-            RowsFrom::Project(rows) => views.filter(|view| view.is_first).for_each(|view| {
-                rows(&view.budget, &mut Rows::new(self, &[("project", view.project())], sink));
-            }),
-            RowsFrom::Stream(rows) => {
-                views.for_each(|view| rows(view, &mut Rows::new(self, &view.labels(), sink)));
+        match of {
+            Of::Instance(instance) => {
+                if let RowsFrom::Instance(rows) = self.rows {
+                    rows(instance, &mut Rows::new(self, &[], sink));
+                }
             }
-            RowsFrom::Source(rows) => views.for_each(|view| {
+            Of::Stream(view) if view.stale && self.shown == Shown::WhileCurrent => {}
+            Of::Stream(view) => self.collect_stream(view, sink),
+        }
+    }
+
+    fn collect_stream(&self, view: &View, sink: &mut dyn Sink) {
+        match self.rows {
+            RowsFrom::Project(rows) if view.is_first => {
+                rows(&view.budget, &mut Rows::new(self, &[("project", view.project())], sink));
+            }
+            RowsFrom::Project(_) | RowsFrom::Instance(_) => {}
+            RowsFrom::Stream(rows) => rows(view, &mut Rows::new(self, &view.labels(), sink)),
+            RowsFrom::Source(rows) => {
                 for (source, status) in &view.status.sources {
                     rows(status, &mut Rows::new(self, &view.labels_of(*source), sink));
                 }
-            }),
-            RowsFrom::Workflow(rows) => views.for_each(|view| {
+            }
+            RowsFrom::Workflow(rows) => {
                 for workflow in &view.workflows {
                     rows(workflow, &mut Rows::new(self, &view.labels_with(workflow), sink));
                 }
-            }),
+            }
         }
     }
 }
@@ -184,6 +192,15 @@ impl View {
         let [api, project] = self.labels();
         [api, project, ("workflow_id", &workflow.id), ("workflow_name", &workflow.name)]
     }
+}
+
+/// Whose samples are collected.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    /// The process's.
+    Instance(&'a Instance),
+    /// A stream's.
+    Stream(&'a View),
 }
 
 /// A label's name and value.

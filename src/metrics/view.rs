@@ -21,7 +21,7 @@ use crate::{
 pub const OTHER: &str = "other";
 
 /// Limits on the number of series, for one account.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Workflows with series of their own.
     pub workflows: usize,

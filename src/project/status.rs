@@ -43,6 +43,8 @@ pub struct StreamStatus {
     pub unknown_statuses: BTreeMap<String, u64>,
     /// Why it is not watched: what is known is another project's.
     pub refusal: Option<String>,
+    /// How many changes there were.
+    pub(crate) changes: u64,
 }
 
 /// How a source is doing.
@@ -94,11 +96,19 @@ impl StreamStatus {
             errors: Reason::ALL.map(|reason| (reason, 0)).into(),
             unknown_statuses: [(OTHER.to_owned(), 0)].into(),
             refusal: None,
+            changes: 0,
         }
+    }
+
+    /// Takes note of why it is not watched.
+    pub fn refused(&mut self, why: &str) {
+        self.changes += 1;
+        self.refusal = Some(why.into());
     }
 
     /// Goes on with these sources.
     pub fn watch(&mut self, sources: BTreeSet<Source>, interval: Duration) {
+        self.changes += 1;
         self.refusal = None;
         self.sources.retain(|source, _| sources.contains(source));
         for source in sources {
@@ -108,6 +118,7 @@ impl StreamStatus {
 
     /// Takes note of what a source's loop tells.
     pub fn record(&mut self, source: Source, event: &SweepEvent<'_>) {
+        self.changes += 1;
         let Some(status) = self.sources.get_mut(&source) else { return };
         match event {
             SweepEvent::Backlog { backlog, well } => status.planned(**backlog, *well),
@@ -117,6 +128,7 @@ impl StreamStatus {
 
     /// Takes note that a source is not swept for now.
     pub fn interrupted(&mut self, source: Source) {
+        self.changes += 1;
         if let Some(status) = self.sources.get_mut(&source) {
             status.outcome = Outcome::Incomplete;
         }
@@ -201,18 +213,22 @@ impl SourceStatus {
 impl Observer for Mutex<StreamStatus> {
     fn requested(&self, _: Api, endpoint: Endpoint, status: Option<StatusCode>, elapsed: Duration) {
         let mut stream = self.lock();
+        stream.changes += 1;
         *stream.requests.entry((endpoint, status)).or_default() += 1;
         let durations = stream.request_durations.entry(endpoint);
         durations.or_insert_with(|| Histogram::new(&REQUEST_BOUNDS)).observe(elapsed.as_secs_f64());
     }
 
     fn failed(&self, _: Api, reason: Reason, count: u64) {
-        *self.lock().errors.entry(reason).or_default() += count;
+        let mut stream = self.lock();
+        stream.changes += 1;
+        *stream.errors.entry(reason).or_default() += count;
     }
 
     /// Says so the first time.
     fn unknown_status(&self, api: Api, status: &str) {
         let mut stream = self.lock();
+        stream.changes += 1;
         let (name, is_new) = stream.name(status);
         *stream.unknown_statuses.entry(name.to_owned()).or_default() += 1;
         drop(stream);

@@ -125,7 +125,7 @@ impl Project {
         }
     }
 
-    /// The stream of one of its APIs, with this account. It goes on as `earlier`, the stream of that account until now.
+    /// The stream of one of its APIs, with this account, which tells the listeners of `changed`. It goes on as `earlier`, the stream of that account until now.
     ///
     /// # Errors
     /// If there is no way to the API.
@@ -133,7 +133,7 @@ impl Project {
         &self,
         api: Api,
         account: Arc<Mutex<Account>>,
-        changed: Changed,
+        changed: &Changed,
         earlier: Option<&Stream>,
     ) -> anyhow::Result<Stream> {
         let new = || {
@@ -147,7 +147,14 @@ impl Project {
             Some(earlier) => earlier.client.next(settings, transport),
             None => Client::new(settings, transport),
         });
-        Ok(Stream { key: self.key(api), client, budget: self.budget.clone(), account, status, changed })
+        Ok(Stream {
+            key: self.key(api),
+            client,
+            budget: self.budget.clone(),
+            account,
+            status,
+            changed: changed.of_another(),
+        })
     }
 }
 
@@ -182,7 +189,7 @@ impl Stream {
 
     /// Takes note of why it is not watched.
     pub fn refused(&self, why: &str) {
-        self.status.lock().refusal = Some(why.into());
+        self.status.lock().refused(why);
         self.changed.notify();
     }
 

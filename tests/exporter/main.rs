@@ -23,6 +23,7 @@ mod once;
 mod ownership;
 mod projects;
 mod redirects;
+mod rendering;
 mod secrets;
 mod serving;
 mod state;

@@ -4,7 +4,7 @@ mod exposition;
 mod labels;
 mod places;
 
-use std::{collections::BTreeMap, slice, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -12,6 +12,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use super::{
     Instance, InstanceMetrics, Limits, TABLE, View,
+    family::Of,
     series_budget::{Refused, SeriesBudget},
     sink::MetricFamilies,
 };
@@ -136,7 +137,7 @@ impl World {
         self.admit();
         let (view, _) = self.view();
         let (instance, mut families) = (InstanceMetrics::default().now(0), MetricFamilies::default());
-        TABLE.iter().for_each(|family| family.collect(&instance, slice::from_ref(&view), &mut families));
+        collect(&instance, &view, &mut families);
         text_of(families)
     }
 
@@ -164,6 +165,13 @@ impl World {
         let saved = Saved::from(self.account.take_changes());
         self.account = Account::restore(Settings::default(), &saved).unwrap();
         self.series_budget = SeriesBudget::default();
+    }
+}
+
+fn collect(instance: &Instance, view: &View, sink: &mut MetricFamilies) {
+    for family in TABLE.iter() {
+        family.collect(Of::Instance(instance), sink);
+        family.collect(Of::Stream(view), sink);
     }
 }
 

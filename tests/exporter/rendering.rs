@@ -1,0 +1,182 @@
+//! A rendering takes over what is as it was, and reads like one that was made from nothing.
+
+use std::{io::Read, sync::Arc, time::Duration};
+
+use flate2::read::GzDecoder;
+use futures_util::future::BoxFuture;
+use kapso_exporter::{
+    account::Order,
+    app::{App, Store},
+    clock::{Clock, Steady},
+    config::{Config, KeyFrom, MetricsConfig, ProjectConfig, RawProject, StateConfig},
+    kapso::{Answer, Endpoint, Observer, Transport},
+    metrics::{Bounds, Renderer, Snapshot},
+    model::{Api, Execution, Flaws, Page, Source, Status, Workflow},
+    project::{Stream, Transports},
+};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::support::{Exposition, simulated::a_morning};
+
+struct Nowhere;
+
+impl Transport for Nowhere {
+    fn get<'a>(&'a self, _: &'a Url) -> BoxFuture<'a, Result<Answer, String>> {
+        Box::pin(async { Err("nowhere".into()) })
+    }
+}
+
+impl Transports for Nowhere {
+    fn open(&self, _: Api, _: &ProjectConfig) -> anyhow::Result<Box<dyn Transport>> {
+        Ok(Box::new(Self))
+    }
+}
+
+fn config(projects: &[&str]) -> Config {
+    let project = |name: &&str| {
+        let raw = RawProject::new(name, KeyFrom::Value((*name).into()));
+        let sources = [Source::Conversations, Source::Agents].into();
+        ProjectConfig { sources, ..ProjectConfig::resolve(raw).unwrap() }
+    };
+    Config {
+        projects: projects.iter().map(project).collect(),
+        metrics: MetricsConfig { max_series: 1_000_000, max_conversations: 0 },
+        state: StateConfig::default(),
+        file: None,
+        secret_files: Vec::new(),
+        text: String::new(),
+    }
+}
+
+/// An exporter that asks nobody.
+struct Exporter {
+    app: App,
+    clock: Clock,
+    executions: usize,
+}
+
+impl Exporter {
+    fn watching(projects: &[&str]) -> Self {
+        let clock = a_morning();
+        let shutdown = CancellationToken::new();
+        let app = App::build(config(projects), Arc::new(Nowhere), clock.clone(), Store::empty(), shutdown);
+        Self { app: app.unwrap(), clock, executions: 0 }
+    }
+
+    fn stream(&self, project: &str) -> Arc<Stream> {
+        self.app.projects[project].streams[&Api::Platform].clone()
+    }
+
+    /// The account of a project learns of an execution that starts now; nobody is told.
+    fn start_silently(&mut self, project: &str) {
+        self.executions += 1;
+        let (now, id) = (self.clock.wall(), format!("e{}", self.executions));
+        let execution = Execution {
+            id: id.as_str().into(),
+            workflow: Some(Workflow { id: "w".into(), name: None }),
+            conversation: None,
+            status: Status::Running,
+            started_at: Some(now),
+            last_event_at: Some(now),
+            ended_at: None,
+            handoff: None,
+            step: None,
+        };
+        let page = Page {
+            items: vec![execution],
+            flaws: Flaws::default(),
+            request_seq: self.executions as u64,
+            requested_at: Steady::at(now),
+            as_of: now,
+            last: true,
+        };
+        let stream = self.stream(project);
+        let mut account = stream.account.lock();
+        account.ledger.watch_from(now);
+        let mut listing = account.open(&id.as_str().into(), Order::NewestFirst);
+        account.read(&mut listing, &page, now);
+        account.close(&listing);
+        account.frontier.note_learned(self.clock.steady());
+    }
+
+    /// The same, and it is told.
+    fn start(&mut self, project: &str) {
+        self.start_silently(project);
+        self.stream(project).changed.notify();
+    }
+
+    fn reconfigure(&mut self, projects: &[&str]) {
+        let opened = self.app.opening().open(config(projects), &self.app.projects).unwrap();
+        self.app.switch(opened);
+    }
+
+    fn render(&self) -> Snapshot {
+        self.app.publisher.renderer().render().unwrap()
+    }
+
+    /// The same, by a renderer that knows of no earlier rendering.
+    fn render_from_nothing(&self) -> Snapshot {
+        let publisher = &self.app.publisher;
+        let bounds = Bounds { max_series: 1_000_000, max_conversations: 0, handoff_classes: 0 };
+        let streams = publisher.renderer().streams().clone();
+        Renderer::new(publisher.instance(), streams, bounds).render().unwrap()
+    }
+
+    /// Starts in each of these projects, as they are published now.
+    fn starts<const N: usize>(&self, projects: [&str; N]) -> [Option<f64>; N] {
+        let exposition = Exposition::parse(std::str::from_utf8(&self.render().plain).unwrap());
+        projects.map(|name| exposition.value("kapso_executions_started_total", &[("project", name)]))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_rendered_again_when_it_changed_or_after_a_while() {
+    let mut exporter = Exporter::watching(&["a", "b"]);
+    exporter.start("a");
+    exporter.start("b");
+    assert_eq!(exporter.starts(["a", "b"]), [Some(1.0); 2]);
+    exporter.start_silently("a");
+    exporter.start("b");
+    assert_eq!(exporter.starts(["a", "b"]), [Some(1.0), Some(2.0)], "nothing was told of the one");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(exporter.starts(["a", "b"]), [Some(2.0); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_published_without_being_told_of() {
+    let exporter = Exporter::watching(&["a"]);
+    let requests = || {
+        let exposition = Exposition::parse(std::str::from_utf8(&exporter.render().plain).unwrap());
+        exposition.sum("kapso_exporter_api_requests_total", &[])
+    };
+    assert_eq!(requests(), 0.0);
+    let status = exporter.stream("a").status.clone();
+    status.requested(Api::Platform, Endpoint::Workflows, Some(http::StatusCode::OK), Duration::ZERO);
+    assert_eq!(requests(), 1.0);
+}
+
+/// What is not the process's own: that differs from one moment to the next.
+fn without_process(text: &[u8]) -> Vec<&str> {
+    let lines = std::str::from_utf8(text).unwrap().lines();
+    lines.filter(|line| !line.contains("process_")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exposition_reads_as_if_nothing_of_it_had_been_ready() {
+    let names: Vec<_> = (0..70).map(|number| format!("p{number}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let mut exporter = Exporter::watching(&names);
+    for round in 0..40 {
+        let watched = &names[..70 - round % 7 * 10];
+        exporter.reconfigure(watched);
+        exporter.start(watched[round * round % watched.len()]);
+        tokio::time::sleep(Duration::from_secs(round as u64 % 3)).await;
+        let Snapshot { plain, gzip } = exporter.render();
+        let mut unzipped = Vec::new();
+        GzDecoder::new(&gzip[..]).read_to_end(&mut unzipped).unwrap();
+        assert!(plain == unzipped, "round {round}: the compressed one differs");
+        let fresh = exporter.render_from_nothing();
+        assert_eq!(without_process(&plain), without_process(&fresh.plain), "round {round}");
+    }
+}
