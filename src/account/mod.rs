@@ -2,7 +2,7 @@
 //!
 //! The two stand behind one lock and are saved together (`saved`), so that neither is ever ahead of the other. Whoever
 //! reads a list hands in its pages: their executions go into the ledger one by one, each in the same way
-//! ([`Account::apply`]), and what the reading covered goes into the frontier.
+//! (`Account::apply`), and what the reading covered goes into the frontier.
 
 mod archive;
 mod known;

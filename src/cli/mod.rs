@@ -1,5 +1,5 @@
 //! The command line. Field docs are the help texts; every flag also reads an environment variable.
-//! What follows from flags that are given together is in [`arguments`].
+//! What follows from flags that are given together is in `arguments`.
 
 #![allow(missing_docs, clippy::doc_markdown, reason = "doc comments here are help texts")]
 
