@@ -597,3 +597,40 @@ fn an_empty_list_is_not_believed_for_what_another_list_shows() {
     };
     judge(&world).unwrap();
 }
+
+/// A history of which an item could not be read, twice in a row, was taken for read: what had ended in the meantime was
+/// never looked for again.
+#[test]
+fn a_history_that_is_spoilt_twice_is_read_again() {
+    let spoilt = Phase { one_in: 3, faults: vec![OddItem], moves: vec![Move::End], ..undisturbed(4) };
+    let world = World {
+        seed: 148_697,
+        walks: Walks::Workflows,
+        conversations: 2,
+        open_history: 1,
+        busy_conversation: 11,
+        handoffs_percent: 67,
+        page: 3,
+        limit_headers: false,
+        skew: 30_001,
+        schedule: vec![spoilt],
+        ..still()
+    };
+    judge(&world).unwrap();
+    let refusing = Phase { one_in: 4, faults: vec![OddRefusal], moves: vec![Move::End], ..undisturbed(1) };
+    let lie = Wrong::Lie { about: vec![Subject::WorkflowExecutions], untruth: Untruth::Empty, one_in: 2 };
+    let world = World {
+        seed: 674_866,
+        walks: Walks::Workflows,
+        conversations: 2,
+        history: 4,
+        open_history: 3,
+        handoffs_percent: 48,
+        page: 2,
+        limit_headers: false,
+        interval: 30,
+        schedule: vec![refusing, Phase { faults: vec![OddRefusal], wrongs: vec![lie], ..undisturbed(2) }],
+        ..still()
+    };
+    judge(&world).unwrap();
+}

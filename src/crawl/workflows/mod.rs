@@ -34,8 +34,11 @@ use crate::{
 
 /// Visits at the same time, although they wait for the budget.
 const VISITS_AT_ONCE: usize = 2;
-/// A history in which there was nothing is read once more after this time: one answer is not believed.
-const EMPTY_RECHECK: Duration = Duration::from_mins(10);
+/// A history with an item that could not be read, or that may have been cut short, is read again after these times. After the
+/// last one it is taken as it is.
+const SPOILT_RECHECKS: &[Duration] = &[Duration::ZERO, Duration::from_mins(10), Duration::from_hours(1)];
+/// The same for one that ended with an empty page, as a list does that hides the rest.
+const EMPTY_RECHECKS: &[Duration] = &[Duration::from_mins(10)];
 
 /// A crawl over the workflows of a project, into its account.
 pub struct Workflows {
@@ -63,8 +66,8 @@ struct Progressing {
     token: PageToken,
     /// Every item so far could be read.
     clean: bool,
-    /// It is the second one, after one that was not clean or may have been cut short.
-    again: bool,
+    /// How many readings there were before, of which each one was in doubt.
+    earlier: usize,
     /// It is not to go on before then.
     not_before: Option<Instant>,
     /// Its last page was empty: the list ends there, or hides the rest.
@@ -73,8 +76,19 @@ struct Progressing {
 
 impl Progressing {
     const FIRST: Self =
-        Self { token: PageToken::Start, clean: true, again: false, not_before: None, ends_empty: false };
-    const SECOND: Self = Self { again: true, ..Self::FIRST };
+        Self { token: PageToken::Start, clean: true, earlier: 0, not_before: None, ends_empty: false };
+
+    /// The reading after this one, which is done; `None` if this one is believed.
+    fn next(&self) -> Option<Self> {
+        let rechecks = match self {
+            Self { clean: false, .. } => SPOILT_RECHECKS,
+            Self { ends_empty: true, .. } => EMPTY_RECHECKS,
+            _ => &[],
+        };
+        let wait = rechecks.get(self.earlier)?;
+        let not_before = Some(Instant::now() + *wait).filter(|_| !wait.is_zero());
+        Some(Self { earlier: self.earlier + 1, not_before, ..Self::FIRST })
+    }
 }
 
 impl Workflows {
@@ -175,9 +189,8 @@ impl Lists {
             .await
     }
 
-    /// Reads on in what started before the watch began, for no longer than an interval; from the beginning once
-    /// more if an item could not be read, or, some time later, if there was nothing. Returns whether that was all
-    /// for now.
+    /// Reads on in what started before the watch began, for no longer than an interval; from the beginning again
+    /// while what was read is in doubt. Returns whether that was all for now.
     async fn read_history(
         &self,
         workflow: &WorkflowId,
@@ -202,14 +215,10 @@ impl Lists {
                 return Ok(false);
             }
         }
-        if !reading.clean && !reading.again {
-            self.history.lock().insert(workflow.clone(), Progressing::SECOND);
-            return Ok(false);
-        }
-        if reading.ends_empty && !reading.again {
-            let not_before = Some(Instant::now() + EMPTY_RECHECK);
-            self.history.lock().insert(workflow.clone(), Progressing { not_before, ..Progressing::SECOND });
-            return Ok(true);
+        if let Some(next) = reading.next() {
+            let is_all_for_now = next.not_before.is_some();
+            self.history.lock().insert(workflow.clone(), next);
+            return Ok(is_all_for_now);
         }
         self.context.account.lock().history_read(visit, since);
         Ok(true)
