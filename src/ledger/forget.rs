@@ -71,12 +71,17 @@ impl Ledger {
         else {
             return;
         };
-        if horizon <= watch_start {
-            return;
-        }
+        let Some(forgotten) = self.newest_forgotten().filter(|_| horizon > watch_start) else { return };
         for workflow in (0..self.workflows.len()).filter(|&workflow| is_unread(workflow)) {
-            self.workflows[workflow].counted_elsewhere = Some(horizon);
+            self.workflows[workflow].counted_elsewhere = Some(horizon.min(forgotten));
         }
+    }
+
+    /// Up to where executions were really forgotten because the list of their conversation was read.
+    fn newest_forgotten(&self) -> Option<Micros> {
+        let conversations = self.conversations.iter().filter_map(|(_, known)| known.forgotten_up_to);
+        let archived = self.archive.iter().filter_map(|(_, archived)| archived.forgotten_up_to);
+        conversations.chain(archived).max()
     }
 
     /// What was over before then may be forgotten.

@@ -634,3 +634,37 @@ fn a_history_that_is_spoilt_twice_is_read_again() {
     };
     judge(&world).unwrap();
 }
+
+/// Another source began while Kapso's clock was off and ours was set back.
+#[test]
+fn another_source_that_begins_while_the_clocks_are_off_loses_no_start() {
+    let dates = Phase { faults: vec![OddDate], end: End::Restart(Restart::Keeping), ..undisturbed(3) };
+    let faults =
+        vec![CutBody, OddItem, RateLimited, NotJson, RepeatedItem, OtherOrder, Slow, OddDate, OddRefusal];
+    let off = Phase {
+        date: 309_029,
+        one_in: 3,
+        faults,
+        step: -85_332_238,
+        moves: vec![Move::End],
+        end: End::Reconfigure(Walks::Both),
+        ..undisturbed(2)
+    };
+    let world = World {
+        seed: 521_582,
+        conversations: 1,
+        open_history: 1,
+        busy_conversation: 1,
+        starts: 3,
+        handoffs_percent: 14,
+        changes: 1,
+        rate_limit: Some(248),
+        lookback: 5,
+        schedule: vec![dates, off],
+        ..still()
+    };
+    judge(&world).unwrap();
+    let refused = Phase { faults: vec![NotJson], one_in: 1, ..world.schedule[1].clone() };
+    let schedule = vec![world.schedule[0].clone(), refused];
+    judge(&World { schedule, ..world }).unwrap();
+}
