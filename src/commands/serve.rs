@@ -21,8 +21,9 @@ use crate::{
     web::{self, Pages, Readiness},
 };
 
-/// The exposition is rendered anew at least this often: idle times grow by themselves.
-const RENDER_INTERVAL: Duration = Duration::from_secs(15);
+/// The exposition is rendered anew at least this often: idle times grow by themselves. A stream's text may be ten seconds
+/// old by then.
+const RENDER_INTERVAL: Duration = Duration::from_secs(5);
 /// While streams change it is rendered no more often than this, ...
 const RENDER_PACE: Duration = Duration::from_millis(250);
 /// ... and takes no more than a twentieth of one core.
