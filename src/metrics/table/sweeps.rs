@@ -18,7 +18,7 @@ pub(super) static FAMILIES: &[Family] = &[
         }),
         note: Note {
             from: "when the list was asked for, in Kapso's clock",
-            blind: "conversations at rest: see the round; without open executions there is no series",
+            blind: "conversations at rest: see `kapso_exporter_round_seconds`; without open executions there is no series",
             series: "1 per source",
             example: "time() - kapso_exporter_data_oldest_timestamp_seconds",
         },
