@@ -629,7 +629,28 @@ fn a_history_that_is_spoilt_twice_is_read_again() {
         page: 2,
         limit_headers: false,
         interval: 30,
-        schedule: vec![refusing, Phase { faults: vec![OddRefusal], wrongs: vec![lie], ..undisturbed(2) }],
+        schedule: vec![
+            refusing,
+            Phase { faults: vec![OddRefusal], wrongs: vec![lie.clone()], ..undisturbed(2) },
+        ],
+        ..still()
+    };
+    judge(&world).unwrap();
+    let refusing = Phase { one_in: 3, faults: vec![OddRefusal], ..undisturbed(1) };
+    let lying =
+        Phase { faults: vec![OddRefusal], wrongs: vec![lie], moves: vec![Move::HandOff], ..undisturbed(2) };
+    let world = World {
+        seed: 674_866,
+        walks: Walks::Workflows,
+        conversations: 3,
+        history: 6,
+        open_history: 3,
+        starts: 1,
+        handoffs_percent: 66,
+        page: 1,
+        limit_headers: false,
+        interval: 30,
+        schedule: vec![refusing, lying],
         ..still()
     };
     judge(&world).unwrap();

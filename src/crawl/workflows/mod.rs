@@ -37,8 +37,8 @@ const VISITS_AT_ONCE: usize = 2;
 /// A history with an item that could not be read, or that may have been cut short, is read again after these times. After the
 /// last one it is taken as it is.
 const SPOILT_RECHECKS: &[Duration] = &[Duration::ZERO, Duration::from_mins(10), Duration::from_hours(1)];
-/// The same for one that ended with an empty page, as a list does that hides the rest.
-const EMPTY_RECHECKS: &[Duration] = &[Duration::from_mins(10)];
+/// One that ended with an empty page, as a list does that hides the rest, is read once more after this time.
+const EMPTY_RECHECK: Duration = Duration::from_mins(10);
 
 /// A crawl over the workflows of a project, into its account.
 pub struct Workflows {
@@ -66,8 +66,10 @@ struct Progressing {
     token: PageToken,
     /// Every item so far could be read.
     clean: bool,
-    /// How many readings there were before, of which each one was in doubt.
-    earlier: usize,
+    /// How many readings before this one were spoilt.
+    spoilt: usize,
+    /// Whether one before this one ended with an empty page.
+    was_empty: bool,
     /// It is not to go on before then.
     not_before: Option<Instant>,
     /// Its last page was empty: the list ends there, or hides the rest.
@@ -75,19 +77,26 @@ struct Progressing {
 }
 
 impl Progressing {
-    const FIRST: Self =
-        Self { token: PageToken::Start, clean: true, earlier: 0, not_before: None, ends_empty: false };
+    const FIRST: Self = Self {
+        token: PageToken::Start,
+        clean: true,
+        spoilt: 0,
+        was_empty: false,
+        not_before: None,
+        ends_empty: false,
+    };
 
     /// The reading after this one, which is done; `None` if this one is believed.
     fn next(&self) -> Option<Self> {
-        let rechecks = match self {
-            Self { clean: false, .. } => SPOILT_RECHECKS,
-            Self { ends_empty: true, .. } => EMPTY_RECHECKS,
-            _ => &[],
-        };
-        let wait = rechecks.get(self.earlier)?;
-        let not_before = Some(Instant::now() + *wait).filter(|_| !wait.is_zero());
-        Some(Self { earlier: self.earlier + 1, not_before, ..Self::FIRST })
+        let Self { spoilt, was_empty, .. } = *self;
+        let next = Self { spoilt, was_empty, ..Self::FIRST };
+        let after = |wait: Duration| Some(Instant::now() + wait).filter(|_| !wait.is_zero());
+        if !self.clean {
+            let wait = SPOILT_RECHECKS.get(spoilt)?;
+            return Some(Self { spoilt: spoilt + 1, not_before: after(*wait), ..next });
+        }
+        let is_doubtful = self.ends_empty && !was_empty;
+        is_doubtful.then(|| Self { was_empty: true, not_before: after(EMPTY_RECHECK), ..next })
     }
 }
 
