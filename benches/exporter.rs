@@ -1,23 +1,21 @@
 //! What a page, a rendering and a scrape cost: `cargo bench`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "../tests/exporter/support/nowhere.rs"]
+mod nowhere;
+
 use std::{hint::black_box, sync::Arc};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use kapso_exporter::{
     account::{Account, Order, Settings},
-    app::{App, Store},
+    app::App,
     clock::{Clock, Steady},
-    config::{Config, KeyFrom, MetricsConfig, ProjectConfig, RawProject, StateConfig},
-    kapso::{Answer, Transport},
+    config::{KeyFrom, ProjectConfig, RawProject},
     metrics::Renderer,
     model::{Api, Execution, Flaws, Page, Status, Workflow},
-    project::Transports,
 };
-use tokio_util::sync::CancellationToken;
-use url::Url;
 
 fn at(seconds: usize) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + i64::try_from(seconds).unwrap()).unwrap()
@@ -67,20 +65,6 @@ fn filled(executions: usize, workflows: usize) -> Account {
     account
 }
 
-struct Nowhere;
-
-impl Transport for Nowhere {
-    fn get<'a>(&'a self, _: &'a Url) -> BoxFuture<'a, Result<Answer, String>> {
-        Box::pin(async { Err("nowhere".into()) })
-    }
-}
-
-impl Transports for Nowhere {
-    fn open(&self, _: Api, _: &ProjectConfig) -> anyhow::Result<Box<dyn Transport>> {
-        Ok(Box::new(Self))
-    }
-}
-
 /// So many projects, whose accounts are still empty.
 fn app(projects: usize) -> App {
     let project = |number| {
@@ -88,16 +72,7 @@ fn app(projects: usize) -> App {
             RawProject::new(&format!("project-{number}"), KeyFrom::Value(format!("key-{number}").into()));
         ProjectConfig::resolve(project).unwrap()
     };
-    let config = Config {
-        projects: (0..projects).map(project).collect(),
-        metrics: MetricsConfig { max_series: 10_000_000, max_conversations: 0 },
-        state: StateConfig::default(),
-        file: None,
-        secret_files: Vec::new(),
-        text: String::new(),
-    };
-    let store = Store::empty();
-    App::build(config, Arc::new(Nowhere), Clock::system(), store, CancellationToken::new()).unwrap()
+    nowhere::app(nowhere::config((0..projects).map(project), 10_000_000), Clock::system())
 }
 
 /// One project with this account.

@@ -21,8 +21,8 @@ use crate::{
     web::{self, Pages, Readiness},
 };
 
-/// The exposition is rendered anew at least this often: idle times grow by themselves. A stream's text may be ten seconds
-/// old by then.
+/// The exposition is rendered anew at least this often: idle times grow by themselves. A stream's text may be ten
+/// seconds old by then.
 const RENDER_INTERVAL: Duration = Duration::from_secs(5);
 /// While streams change it is rendered no more often than this, ...
 const RENDER_PACE: Duration = Duration::from_millis(250);

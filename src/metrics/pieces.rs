@@ -22,8 +22,8 @@ use crate::{
     project::{Stream, StreamKey},
 };
 
-/// What the time alone changes, such as how long an execution has been idle, is shown after so long at the latest. The first
-/// streams are rendered again after half of it, so that not all of them come at once.
+/// What the time alone changes, such as how long an execution has been idle, is shown after so long at the latest. The
+/// first streams are rendered again after half of it, so that not all of them come at once.
 const LONGEST: SignedDuration = SignedDuration::from_secs(10);
 
 /// What is kept of each stream.
@@ -58,7 +58,8 @@ struct Version {
 }
 
 impl Pieces {
-    /// Renders the streams that changed, and forgets those that are gone. `refused` is told what got no series of its own.
+    /// Renders the streams that changed, and forgets those that are gone. `refused` is told what got no series of its
+    /// own.
     ///
     /// # Errors
     /// If a family cannot be written as text.

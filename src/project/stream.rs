@@ -125,7 +125,8 @@ impl Project {
         }
     }
 
-    /// The stream of one of its APIs, with this account, which tells the listeners of `changed`. It goes on as `earlier`, the stream of that account until now.
+    /// The stream of one of its APIs, with this account, which tells the listeners of `changed`. It goes on as `earlier`,
+    /// the stream of that account until now.
     ///
     /// # Errors
     /// If there is no way to the API.

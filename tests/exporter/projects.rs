@@ -2,9 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write,
-    fs,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,14 +17,13 @@ use kapso_exporter::{
     kapso::{Answer, Transport},
     model,
     project::{HttpTransports, Transports},
-    simulator::{Api, DEFAULT_KEY, Scenario, Traffic},
+    simulator::{Api, Scenario, Traffic},
     supervisor::{OnRefusal, Supervisor},
 };
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::support::{Exporter, Exposition, Kapso, judge::differences_of, run_to_end, wait_for};
+use crate::support::{ConfigFile, Exporter, Exposition, Kapso, judge::differences_of, run_to_end, wait_for};
 
 const APIS: [Api; 1] = [Api::Platform];
 const DAY: Duration = Duration::from_hours(24);
@@ -51,66 +47,6 @@ fn busy(seed: u64, starts_per_minute: f64) -> Scenario {
             ..Traffic::default()
         },
         ..Scenario::default()
-    }
-}
-
-/// A configuration file in a folder of its own, beside a file for each key.
-struct File {
-    folder: TempDir,
-    /// What is written for each project, by name.
-    projects: BTreeMap<String, String>,
-}
-
-impl File {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), projects: BTreeMap::new() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn flag(&self) -> String {
-        format!("--config.file={}", self.path("config.yaml").display())
-    }
-
-    fn state(&self) -> String {
-        format!("--state.path={}", self.path("state.redb").display())
-    }
-
-    /// From now on this project is watched, with these further keys.
-    fn watch(&mut self, name: &str, kapso: &Kapso, more: &str) {
-        self.key(name, DEFAULT_KEY);
-        let (platform, legacy) = (kapso.platform_url(), kapso.legacy_url());
-        let text = format!(
-            "  - name: {name}\n    api_key: {{file: {name}.key}}\n    platform_url: {platform}\n    \
-             legacy_url: {legacy}\n{more}"
-        );
-        self.projects.insert(name.into(), text);
-        self.write();
-    }
-
-    fn key(&self, name: &str, key: &str) {
-        fs::write(self.path(&format!("{name}.key")), key).unwrap();
-    }
-
-    fn forget(&mut self, name: &str) {
-        self.projects.remove(name);
-        self.write();
-    }
-
-    fn write(&self) {
-        let mut text = String::from(
-            "defaults: {interval: 1s, requests_per_minute: 100000, conversation_max_age: 3650d}\nprojects:\n",
-        );
-        self.projects.values().for_each(|project| write!(text, "{project}").unwrap());
-        self.replace(&text);
-    }
-
-    /// As an editor saves a file: under another name first.
-    fn replace(&self, text: &str) {
-        fs::write(self.path("new.yaml"), text).unwrap();
-        fs::rename(self.path("new.yaml"), self.path("config.yaml")).unwrap();
     }
 }
 
@@ -139,7 +75,7 @@ async fn started(name: &str, exporter: &Exporter) -> f64 {
 
 #[tokio::test]
 async fn of_fifty_projects_two_are_broken_and_the_others_are_exact() {
-    let (mut file, mut projects) = (File::new(), Vec::new());
+    let (mut file, mut projects) = (ConfigFile::new(), Vec::new());
     for number in 0..50 {
         let (name, kapso) = (format!("p{number}"), Kapso::start(busy(number, 20.0)).await);
         file.watch(&name, &kapso, "");
@@ -172,7 +108,7 @@ async fn of_fifty_projects_two_are_broken_and_the_others_are_exact() {
 
 #[tokio::test]
 async fn a_hundred_reloads_in_traffic_lose_nothing_and_count_nothing_twice() {
-    let mut file = File::new();
+    let mut file = ConfigFile::new();
     let (steady, other) = (Kapso::start(busy(1, 60.0)).await, Kapso::start(busy(2, 60.0)).await);
     let changing = Kapso::start(busy(3, 60.0)).await;
     file.watch("steady", &steady, "");
@@ -215,7 +151,7 @@ async fn a_hundred_reloads_in_traffic_lose_nothing_and_count_nothing_twice() {
 
 #[tokio::test]
 async fn a_project_that_is_removed_and_put_back_counts_on() {
-    let (mut file, kapso) = (File::new(), Kapso::start(busy(4, 60.0)).await);
+    let (mut file, kapso) = (ConfigFile::new(), Kapso::start(busy(4, 60.0)).await);
     let beside = Kapso::start(busy(5, 0.0)).await;
     file.watch("acme", &kapso, "");
     file.watch("beside", &beside, "");
@@ -233,7 +169,7 @@ async fn a_project_that_is_removed_and_put_back_counts_on() {
 
 #[tokio::test]
 async fn a_changed_file_and_a_hangup_are_noticed_and_a_bad_file_changes_nothing() {
-    let (mut file, kapso) = (File::new(), Kapso::start(busy(6, 0.0)).await);
+    let (mut file, kapso) = (ConfigFile::new(), Kapso::start(busy(6, 0.0)).await);
     file.watch("first", &kapso, "");
     let exporter = Exporter::start(&[&file.flag()], &[]).await.ready().await;
     let successful = "kapso_exporter_config_last_reload_successful";
@@ -263,7 +199,7 @@ fn hashes(scrape: &Exposition) -> Vec<String> {
 
 #[tokio::test]
 async fn two_projects_with_one_key_share_its_budget() {
-    let (mut file, kapso) = (File::new(), Kapso::start(busy(9, 0.0)).await);
+    let (mut file, kapso) = (ConfigFile::new(), Kapso::start(busy(9, 0.0)).await);
     for name in ["a", "b"] {
         file.watch(name, &kapso, "    requests_per_minute: 60\n");
     }
@@ -276,7 +212,7 @@ async fn two_projects_with_one_key_share_its_budget() {
 
 #[tokio::test]
 async fn flags_that_the_file_replaces_are_refused_beside_it() {
-    let (mut file, kapso) = (File::new(), Kapso::start(busy(10, 0.0)).await);
+    let (mut file, kapso) = (ConfigFile::new(), Kapso::start(busy(10, 0.0)).await);
     file.watch("acme", &kapso, "");
     let run = async |more: &[&str], env: &[(&str, &str)]| {
         run_to_end(&[&["check", "--offline", &file.flag()], more].concat(), env).await
@@ -296,7 +232,7 @@ async fn flags_that_the_file_replaces_are_refused_beside_it() {
 
 #[tokio::test]
 async fn check_asks_a_few_things_with_every_key_and_names_the_project_whose_key_is_wrong() {
-    let (mut file, kapso) = (File::new(), Kapso::start(busy(12, 0.0)).await);
+    let (mut file, kapso) = (ConfigFile::new(), Kapso::start(busy(12, 0.0)).await);
     for name in ["acme", "bistro", "wrong"] {
         file.watch(name, &kapso, "");
     }
@@ -343,7 +279,7 @@ impl Transport for Panicking {
 
 #[tokio::test]
 async fn a_project_that_panics_begins_anew_and_disturbs_no_other() {
-    let (mut file, kapso) = (File::new(), Kapso::start(busy(11, 0.0)).await);
+    let (mut file, kapso) = (ConfigFile::new(), Kapso::start(busy(11, 0.0)).await);
     file.watch("fragile", &kapso, "");
     file.watch("steady", &kapso, "");
     let config = config::file::read(&file.path("config.yaml"), StateConfig::default()).unwrap();

@@ -3,35 +3,21 @@
 use std::{io::Read, sync::Arc, time::Duration};
 
 use flate2::read::GzDecoder;
-use futures_util::future::BoxFuture;
 use kapso_exporter::{
     account::Order,
-    app::{App, Store},
+    app::App,
     clock::{Clock, Steady},
-    config::{Config, KeyFrom, MetricsConfig, ProjectConfig, RawProject, StateConfig},
-    kapso::{Answer, Endpoint, Observer, Transport},
+    config::{Config, KeyFrom, ProjectConfig, RawProject},
+    kapso::{Endpoint, Observer},
     metrics::{Bounds, Renderer, Snapshot},
     model::{Api, Execution, Flaws, Page, Source, Status, Workflow},
-    project::{Stream, Transports},
+    project::Stream,
 };
-use tokio_util::sync::CancellationToken;
-use url::Url;
 
-use super::support::{Exposition, simulated::a_morning};
+use super::support::{Exposition, nowhere, simulated::a_morning};
 
-struct Nowhere;
-
-impl Transport for Nowhere {
-    fn get<'a>(&'a self, _: &'a Url) -> BoxFuture<'a, Result<Answer, String>> {
-        Box::pin(async { Err("nowhere".into()) })
-    }
-}
-
-impl Transports for Nowhere {
-    fn open(&self, _: Api, _: &ProjectConfig) -> anyhow::Result<Box<dyn Transport>> {
-        Ok(Box::new(Self))
-    }
-}
+/// Series of all projects together.
+const MAX_SERIES: usize = 1_000_000;
 
 fn config(projects: &[&str]) -> Config {
     let project = |name: &&str| {
@@ -39,14 +25,7 @@ fn config(projects: &[&str]) -> Config {
         let sources = [Source::Conversations, Source::Agents].into();
         ProjectConfig { sources, ..ProjectConfig::resolve(raw).unwrap() }
     };
-    Config {
-        projects: projects.iter().map(project).collect(),
-        metrics: MetricsConfig { max_series: 1_000_000, max_conversations: 0 },
-        state: StateConfig::default(),
-        file: None,
-        secret_files: Vec::new(),
-        text: String::new(),
-    }
+    nowhere::config(projects.iter().map(project), MAX_SERIES)
 }
 
 /// An exporter that asks nobody.
@@ -59,9 +38,7 @@ struct Exporter {
 impl Exporter {
     fn watching(projects: &[&str]) -> Self {
         let clock = a_morning();
-        let shutdown = CancellationToken::new();
-        let app = App::build(config(projects), Arc::new(Nowhere), clock.clone(), Store::empty(), shutdown);
-        Self { app: app.unwrap(), clock, executions: 0 }
+        Self { app: nowhere::app(config(projects), clock.clone()), clock, executions: 0 }
     }
 
     fn stream(&self, project: &str) -> Arc<Stream> {
@@ -118,7 +95,7 @@ impl Exporter {
     /// The same, by a renderer that knows of no earlier rendering.
     fn render_from_nothing(&self) -> Snapshot {
         let publisher = &self.app.publisher;
-        let bounds = Bounds { max_series: 1_000_000, max_conversations: 0, handoff_classes: 0 };
+        let bounds = Bounds { max_series: MAX_SERIES, max_conversations: 0, handoff_classes: 0 };
         let streams = publisher.renderer().streams().clone();
         Renderer::new(publisher.instance(), streams, bounds).render().unwrap()
     }

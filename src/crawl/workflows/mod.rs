@@ -34,8 +34,8 @@ use crate::{
 
 /// Visits at the same time, although they wait for the budget.
 const VISITS_AT_ONCE: usize = 2;
-/// A history with an item that could not be read, or that may have been cut short, is read again after these times. After the
-/// last one it is taken as it is.
+/// A history with an item that could not be read, or that may have been cut short, is read again after these times.
+/// After the last one it is taken as it is.
 const SPOILT_RECHECKS: &[Duration] = &[Duration::ZERO, Duration::from_mins(10), Duration::from_hours(1)];
 /// One that ended with an empty page, as a list does that hides the rest, is read once more after this time.
 const EMPTY_RECHECK: Duration = Duration::from_mins(10);

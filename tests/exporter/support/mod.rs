@@ -1,15 +1,18 @@
 //! What the tests share: the program as a child process, a simulated Kapso on a port of its own, the exposition
 //! as a map, a disk that hangs, and the comparison of that with the simulator's tally.
 
+mod config_file;
 mod disk;
 mod exposition;
 mod hostile;
 pub mod judge;
 mod kapso;
+pub mod nowhere;
 mod program;
 pub mod simulated;
 
 pub use self::{
+    config_file::ConfigFile,
     disk::Disk,
     exposition::Exposition,
     hostile::{Hostile, http},

@@ -6,8 +6,6 @@ mod stack;
 
 use std::{
     collections::BTreeSet,
-    fs,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -17,7 +15,7 @@ use self::stack::Stack;
 use crate::{
     files,
     promql::Query,
-    support::{Exporter, Kapso},
+    support::{ConfigFile, Exporter, Kapso},
 };
 
 /// A business with steady traffic in which nothing fails.
@@ -44,20 +42,8 @@ fn healthy() -> Scenario {
 
 const FLAGS: [&str; 2] = ["--scrape.source=conversations,agents", "--scrape.interval=2s"];
 
-/// An exporter with a configuration file and a state file, so that every metric is there.
-async fn configured(kapso: &Kapso, folder: &Path) -> Exporter {
-    let (file, state) = (folder.join("config.yaml"), folder.join("state"));
-    fs::write(folder.join("api.key"), DEFAULT_KEY).unwrap();
-    let text = format!(
-        "projects:\n  - {{name: default, api_key: {{file: api.key}}, platform_url: '{}', legacy_url: '{}', \
-         sources: [conversations, agents], interval: 2s, requests_per_minute: 100000}}\n",
-        kapso.platform_url(),
-        kapso.legacy_url(),
-    );
-    fs::write(&file, text).unwrap();
-    let flags = [format!("--config.file={}", file.display()), format!("--state.path={}", state.display())];
-    Exporter::start(&[&flags[0], &flags[1]], &[]).await
-}
+/// As [`FLAGS`], in a configuration file.
+const KEYS: &str = "    sources: [conversations, agents]\n    interval: 2s\n    conversation_max_age: 7d\n";
 
 /// Starts executions of a workflow, one in each of so many conversations; their ids.
 fn start(simulator: &Simulator, api: Api, workflow: &str, count: usize) -> Vec<String> {
@@ -74,8 +60,10 @@ fn start(simulator: &Simulator, api: Api, workflow: &str, count: usize) -> Vec<S
 async fn a_failure_spike_and_a_handoff_spike_are_told_nothing_else_is_and_both_end() {
     let begun = Instant::now();
     let kapso = Kapso::start(healthy()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let exporter = configured(&kapso, folder.path()).await.ready().await;
+    // With a configuration file and a state file, so that every metric is there.
+    let mut file = ConfigFile::new();
+    file.watch("default", &kapso, KEYS);
+    let exporter = Exporter::start(&[&file.flag(), &file.state()], &[]).await.ready().await;
     let stack = Stack::watching(exporter.url.strip_prefix("http://").unwrap()).await;
     let normal = "workflow:kapso_executions_started:increase1d_offset1h{workflow_id=\"agent-support\"} >= 20";
     stack
