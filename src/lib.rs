@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 pub mod crawl;
 pub mod frontier;
+pub mod inbox;
 pub mod kapso;
 pub mod label;
 pub mod ledger;

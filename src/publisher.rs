@@ -5,7 +5,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Mutex, task::spawn_blocking, time::Instant};
+use tokio::{
+    sync::{Mutex, Notify},
+    task::spawn_blocking,
+    time::Instant,
+};
 
 use crate::{
     clock::Clock,
@@ -22,6 +26,8 @@ pub struct Publisher {
     clock: Clock,
     /// One at a time: a rendering never takes the place of a newer one.
     turn: Mutex<()>,
+    /// Told when somebody waits for what has changed.
+    hurry: Notify,
 }
 
 /// The state file, and whether the last thing said of it was that it cannot be written.
@@ -44,7 +50,7 @@ impl Publisher {
             instance.announce_state(kept.size().unwrap_or_default());
         }
         let state = kept.map(|kept| Mutex::new(State { writer: Writer::new(kept), complained: false }));
-        Self { renderer, instance, state, restored, clock, turn: Mutex::default() }
+        Self { renderer, instance, state, restored, clock, turn: Mutex::default(), hurry: Notify::new() }
     }
 
     /// The process.
@@ -75,13 +81,27 @@ impl Publisher {
         let (begun, renderer) = (Instant::now(), self.renderer());
         let snapshot = spawn_blocking(move || renderer.render()).await??;
         let took = begun.elapsed();
-        if let Some(state) = &self.state {
-            let mut state = state.lock().await;
-            let written = state.writer.write().await;
-            self.note(&mut state, written).ok();
-        }
+        self.save().await;
         self.renderer.publish(snapshot);
         Ok(took)
+    }
+
+    /// Saves what was counted, where there is a state file. Returns whether nothing is left to save.
+    pub async fn save(&self) -> bool {
+        let Some(state) = &self.state else { return true };
+        let mut state = state.lock().await;
+        let written = state.writer.write().await;
+        self.note(&mut state, written).is_ok() && !state.writer.is_behind()
+    }
+
+    /// Whoever publishes is to do so soon.
+    pub fn hurry(&self) {
+        self.hurry.notify_one();
+    }
+
+    /// Waits until it is to be published soon.
+    pub async fn hurried(&self) {
+        self.hurry.notified().await;
     }
 
     /// Saves what is not saved yet, and closes the file. Nothing is saved after that.

@@ -120,6 +120,21 @@ impl Supervisor {
                 };
                 tasks.spawn(run.instrument(span));
             }
+            for (api, follow_up) in watched.follow_ups() {
+                let verification = verifications.get(&api).cloned();
+                let shutdown = watched.project.shutdown.clone();
+                let span = tracing::error_span!("project", project = &**name);
+                let run = async move {
+                    let is_ours = match verification {
+                        Some(verification) => verification.wait().await.is_ok(),
+                        None => true,
+                    };
+                    if is_ours {
+                        shutdown.run_until_cancelled(follow_up.run()).await;
+                    }
+                };
+                tasks.spawn(run.instrument(span));
+            }
         }
     }
 

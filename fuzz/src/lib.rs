@@ -2,6 +2,7 @@
 //! its public names only, so that the exporter's own tests run the corpora through the same functions.
 
 pub mod configuration;
+pub mod deliveries;
 pub mod headers;
 pub mod lists;
 pub mod paging;

@@ -12,7 +12,8 @@ use http_body_util::BodyExt;
 use kapso_exporter::{
     clock::Clock,
     metrics::{Bounds, Renderer},
-    web::{Pages, Readiness, router},
+    inbox::Inbox,
+    web::{Deliveries, Pages, Readiness, router},
 };
 use tower::ServiceExt;
 
@@ -35,7 +36,11 @@ pub fn run(data: &[u8]) {
         (head, body.collect().await.expect("a whole body").to_bytes())
     });
     let known = ["/", "/-/healthy", "/-/ready", "/metrics"].contains(&path.as_str());
+    let place = path.strip_prefix("/webhooks/kapso/");
+    let is_posted = path == "/-/reload" || place.is_some_and(|name| !name.is_empty() && !name.contains('/'));
     let expected: &[u16] = match method {
+        Method::POST if is_posted => &[404],
+        _ if is_posted => &[405],
         _ if !known => &[404],
         Method::GET | Method::HEAD if path == "/-/ready" => &[503],
         Method::GET | Method::HEAD => &[200],
@@ -73,6 +78,7 @@ fn app() -> (Router, Arc<Renderer>) {
         clock: Clock::system(),
         telemetry_path: "/metrics".into(),
         reloading: None,
+        deliveries: Deliveries::new(Inbox::new().0),
     };
     (router(pages), renderer)
 }

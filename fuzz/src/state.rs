@@ -28,6 +28,7 @@ fn read(mut data: &[u8]) -> Saved {
         let (content, rest) = rest.split_at(rest.len().min(usize::from(u16::from_le_bytes([*low, *high]))));
         let row = (u32::from(*number), content.to_vec());
         match table % 5 {
+            _ if *table == 255 => saved.outcomes.push(row),
             0 => saved.watermarks = row.1,
             1 => saved.workflows.push(row),
             2 => saved.conversations.push(row),

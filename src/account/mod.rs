@@ -29,8 +29,8 @@ pub use crate::ledger::Scope;
 use crate::{
     clock::Steady,
     frontier::{ConversationFrontier, Frontier, PhoneNumber},
-    ledger::{Applied, Buckets, Current, Ledger, Observation, OpenInConversation, Origin},
-    model::{Conversation, ConversationId, Execution, ExecutionId, ListedWorkflow, Page},
+    ledger::{Applied, Buckets, Current, Ledger, Observation, OpenInConversation, Origin, Taken},
+    model::{Conversation, ConversationId, Delivery, Execution, ExecutionId, ListedWorkflow, Page},
 };
 
 /// What an account has to know.
@@ -51,6 +51,8 @@ pub struct Settings {
     pub scope: Scope,
     /// Only conversations of phone numbers with these ids are watched; none = all.
     pub phone_number_ids: Vec<String>,
+    /// Whether webhook deliveries tell of outcomes, too.
+    pub expects_deliveries: bool,
 }
 
 impl Default for Settings {
@@ -64,6 +66,7 @@ impl Default for Settings {
             buckets: Buckets::default(),
             scope: Scope::default(),
             phone_number_ids: Vec::new(),
+            expects_deliveries: false,
         }
     }
 }
@@ -96,8 +99,9 @@ impl Account {
     /// Goes on with other settings. What was counted stays.
     pub fn configure(&mut self, settings: Settings) {
         let Settings { lookback, remembered, conversation_max_age, max_staleness, .. } = settings;
-        let Settings { buckets, scope, phone_number_ids, .. } = settings;
+        let Settings { buckets, scope, phone_number_ids, expects_deliveries, .. } = settings;
         self.ledger.configure(lookback, remembered, buckets, scope);
+        self.ledger.expect_deliveries(expects_deliveries);
         (self.conversation_max_age, self.max_staleness) = (conversation_max_age, max_staleness);
         let phone_numbers = phone_number_ids.iter().map(|id| id.as_str().into()).collect();
         if self.phone_numbers != phone_numbers {
@@ -110,9 +114,10 @@ impl Account {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let Settings { lookback, remembered, conversation_max_age, max_staleness, .. } = settings;
-        let Settings { buckets, scope, phone_number_ids, .. } = settings;
+        let Settings { buckets, scope, phone_number_ids, expects_deliveries, .. } = settings;
         let phone_numbers = phone_number_ids.iter().map(|id| id.as_str().into()).collect();
-        let ledger = Ledger::new(lookback, remembered, buckets, scope);
+        let mut ledger = Ledger::new(lookback, remembered, buckets, scope);
+        ledger.expect_deliveries(expects_deliveries);
         Self {
             ledger,
             frontier: Frontier::default(),
@@ -159,6 +164,19 @@ impl Account {
         for seen in Observation::all(page, Origin::Fetched) {
             self.apply(seen, now);
         }
+    }
+
+    /// Takes in a webhook delivery, at `now` in Kapso's clock. Of a conversation that is not of a phone number that is
+    /// watched it takes nothing.
+    pub fn deliver(&mut self, delivery: &Delivery, now: Timestamp) -> Taken {
+        if !self.phone_numbers.is_empty() {
+            let number = delivery.conversation.as_ref().and_then(|id| self.ledger.conversations.find(id));
+            let is_in_scope = |number| self.is_in_scope(self.frontier.conversation(number));
+            if !number.is_some_and(is_in_scope) {
+                return Taken::Ignored;
+            }
+        }
+        self.ledger.deliver(delivery, now)
     }
 
     /// Takes in a page of the list of workflows.

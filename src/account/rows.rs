@@ -171,6 +171,10 @@ impl Account {
         content(&ArchivedRow::of(counted, *self.frontier.archive.get(number as usize)))
     }
 
+    pub(super) fn outcomes_row(&self, number: u32) -> Option<Vec<u8>> {
+        self.ledger.outcomes.get(number).and_then(content)
+    }
+
     pub(super) fn execution_row(&self, number: u32) -> Option<Vec<u8>> {
         self.ledger.executions.get(number).and_then(content)
     }

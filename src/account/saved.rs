@@ -45,6 +45,8 @@ pub struct Changes {
     pub archive: Vec<Row>,
     /// Executions.
     pub executions: Vec<Row>,
+    /// What was told and found of their outcomes.
+    pub outcomes: Vec<Row>,
 }
 
 /// All rows.
@@ -62,6 +64,8 @@ pub struct Saved {
     pub archive: Vec<(u32, Vec<u8>)>,
     /// Executions.
     pub executions: Vec<(u32, Vec<u8>)>,
+    /// What was told and found of their outcomes.
+    pub outcomes: Vec<(u32, Vec<u8>)>,
 }
 
 /// Rows that no account has written.
@@ -95,7 +99,8 @@ impl Changes {
     /// How many rows changed.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.workflows.len() + self.conversations.len() + self.archive.len() + self.executions.len()
+        let tables = [&self.workflows, &self.conversations, &self.archive, &self.executions, &self.outcomes];
+        tables.into_iter().map(Vec::len).sum()
     }
 }
 
@@ -112,6 +117,7 @@ impl From<Changes> for Saved {
             conversations: kept(changes.conversations),
             archive: kept(changes.archive),
             executions: kept(changes.executions),
+            outcomes: kept(changes.outcomes),
         }
     }
 }
@@ -124,6 +130,7 @@ impl Account {
         ledger.conversations.track();
         ledger.archive.track();
         ledger.executions.track();
+        ledger.outcomes.track();
         for dirty in
             [&mut frontier.workflows.dirty, &mut frontier.conversations.dirty, &mut frontier.archive.dirty]
         {
@@ -138,12 +145,14 @@ impl Account {
         let conversations = both(&mut ledger.conversations.dirty, &mut frontier.conversations.dirty);
         let archive = both(&mut ledger.archive.dirty, &mut frontier.archive.dirty);
         let executions = ledger.executions.dirty.take();
+        let outcomes = ledger.outcomes.dirty.take();
         Changes {
             watermarks: self.watermarks_row().unwrap_or_default(),
             workflows: workflows.into_iter().map(|n| (n, self.workflow_row(n))).collect(),
             conversations: conversations.into_iter().map(|n| (n, self.conversation_row(n))).collect(),
             archive: archive.into_iter().map(|n| (n, self.archived_row(n))).collect(),
             executions: executions.into_iter().map(|n| (n, self.execution_row(n))).collect(),
+            outcomes: outcomes.into_iter().map(|n| (n, self.outcomes_row(n))).collect(),
         }
     }
 
@@ -154,6 +163,7 @@ impl Account {
         note(&mut self.ledger.conversations.dirty, &changes.conversations);
         note(&mut self.ledger.archive.dirty, &changes.archive);
         note(&mut self.ledger.executions.dirty, &changes.executions);
+        note(&mut self.ledger.outcomes.dirty, &changes.outcomes);
     }
 
     /// The account of these rows, which notes changes from now on; all of it has changed if they are of an earlier
@@ -180,6 +190,7 @@ impl Account {
         let halves = |row: ArchivedRow| row.halves();
         ledger.archive = table("archive", &saved.archive, format, halves, &mut frontier.archive)?;
         ledger.executions = kept("executions", slotted("executions", &saved.executions, format)?)?;
+        ledger.outcomes = kept("outcomes", slotted("outcomes", &saved.outcomes, format)?)?;
         ledger.attach_executions().map_err(|Unknown(table, number)| Damaged::Missing { table, number })?;
         account.track();
         if format == VERSION {

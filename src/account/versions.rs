@@ -11,7 +11,7 @@ use super::rows::{
 use crate::{
     clock::Steady,
     frontier::{self, ConversationFrontier, CoveredRange, WorkflowFrontier},
-    ledger::{self, Decided, Entry, Micros, Name, Totals},
+    ledger::{self, Decided, Entry, Micros, Name, Outcomes, Totals},
     model::{ConversationId, ConversationStatus, ExecutionId, Status, Step, WorkflowId},
 };
 
@@ -71,6 +71,14 @@ impl Versioned for ConversationRow {
 }
 
 impl Versioned for ArchivedRow {
+    const VERSION: u8 = 1;
+
+    fn from_earlier(_: u8, _: &[u8]) -> Option<Self> {
+        None
+    }
+}
+
+impl Versioned for Outcomes {
     const VERSION: u8 = 1;
 
     fn from_earlier(_: u8, _: &[u8]) -> Option<Self> {

@@ -6,7 +6,7 @@ use super::{Account, listing::Begun};
 use crate::{
     clock::Steady,
     frontier::{Attempts, CoveredRange, Failed, before_late_ones},
-    ledger::{List, Micros, Missing, Observation, OpenExecution, Origin},
+    ledger::{List, Micros, Missing, Observation, OpenExecution, Origin, index},
     model::{Execution, ExecutionId, Page, Reading, WorkflowId},
 };
 
@@ -106,6 +106,9 @@ impl Account {
 
     /// Takes note that all open executions of the workflow were asked about, and those in these statuses.
     pub fn close_visit(&mut self, visit: &Visit, statuses: Statuses) {
+        if let Some(begun) = visit.begun {
+            self.ledger.note_visited(index(visit.workflow), begun.at);
+        }
         let read = self.frontier.workflows.change(visit.workflow);
         read.visited = read.visited.max(visit.begun.map(|begun| begun.steady).or(visit.requested_at));
         read.missing = None;

@@ -137,7 +137,7 @@ impl Opening {
         let mut streams = BTreeMap::new();
         for (&api, opened) in &accounts {
             let before = earlier.and_then(|earlier| earlier.streams.get(&api)).map(Arc::as_ref);
-            let stream = project.stream(api, opened.account.clone(), &self.changed, before)?;
+            let stream = project.stream(api, opened, &self.changed, before)?;
             streams.insert(api, Arc::new(stream));
         }
         Ok(WatchedProject { project, streams, accounts, started })
@@ -168,7 +168,10 @@ impl Opening {
             for (api, account) in &watched.accounts {
                 account.account.lock().configure(config.account_of(*api));
                 let sources = config.sources_of(*api);
-                watched.streams[api].status.lock().watch(sources, config.interval);
+                let mut status = watched.streams[api].status.lock();
+                status.watch(sources, config.interval);
+                status.take_deliveries(watched.streams[api].webhook.is_some());
+                drop(status);
                 kept.push(account.clone());
             }
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     clock::Steady,
-    crawl::{self, CrawlContext, CrawlScope, Heartbeat},
+    crawl::{self, CrawlContext, CrawlScope, FollowUp, Heartbeat},
     kapso,
     model::{Api, Source},
     project::{Project, Stream},
@@ -48,6 +48,25 @@ impl WatchedProject {
         self.streams.iter().filter_map(verification).collect()
     }
 
+    /// What looks at the executions that webhook deliveries name, for each stream that takes any.
+    pub fn follow_ups(&self) -> impl Iterator<Item = (Api, FollowUp)> {
+        self.streams.iter().filter_map(|(&api, stream)| {
+            let named = stream.webhook.as_ref()?.named.clone();
+            Some((api, FollowUp::new(self.context(stream), named, self.project.config.interval)))
+        })
+    }
+
+    fn context(&self, stream: &Stream) -> CrawlContext {
+        CrawlContext {
+            client: stream.client.clone(),
+            account: stream.account.clone(),
+            budget: stream.budget.clone(),
+            started: self.started,
+            heartbeat: Heartbeat::default(),
+            changed: stream.changed.clone(),
+        }
+    }
+
     /// The loop of one source.
     #[must_use]
     pub fn sweeper(&self, source: Source, stream: &Stream) -> Sweeper {
@@ -60,17 +79,9 @@ impl WatchedProject {
             max_staleness: config.account.max_staleness,
             listed_by: crawl::listed_by(config.sources.iter().copied(), source.api()),
         };
-        let context = CrawlContext {
-            client: stream.client.clone(),
-            account: stream.account.clone(),
-            budget: stream.budget.clone(),
-            started: self.started,
-            heartbeat: Heartbeat::default(),
-            changed: stream.changed.clone(),
-        };
         Sweeper {
             source,
-            crawler: crawl::kind_of(source).crawler(context, scope),
+            crawler: crawl::kind_of(source).crawler(self.context(stream), scope),
             interval: config.interval,
             patience: PATIENCE + kapso::longest_call(config.timeout),
             clock: clock.clone(),

@@ -306,6 +306,7 @@ impl From<Watch> for Raw {
             workflows: WorkflowFilter::default(),
             agents: BTreeMap::new(),
             handoff_reasons: Vec::new(),
+            webhook_secrets: Vec::new(),
             interval: scrape.interval,
             timeout: scrape.timeout,
             requests_per_minute: scrape.requests_per_minute,

@@ -14,11 +14,12 @@ use crate::{
     app::App,
     clock::Clock,
     config::{Config, WebConfig},
+    inbox::{Inbox, Outlet},
     project::{Streams, Transports},
     publisher::Publisher,
     reload::{LoadConfig, Reloading},
     supervisor::{OnRefusal, Supervisor},
-    web::{self, Pages, Readiness},
+    web::{self, Deliveries, Pages, Readiness},
 };
 
 /// The exposition is rendered anew at least this often: idle times grow by themselves. A stream's text may be ten
@@ -28,6 +29,10 @@ const RENDER_INTERVAL: Duration = Duration::from_secs(5);
 const RENDER_PACE: Duration = Duration::from_millis(250);
 /// ... and takes no more than a twentieth of one core.
 const RENDER_SHARE: u32 = 20;
+/// While deliveries come it is rendered no more often than this, ...
+const HURRIED_PACE: Duration = Duration::from_millis(20);
+/// ... and takes no more than a quarter of one core.
+const HURRIED_SHARE: u32 = 4;
 /// From a stop to the moment at which a disk that has not answered is given up. Less than the process may take.
 const SAVED_WITHIN: Duration = Duration::from_millis(3500);
 
@@ -71,7 +76,7 @@ pub async fn serve(setup: Setup) -> anyhow::Result<()> {
     let intervals = config.projects.iter().map(|project| project.interval);
     let grace = intervals.max().unwrap_or_default();
     let app = App::open(config.clone(), transports, clock.clone(), shutdown.clone());
-    let serving = tokio::select! {
+    let mut serving = tokio::select! {
         opened = Serving::open(app, config, load, clock.clone()) => opened?,
         () = given_up => anyhow::bail!("stopped before the state file was open"),
     };
@@ -108,6 +113,8 @@ struct Serving {
     readiness: Arc<Readiness>,
     changed: watch::Receiver<u64>,
     reloading: Option<Arc<Reloading>>,
+    deliveries: Deliveries,
+    outlet: Option<Outlet>,
 }
 
 impl Serving {
@@ -126,7 +133,10 @@ impl Serving {
         if publisher.is_restored() {
             readiness.set_ready();
         }
-        Ok(Self { supervisor, publisher, readiness, changed, reloading: reloading.map(Arc::new) })
+        let reloading = reloading.map(Arc::new);
+        let (inbox, outlet) = Inbox::new();
+        let (deliveries, outlet) = (Deliveries::new(inbox), Some(outlet));
+        Ok(Self { supervisor, publisher, readiness, changed, reloading, deliveries, outlet })
     }
 
     fn pages(&self, clock: Clock, telemetry_path: String) -> Pages {
@@ -136,10 +146,11 @@ impl Serving {
             clock,
             telemetry_path,
             reloading: self.reloading.clone(),
+            deliveries: self.deliveries.clone(),
         }
     }
 
-    async fn spawn(&self, tasks: &mut JoinSet<()>, grace: Duration, shutdown: &CancellationToken) {
+    async fn spawn(&mut self, tasks: &mut JoinSet<()>, grace: Duration, shutdown: &CancellationToken) {
         self.supervisor.start().await;
         let rendering = Rendering {
             publisher: self.publisher.clone(),
@@ -151,11 +162,21 @@ impl Serving {
         tasks.spawn(async move {
             ends.run_until_cancelled(rendering.run()).await;
         });
+        if let Some(outlet) = self.outlet.take() {
+            tasks.spawn(outlet.run(self.publisher.clone(), shutdown.clone()));
+        }
         if let Some(reloading) = self.reloading.clone() {
             tasks.spawn(reloading.run(shutdown.clone()));
         }
         tasks.spawn(grace_period(self.readiness.clone(), grace, shutdown.clone()));
     }
+}
+
+/// When it may be rendered again: where nobody hurries, and where somebody does.
+#[derive(Clone, Copy)]
+struct Earliest {
+    calm: Instant,
+    hurried: Instant,
 }
 
 /// Publishes what changed, and at least every [`RENDER_INTERVAL`].
@@ -169,13 +190,18 @@ struct Rendering {
 impl Rendering {
     /// Once all sources were swept and that is published, the exporter is ready.
     async fn run(mut self) {
-        let mut earliest = Instant::now();
+        let mut earliest = Earliest { calm: Instant::now(), hurried: Instant::now() };
         loop {
             self.wait(earliest).await;
             let all_swept = self.streams.all().iter().all(|stream| stream.status.lock().is_swept());
             let begun = Instant::now();
             match self.publisher.publish().await {
-                Ok(rendered) => earliest = begun + RENDER_PACE.max(rendered * RENDER_SHARE),
+                Ok(rendered) => {
+                    earliest = Earliest {
+                        calm: begun + RENDER_PACE.max(rendered * RENDER_SHARE),
+                        hurried: begun + HURRIED_PACE.max(rendered * HURRIED_SHARE),
+                    };
+                }
                 Err(error) => {
                     tracing::error!(%error, "cannot render the metrics");
                     continue;
@@ -188,15 +214,20 @@ impl Rendering {
     }
 
     /// Waits until there is something new, and it is not too early.
-    async fn wait(&mut self, earliest: Instant) {
+    async fn wait(&mut self, earliest: Earliest) {
+        let hurried = async {
+            self.publisher.hurried().await;
+            sleep_until(earliest.hurried).await;
+        };
         let changed = async {
             // The sender lives as long as the supervisor does.
             self.changed.changed().await.ok();
-            sleep_until(earliest).await;
+            sleep_until(earliest.calm).await;
             self.changed.mark_unchanged();
         };
         tokio::select! {
             () = changed => {}
+            () = hurried => {}
             () = sleep(RENDER_INTERVAL) => {}
         }
     }

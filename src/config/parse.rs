@@ -142,6 +142,18 @@ pub fn key(text: &str) -> Parsed<SecretString> {
     Ok(key.into())
 }
 
+/// The secret of a webhook.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn webhook_secret(text: &str) -> Parsed<SecretString> {
+    let secret = text.trim();
+    if (1..=1024).contains(&secret.len()) && !secret.contains(char::is_control) {
+        return Ok(secret.into());
+    }
+    Err("the secret of a webhook must be one line of 1 to 1024 bytes".into())
+}
+
 /// `--scrape.requests-per-minute`.
 ///
 /// # Errors

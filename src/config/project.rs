@@ -49,6 +49,8 @@ pub struct ProjectConfig {
     pub agents: BTreeMap<WorkflowId, String>,
     /// Classes of the reasons of handoffs; the first that fits holds.
     pub handoff_reasons: Vec<ReasonRule>,
+    /// Secrets with which webhook deliveries are signed; none = deliveries are not taken.
+    pub webhook_secrets: Vec<SecretString>,
     /// From one sweep's start to the next.
     pub interval: Duration,
     /// For one request.
@@ -70,7 +72,11 @@ impl PartialEq for ProjectConfig {
             let watched = (phone_number_ids, workflows, agents, handoff_reasons);
             (asked, watched, interval, requests_per_minute, account)
         };
-        self.key.expose_secret() == other.key.expose_secret() && facts(self) == facts(other)
+        let secrets = |of: &Self| {
+            let secrets = of.webhook_secrets.iter().chain([&of.key]);
+            secrets.map(|secret| secret.expose_secret().to_owned()).collect::<Vec<_>>()
+        };
+        secrets(self) == secrets(other) && facts(self) == facts(other)
     }
 }
 
@@ -95,6 +101,11 @@ impl ProjectConfig {
             "phone_number_ids and conversations do not go together: of a conversation that is named, nothing tells which \
              phone number it is of"
         );
+        ensure!(
+            raw.webhook_secrets.is_empty() || raw.sources.iter().any(|source| source.api() == Api::Platform),
+            "webhook goes with the sources conversations and workflows: its deliveries tell of executions of the platform \
+             API"
+        );
         let account = account::Settings {
             lookback: signed(raw.lookback),
             conversation_max_age: signed(raw.conversation_max_age),
@@ -113,6 +124,7 @@ impl ProjectConfig {
             workflows: raw.workflows,
             agents: raw.agents,
             handoff_reasons: raw.handoff_reasons,
+            webhook_secrets: raw.webhook_secrets,
             interval: raw.interval,
             timeout: raw.timeout,
             requests_per_minute: raw.requests_per_minute,
@@ -129,7 +141,14 @@ impl ProjectConfig {
         };
         let scope = Scope { workflows: self.workflows.clone(), names, names_are_listed };
         let phone_number_ids = self.phone_number_ids.clone();
-        account::Settings { scope, phone_number_ids, ..self.account.clone() }
+        let expects_deliveries = api == Api::Platform && self.takes_deliveries();
+        account::Settings { scope, phone_number_ids, expects_deliveries, ..self.account.clone() }
+    }
+
+    /// Whether webhook deliveries are taken.
+    #[must_use]
+    pub fn takes_deliveries(&self) -> bool {
+        !self.webhook_secrets.is_empty()
     }
 
     /// Base URL of an API.

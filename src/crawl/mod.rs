@@ -7,6 +7,7 @@
 mod changed;
 pub mod conversations;
 mod crawler;
+mod follow_up;
 mod heartbeat;
 mod kind;
 mod queue;
@@ -22,6 +23,7 @@ use parking_lot::Mutex;
 use self::source::{Pass, Stop};
 pub use self::{
     changed::Changed,
+    follow_up::{FollowUp, Named},
     heartbeat::Heartbeat,
     kind::{
         Count, FirstSweep, OnBacklog, ProjectSize, Requests, Share, SourceKind, Sweep, Watched, kind_of,

@@ -24,6 +24,7 @@ mod skew;
 mod tests;
 mod times;
 mod transport;
+pub mod webhook;
 mod wire;
 
 use std::fmt;

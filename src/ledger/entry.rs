@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{micros::Micros, totals::Event};
-use crate::model::{Execution, ExecutionId, Status, Step, seconds_between};
+use crate::model::{Execution, ExecutionId, Status, Step, ToldOutcome, seconds_between};
 
 /// So many stale answers in a row are believed.
 pub(super) const BELIEVED_AFTER: u8 = 4;
@@ -175,6 +175,36 @@ impl Entry {
         let events =
             [self.start(rule), self.handoff(seen, rule, witnessed), self.finish(seen, rule, witnessed)];
         Some(events.into_iter().flatten().collect())
+    }
+
+    /// Takes in an outcome that a delivery tells, and returns its event, unless that is history or was decided on. A
+    /// failure is final; a handoff is where the execution stands if nothing newer is known of it.
+    pub fn told(&mut self, at: Micros, outcome: &ToldOutcome, is_history: bool) -> Option<Event> {
+        let is_newest = self.last_event_at <= Some(at);
+        match outcome {
+            ToldOutcome::Failed => {
+                if !self.status.is_finished() {
+                    (self.status, self.over, self.step) = (Status::Failed, Some(at), None);
+                    self.last_event_at = self.last_event_at.max(Some(at));
+                }
+                if is_history || std::mem::replace(&mut self.decided.finish, true) {
+                    return None;
+                }
+                let duration = self.seconds_since_start(Some(at.into()));
+                Some(Event::Finished { status: Status::Failed, at: Some(at.into()), duration })
+            }
+            ToldOutcome::HandedOff { source, reason } => {
+                if is_newest && !self.status.is_finished() {
+                    (self.status, self.over, self.last_event_at) = (Status::Handoff, None, Some(at));
+                    self.decided.handoff = true;
+                }
+                let first = !std::mem::replace(&mut self.decided.first_handoff, true);
+                let since_start = self.seconds_since_start(Some(at.into())).filter(|_| first);
+                let event =
+                    Event::HandedOff { source: *source, reason: reason.clone(), at: Some(at.into()), since_start };
+                (!is_history).then_some(event)
+            }
+        }
     }
 
     /// Whether an answer is older than what is known; see the table above.

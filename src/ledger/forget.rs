@@ -12,6 +12,7 @@ impl Ledger {
     pub fn prune(&mut self, coverage: &impl Coverage, history: SignedDuration, now: Timestamp) {
         let horizon = self.horizon_at(now);
         self.watermarks.horizon = self.watermarks.horizon.max(Some(horizon));
+        self.prune_outcomes(horizon, now);
         let past = |entry: &Entry| {
             !entry.is_open()
                 && entry.over.is_some_and(|over| over < horizon)

@@ -16,6 +16,15 @@ impl From<Timestamp> for Micros {
     }
 }
 
+impl Micros {
+    /// Whether it has no fraction and `other` is within the same second: it may be the same moment, less precisely.
+    pub(crate) fn is_whole_second_of(self, other: Self) -> bool {
+        const SECOND: i64 = 1_000_000;
+        let (Self(own), Self(other)) = (self, other);
+        own.get() % SECOND == 0 && own.get() == other.get().div_euclid(SECOND) * SECOND
+    }
+}
+
 impl From<Micros> for Timestamp {
     fn from(Micros(microsecond): Micros) -> Self {
         Self::from_microsecond(microsecond.get()).unwrap_or(Self::UNIX_EPOCH)

@@ -26,6 +26,7 @@
 mod archive;
 mod conversation;
 mod current;
+mod deliveries;
 mod dirty;
 mod doubt;
 mod entry;
@@ -49,6 +50,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::{
     archive::{Archive, Archived, Hash},
     conversation::Conversations,
+    deliveries::Outcomes,
     dirty::{DirtySet, DirtyVec},
     doubt::{Doubts, Missing},
     entry::{Decided, Entry},
@@ -61,6 +63,7 @@ pub use self::{
     archive::{Before, Place},
     conversation::ConversationState,
     current::{AtStep, ByStatus, Current, OpenInConversation},
+    deliveries::Taken,
     histogram::{Buckets, Histogram},
     micros::Micros,
     observation::{Applied, Coverage, List, Observation, Origin},
@@ -69,6 +72,7 @@ pub use self::{
     watch::Scope,
     workflow::{Told, WorkflowState},
 };
+use self::deliveries::Comparison;
 use crate::{
     label,
     model::{ListedWorkflow, Workflow, WorkflowId},
@@ -99,6 +103,9 @@ pub struct Ledger {
     pub(crate) conversations: Conversations,
     pub(crate) archive: Archive,
     pub(crate) executions: Executions,
+    /// What was told and found of their outcomes, where deliveries tell any.
+    pub(crate) outcomes: Table<Outcomes>,
+    comparison: Comparison,
     /// Those of them that are open.
     open: BTreeSet<Slot>,
     doubts: Doubts,
@@ -135,6 +142,8 @@ impl Ledger {
             conversations: Conversations::default(),
             archive: Archive::default(),
             executions: Executions::default(),
+            outcomes: Table::default(),
+            comparison: Comparison::default(),
             open: BTreeSet::new(),
             doubts: Doubts::default(),
             stale_answers: 0,
@@ -230,6 +239,11 @@ impl Ledger {
             self.decide(number, Moment::Now);
         }
         number
+    }
+
+    /// The number of the workflow with this id, if it is known.
+    pub(crate) fn workflow_number(&self, id: &WorkflowId) -> Option<usize> {
+        self.workflow_by_id.get(id).copied()
     }
 
     /// The number of the workflow with this id, which is known from now on.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Event, Ledger, Place, Watch,
+    deliveries::Before,
     entry::{Decided, Entry},
     index,
     micros::Micros,
@@ -124,7 +125,11 @@ impl Ledger {
         };
         match self.workflows[workflow as usize].watch {
             Watch::Watched => {}
-            watch => return Applied { is_undecided: watch == Watch::Undecided, ..Applied::NOTHING },
+            Watch::Undecided => return Applied { is_undecided: true, ..Applied::NOTHING },
+            Watch::Excluded | Watch::LetIn(_) => {
+                self.drop_what_waits(&execution.id);
+                return Applied::NOTHING;
+            }
         }
         let newest = &self.workflows[workflow as usize].last_event_at;
         if *newest < execution.last_event_at {
@@ -139,6 +144,7 @@ impl Ledger {
         };
         let mut belongs = Belongs { workflow, conversation, forgotten_up_to };
         if known.is_none() && self.is_over_and_done(seen, belongs, coverage, now) {
+            self.drop_what_waits(&execution.id);
             return Applied::NOTHING;
         }
         let slot = known.unwrap_or_else(|| {
@@ -148,6 +154,7 @@ impl Ledger {
         let place = named.filter(|_| conversation.is_none()).map(|id| self.unarchive(id, archived));
         belongs.conversation = conversation.or(place.map(|place| place.number));
         self.note(slot, seen, belongs, now);
+        self.take_what_waited(slot, now);
         Applied { was_known: known.is_some(), is_undecided: false, conversation: place }
     }
 
@@ -182,14 +189,17 @@ impl Ledger {
         let rule = self.rule(seen, workflow);
         let changed = self.executions.change(slot, |entry| {
             let (was, had) = (Counted::of(entry), entry.conversation);
+            let before = Before::of(entry);
             entry.workflow = workflow;
             entry.conversation = had.or(belongs.conversation);
             entry.in_conversation_list |= in_list;
             let events = entry.observe(execution, seen.request_seq, seen.as_of, rule);
             let joined = entry.conversation.filter(|_| had.is_none());
-            (was, Counted::of(entry), joined, entry.conversation, events)
+            let left_handoff = before.in_handoff && !entry.decided.handoff;
+            (was, Counted::of(entry), joined, entry.conversation, events, before, left_handoff)
         });
-        let Some((was, is, joined, conversation, events)) = changed else { return };
+        let Some((was, is, joined, conversation, events, before, left_handoff)) = changed else { return };
+        self.note_answer(slot, seen, left_handoff);
         if in_list {
             self.end_doubt(slot);
         } else {
@@ -209,7 +219,7 @@ impl Ledger {
         {
             self.conversations[number].last_event_at = event_at;
         }
-        for event in &events {
+        for event in &self.less_told(slot, events, before, now) {
             let workflow = &mut self.workflows[workflow as usize];
             workflow.totals.count(event, now);
             if matches!(event, Event::Started) {

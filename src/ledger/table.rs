@@ -87,6 +87,12 @@ impl<T: Identified> Table<T> {
         self.items.get(slot as usize)
     }
 
+    /// An item, to be changed.
+    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
+        self.dirty.note(slot);
+        self.items.get_mut(slot as usize)
+    }
+
     /// An item, for a change that needs not be kept.
     pub fn untracked(&mut self, slot: Slot) -> Option<&mut T> {
         self.items.get_mut(slot as usize)

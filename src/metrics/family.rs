@@ -116,6 +116,8 @@ pub enum RowsFrom {
     Project(fn(&BudgetStatus, &mut Rows<'_>)),
     /// Each stream; `api` and `project`.
     Stream(fn(&View, &mut Rows<'_>)),
+    /// The stream of each project that takes webhook deliveries; `project`.
+    Webhook(fn(&View, &mut Rows<'_>)),
     /// Each source of each stream; `source` too.
     Source(fn(&SourceStatus, &mut Rows<'_>)),
     /// Each workflow of each stream; `workflow_id` and `workflow_name` too.
@@ -126,7 +128,7 @@ impl RowsFrom {
     const fn labels(&self) -> &'static [&'static str] {
         match self {
             Self::Instance(_) => &[],
-            Self::Project(_) => &["project"],
+            Self::Project(_) | Self::Webhook(_) => &["project"],
             Self::Stream(_) => &["api", "project"],
             Self::Source(_) => &["api", "project", "source"],
             Self::Workflow(_) => &["api", "project", "workflow_id", "workflow_name"],
@@ -163,6 +165,7 @@ impl Family {
                 rows(&view.budget, &mut Rows::new(self, &[("project", view.project())], sink));
             }
             RowsFrom::Project(_) | RowsFrom::Instance(_) => {}
+            RowsFrom::Webhook(rows) => rows(view, &mut Rows::new(self, &[("project", view.project())], sink)),
             RowsFrom::Stream(rows) => rows(view, &mut Rows::new(self, &view.labels(), sink)),
             RowsFrom::Source(rows) => {
                 for (source, status) in &view.status.sources {

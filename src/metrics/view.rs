@@ -13,7 +13,8 @@ use super::{
 use crate::{
     account::Account,
     clock::Steady,
-    ledger::OpenInConversation,
+    ledger::{Histogram, OpenInConversation},
+    model::WebhookEvent,
     project::{BudgetStatus, Stream, StreamKey, StreamStatus},
 };
 
@@ -59,6 +60,15 @@ pub struct View {
     pub(super) doubtful_executions: usize,
     pub(super) stale_answers: u64,
     pub(super) remembered_conversations: usize,
+    /// Deliveries against polling, where there are any.
+    pub(super) comparison: Option<Comparison>,
+}
+
+/// How webhook deliveries and polling compare.
+#[derive(Debug)]
+pub struct Comparison {
+    pub(super) lead: Histogram,
+    pub(super) missed: [(WebhookEvent, u64); 2],
 }
 
 /// One conversation at one moment, or all that share `other`.
@@ -107,6 +117,10 @@ impl View {
             doubtful_executions: account.ledger.doubtful_executions(),
             stale_answers: account.ledger.stale_answers(),
             remembered_conversations: account.ledger.remembered_conversations(),
+            comparison: account
+                .ledger
+                .comparison()
+                .map(|(lead, missed)| Comparison { lead: lead.clone(), missed }),
         };
         (view, refused)
     }

@@ -5,6 +5,7 @@
 
 mod api;
 mod conversation;
+mod delivery;
 mod execution;
 mod filter;
 mod handoff;
@@ -19,6 +20,7 @@ mod workflow;
 pub use self::{
     api::Api,
     conversation::{Conversation, ConversationStatus},
+    delivery::{Delivery, ToldOutcome, WebhookEvent},
     execution::Execution,
     filter::WorkflowFilter,
     handoff::{Handoff, HandoffReason, HandoffSource},

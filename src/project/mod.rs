@@ -6,10 +6,12 @@
 mod status;
 mod stream;
 mod streams;
+mod webhook;
 
 pub use self::{
     status::{LastSweep, SourceStatus, StreamStatus},
     stream::{HttpTransports, Project, Stream, StreamKey, Transports},
     streams::Streams,
+    webhook::{DeliveryResult, Webhook},
 };
 pub use crate::{crawl::Changed, kapso::BudgetStatus, sweep::Outcome};

@@ -10,12 +10,14 @@ use std::{
 use http::StatusCode;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use strum::VariantArray;
 
+use super::DeliveryResult;
 use crate::{
     crawl::Backlog,
     kapso::{Endpoint, Observer, Reason},
     ledger::Histogram,
-    model::{Api, Source},
+    model::{Api, Source, WebhookEvent},
     sweep::{Outcome, Report, SweepEvent},
 };
 
@@ -41,6 +43,8 @@ pub struct StreamStatus {
     pub errors: BTreeMap<Reason, u64>,
     /// Items in a status that this program does not know, by its name.
     pub unknown_statuses: BTreeMap<String, u64>,
+    /// Webhook deliveries by event and what came of them; empty where none are taken.
+    pub deliveries: BTreeMap<(WebhookEvent, DeliveryResult), u64>,
     /// Why it is not watched: what is known is another project's.
     pub refusal: Option<String>,
     /// How many changes there were.
@@ -95,6 +99,7 @@ impl StreamStatus {
             request_durations: BTreeMap::new(),
             errors: Reason::ALL.map(|reason| (reason, 0)).into(),
             unknown_statuses: [(OTHER.to_owned(), 0)].into(),
+            deliveries: BTreeMap::new(),
             refusal: None,
             changes: 0,
         }
@@ -114,6 +119,25 @@ impl StreamStatus {
         for source in sources {
             self.sources.entry(source).or_insert_with(|| SourceStatus::new(interval)).interval = interval;
         }
+    }
+
+    /// Takes webhook deliveries from now on, or no longer. What was counted stays counted.
+    pub fn take_deliveries(&mut self, takes: bool) {
+        self.changes += 1;
+        if !takes {
+            return self.deliveries.clear();
+        }
+        for event in WebhookEvent::OUTCOMES {
+            for &result in DeliveryResult::VARIANTS {
+                self.deliveries.entry((event, result)).or_default();
+            }
+        }
+    }
+
+    /// Counts a delivery.
+    pub fn delivered(&mut self, event: WebhookEvent, result: DeliveryResult) {
+        self.changes += 1;
+        *self.deliveries.entry((event, result)).or_default() += 1;
     }
 
     /// Takes note of what a source's loop tells.

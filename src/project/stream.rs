@@ -5,14 +5,14 @@ use std::{fmt, sync::Arc};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{Changed, StreamStatus};
+use super::{Changed, DeliveryResult, StreamStatus, Webhook};
 use crate::{
     account::Account,
     clock::Clock,
     config::ProjectConfig,
     kapso::{self, Budget, Client, Connections, Http, KapsoClock, Observer, Transport},
-    model::{Api, Source},
-    state::{BaseUrl, Opener},
+    model::{Api, Delivery, Source, WebhookEvent},
+    state::{BaseUrl, OpenedAccount, Opener},
     sweep::SweepEvent,
 };
 
@@ -133,7 +133,7 @@ impl Project {
     pub fn stream(
         &self,
         api: Api,
-        account: Arc<Mutex<Account>>,
+        opened: &OpenedAccount,
         changed: &Changed,
         earlier: Option<&Stream>,
     ) -> anyhow::Result<Stream> {
@@ -152,9 +152,10 @@ impl Project {
             key: self.key(api),
             client,
             budget: self.budget.clone(),
-            account,
+            account: opened.account.clone(),
             status,
             changed: changed.of_another(),
+            webhook: Webhook::of(&self.config, opened.claim.clone()).filter(|_| api == Api::Platform),
         })
     }
 }
@@ -173,6 +174,8 @@ pub struct Stream {
     pub status: Arc<Mutex<StreamStatus>>,
     /// Told of every change of the two.
     pub changed: Changed,
+    /// Takes deliveries, where the project has a webhook and this is the platform API.
+    pub webhook: Option<Webhook>,
 }
 
 impl Stream {
@@ -191,6 +194,34 @@ impl Stream {
     /// Takes note of why it is not watched.
     pub fn refused(&self, why: &str) {
         self.status.lock().refused(why);
+        self.changed.notify();
+    }
+
+    /// Takes a delivery into the account. `None` if it cannot be taken yet: it is not known whose the account is, when
+    /// watching began, or what time it is at Kapso.
+    #[must_use]
+    pub fn deliver(&self, delivery: &Delivery) -> Option<DeliveryResult> {
+        let webhook = self.webhook.as_ref()?;
+        let clock = self.client.clock();
+        if !webhook.is_verified() || !clock.is_plausible() {
+            return None;
+        }
+        if !webhook.concerns(delivery) {
+            return Some(DeliveryResult::Ignored);
+        }
+        let mut account = self.account.lock();
+        account.ledger.watch_start()?;
+        let result = DeliveryResult::from(account.deliver(delivery, clock.now()));
+        drop(account);
+        if result == DeliveryResult::Accepted {
+            webhook.named.push(&delivery.execution);
+        }
+        Some(result)
+    }
+
+    /// Counts a delivery.
+    pub fn delivered(&self, event: WebhookEvent, result: DeliveryResult) {
+        self.status.lock().delivered(event, result);
         self.changed.notify();
     }
 

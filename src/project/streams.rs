@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::Stream;
+use crate::model::Api;
 
 /// The streams of all projects. Whoever publishes or shows them looks here each time.
 #[derive(Default)]
@@ -15,6 +16,16 @@ impl Streams {
     #[must_use]
     pub fn all(&self) -> Arc<Vec<Arc<Stream>>> {
         self.0.load_full()
+    }
+
+    /// The stream of a project that takes its webhook deliveries, if there is one.
+    #[must_use]
+    pub fn with_webhook(&self, project: &str) -> Option<Arc<Stream>> {
+        let all = self.0.load();
+        let number = all
+            .binary_search_by(|stream| (stream.key.api, &*stream.key.project).cmp(&(Api::Platform, project)))
+            .ok()?;
+        all.get(number).filter(|stream| stream.webhook.is_some()).cloned()
     }
 
     /// From now on it is these.

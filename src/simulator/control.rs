@@ -1,5 +1,5 @@
 //! Control of a running simulation over HTTP, under `/_simulator/`: look at the tally and the requests, change
-//! the traffic, the faults, the key and the rate limit. Needs no key.
+//! the traffic, the faults, the key, the rate limit and the webhook. Needs no key.
 
 use std::{ops::Range, time::Duration};
 
@@ -9,13 +9,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Simulator, answer::Answer, faults::Faults, query::Params, scenario::Traffic};
+use super::{
+    Simulator, answer::Answer, faults::Faults, query::Params, scenario::Traffic, webhooks::control as webhook,
+};
 
 const LARGEST_BODY: usize = 64 * 1024;
 const ALLOWED: &str = "GET tally?since=<RFC 3339>&lookback_seconds=<number>, GET requests, PUT traffic, \
-    PUT faults, PUT key, PUT rate_limit, POST stop";
+    PUT faults, PUT key, PUT rate_limit, PUT webhook, GET webhook, DELETE webhook, GET incidents, POST stop";
 
-type Outcome = Result<Value, String>;
+/// What is answered, or why not.
+pub type Outcome = Result<Value, String>;
 
 /// Answers one request to a control path.
 pub async fn answer(simulator: &Simulator, request: Request) -> Answer {
@@ -31,6 +34,10 @@ pub async fn answer(simulator: &Simulator, request: Request) -> Answer {
         (&Method::PUT, "faults") => change_faults(simulator, &body),
         (&Method::PUT, "key") => change_key(simulator, &body),
         (&Method::PUT, "rate_limit") => change_rate_limit(simulator, &body),
+        (&Method::PUT | &Method::POST, "webhook") => webhook::set(simulator, &body),
+        (&Method::GET, "webhook") => Ok(webhook::show(simulator)),
+        (&Method::DELETE, "webhook") => Ok(webhook::remove(simulator)),
+        (&Method::GET, "incidents") => webhook::incidents(simulator),
         (&Method::POST, "stop") => Ok(stop(simulator)),
         _ => return Answer::error(StatusCode::NOT_FOUND, &format!("not found; there are {ALLOWED}")),
     };
@@ -113,7 +120,8 @@ impl TrafficChange {
     }
 }
 
-fn seconds(name: &str, value: f64) -> Result<Duration, String> {
+/// A number of seconds as one of the two of the field `name`.
+pub fn seconds(name: &str, value: f64) -> Result<Duration, String> {
     Duration::try_from_secs_f64(value).map_err(|_| format!("{name} must be [min, max] in seconds"))
 }
 
@@ -182,7 +190,8 @@ fn stop(simulator: &Simulator) -> Value {
     json!({"traffic": "stopped"})
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+/// What the body holds.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| format!("the body is not what is expected: {error}"))
 }
 

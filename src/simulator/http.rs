@@ -13,6 +13,7 @@ use super::{
     control,
     state::Call,
     times,
+    webhooks::deliver,
 };
 
 const PLATFORM: &str = "/platform/v1/";
@@ -43,15 +44,23 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    let router = router(simulator, shutdown.clone());
+    let router = router(simulator.clone(), shutdown.clone());
     let server = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overtime = async {
         shutdown.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
+    let sending = async {
+        match deliver(simulator, shutdown.clone()).await {
+            // The server may have more to do.
+            Ok(()) => pending().await,
+            Err(error) => Err(std::io::Error::other(error)),
+        }
+    };
     tokio::select! {
         outcome = server => outcome,
         () = overtime => Ok(()),
+        outcome = sending => outcome,
     }
 }
 

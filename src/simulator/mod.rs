@@ -33,6 +33,7 @@ mod testing;
 mod times;
 mod traffic;
 mod view;
+mod webhooks;
 mod wire;
 mod workflow;
 mod world;
@@ -42,7 +43,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
@@ -55,6 +56,10 @@ pub use self::{
     record::{RequestCount, RequestRecord},
     scenario::{DEFAULT_KEY, Ids, Scenario, Traffic},
     tally::{ConversationTally, Sum, Tally, WorkflowTally},
+    webhooks::{
+        Answer, Attempt, Conduct, DeliveryCounts, DeliveryTally, Handoff, HandoffSource, Incident, Webhook,
+        WebhookEvent, WebhookStatus, deliver,
+    },
 };
 use self::{random::whole_millis, state::State};
 use crate::clock::Clock;
@@ -88,6 +93,8 @@ impl Api {
 pub struct Simulator {
     state: Arc<Mutex<State>>,
     clock: Clock,
+    /// Tells of another webhook whoever delivers.
+    webhook_changed: watch::Sender<()>,
     started_at: Timestamp,
 }
 
@@ -97,7 +104,7 @@ impl Simulator {
     pub fn new(scenario: Scenario, clock: Clock) -> Self {
         let started_at = whole_millis(clock.wall());
         let state = Arc::new(Mutex::new(State::new(scenario, started_at)));
-        Self { state, clock, started_at }
+        Self { state, clock, webhook_changed: watch::Sender::new(()), started_at }
     }
 
     /// Both APIs (`/platform/v1/…`, `/api/v1/…`) and the control paths (`/_simulator/…`).
@@ -105,10 +112,11 @@ impl Simulator {
         http::router(self.clone(), CancellationToken::new())
     }
 
-    /// Serves [`router`](Self::router) on `listener` until `shutdown`, and a second longer at most.
+    /// Serves [`router`](Self::router) on `listener` until `shutdown`, and a second longer at most. Until then it
+    /// [delivers](deliver) to the URL of a webhook.
     ///
     /// # Errors
-    /// What the listener reports.
+    /// What the listener reports; if there can be no HTTP client to deliver with.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
         http::serve(self, listener, shutdown).await
     }
@@ -189,7 +197,7 @@ impl Simulator {
     fn with<T>(&self, act: impl FnOnce(&mut State, Timestamp) -> T) -> T {
         let mut state = self.state.lock();
         let now = self.now();
-        state.world.advance(now);
+        state.catch_up(now);
         act(&mut state, now)
     }
 }

@@ -111,11 +111,11 @@ impl Simulator {
     pub fn finish_handoff(&self, execution_id: &str) -> Scripted {
         self.with(|State { world, .. }, now| {
             let row = taken_over(world, execution_id, now)?;
-            let execution = &mut world.executions[row];
+            let execution = &world.executions[row];
             if execution.api != Api::Legacy || execution.status() != "handoff" {
                 return Err(ScriptError::NotInHandoff);
             }
-            execution.end_as_it_is(now);
+            world.change(row, |execution| execution.end_as_it_is(now));
             Ok(())
         })
     }
@@ -127,7 +127,7 @@ impl Simulator {
     pub fn end_as(&self, execution_id: &str, status: &str) -> Scripted {
         self.with(|State { world, .. }, now| {
             let row = taken_over(world, execution_id, now)?;
-            world.executions[row].end_as(Cow::Owned(status.to_owned()), now);
+            world.change(row, |execution| execution.end_as(Cow::Owned(status.to_owned()), now));
             Ok(())
         })
     }
@@ -139,7 +139,7 @@ impl Simulator {
     pub fn touch(&self, execution_id: &str) -> Scripted {
         self.with(|State { world, .. }, now| {
             let row = taken_over(world, execution_id, now)?;
-            world.executions[row].touch(now);
+            world.change(row, |execution| execution.touch(now));
             Ok(())
         })
     }
@@ -204,7 +204,7 @@ fn start(
 
 fn transition(world: &mut World, id: &str, status: &str, at: Timestamp) -> Scripted {
     let row = taken_over(world, id, at)?;
-    world.executions[row].enter(Cow::Owned(status.to_owned()), at);
+    world.change(row, |execution| execution.enter(Cow::Owned(status.to_owned()), at));
     Ok(())
 }
 

@@ -19,12 +19,14 @@ use super::{
     random::hash,
     record::{Record, RequestRecord},
     scenario::Scenario,
+    webhooks::Outbox,
     world::World,
 };
 
 /// The simulated service.
 pub struct State {
     pub world: World,
+    pub outbox: Outbox,
     pub edits: Edits,
     pub key: String,
     /// So many more are accepted: the key, a hyphen, and a number from 1 on.
@@ -58,6 +60,7 @@ impl State {
     pub fn new(scenario: Scenario, now: Timestamp) -> Self {
         Self {
             world: World::new(&scenario, now),
+            outbox: Outbox::new(scenario.seed),
             edits: Edits::default(),
             key: scenario.key,
             further_keys: scenario.further_keys,
@@ -70,6 +73,12 @@ impl State {
             conduct: Conduct::new(now),
             record: Record::default(),
         }
+    }
+
+    /// Brings the world up to `now`, and queues what a webhook is to be told of it.
+    pub fn catch_up(&mut self, now: Timestamp) {
+        self.world.advance(now);
+        self.outbox.catch_up(&mut self.world, now);
     }
 
     /// The APIs that are there.

@@ -8,7 +8,8 @@ use super::{
     random::{choose, hash, uuid},
     times::wire,
     view::View,
-    world::Row,
+    webhooks::{FAILURE, Handoff},
+    world::{Row, World},
 };
 
 /// Step identifiers of the workflows, and the type of each.
@@ -87,7 +88,6 @@ impl View<'_> {
         let execution = &*self.execution(row);
         let id = execution.id.as_str();
         let workflow = &self.world.workflows[execution.workflow];
-        let tracking = uuid(self.world.seed, "tracking", row);
         let mut item = json!({
             "id": id,
             "status": execution.status(),
@@ -97,8 +97,7 @@ impl View<'_> {
         });
         let ended_at = execution.ended_at().map(|at| Value::from(wire(id, "ended_at", at)));
         set_optional(&mut item, id, "ended_at", ended_at);
-        let tracked = hash(&[id, "tracked"]).is_multiple_of(3);
-        set_optional(&mut item, id, "tracking_id", tracked.then(|| Value::from(tracking)));
+        set_optional(&mut item, id, "tracking_id", self.world.tracking_id(row).map(Value::from));
         let conversation = execution.conversation.map(|row| &self.world.conversations[row]);
         let conversation = conversation.map(|conversation| Value::from(conversation.id.as_str()));
         set_optional(&mut item, id, "whatsapp_conversation_id", conversation);
@@ -111,7 +110,7 @@ impl View<'_> {
         let execution = &*self.execution(row);
         let mut detail = self.summary(row);
         detail["error_details"] = match execution.status() {
-            "failed" => json!({"message": "The model refused to speak about marzipan"}),
+            "failed" => json!({"message": FAILURE}),
             _ => Value::Null,
         };
         let conversation = execution.conversation.map(|row| &self.world.conversations[row]);
@@ -123,8 +122,16 @@ impl View<'_> {
             "metadata": {},
         });
         let history = execution.history.iter().enumerate();
-        detail["events"] = history.map(|(position, _)| event(execution, position)).collect();
+        detail["events"] = history.map(|(position, _)| event(self.world.seed, execution, position)).collect();
         self.edits.apply(row, detail)
+    }
+}
+
+impl World {
+    /// The id that whoever started a platform execution gave it, if anybody did.
+    pub fn tracking_id(&self, row: Row) -> Option<String> {
+        let tracked = hash(&[&self.executions[row].id, "tracked"]).is_multiple_of(3);
+        tracked.then(|| uuid(self.seed, "tracking", row))
     }
 }
 
@@ -160,7 +167,7 @@ fn current_step(execution: &Execution) -> Option<Value> {
     Some(step)
 }
 
-fn event(execution: &Execution, position: usize) -> Value {
+fn event(seed: u64, execution: &Execution, position: usize) -> Value {
     let entry = &execution.history[position];
     let id = format!("{}-{position}", execution.id);
     let kind = if position == 0 { "started" } else { &*entry.status };
@@ -171,8 +178,8 @@ fn event(execution: &Execution, position: usize) -> Value {
         "payload": {},
     });
     if entry.status == "handoff" {
-        let source = *choose(&["agent_tool", "action_step"], &[&id, "source"]);
-        event["payload"] = json!({"source": source, "reason": "Wants to talk to a person about marzipan"});
+        let handoff = Handoff::of(seed, execution, position);
+        event["payload"] = json!({"source": handoff.source.name(), "reason": handoff.reason});
     }
     event
 }

@@ -19,6 +19,7 @@ use super::{
     life::{Move, Step, first_status},
     random::{hash, later, uuid},
     scenario::{Ids, Traffic},
+    webhooks::Place,
     workflow::Workflow,
 };
 
@@ -66,6 +67,8 @@ pub struct World {
     pub executions: Vec<Execution>,
     pub conversation_rows: HashMap<String, Row>,
     execution_rows: HashMap<String, Row>,
+    /// What happened since a webhook was last told, in the order of time.
+    pub incidents: Vec<Place>,
     sides: [Side; 2],
     queue: BinaryHeap<Reverse<(Timestamp, u64, Event)>>,
     scheduled: u64,
@@ -87,6 +90,7 @@ impl World {
             executions: Vec::new(),
             conversation_rows: HashMap::new(),
             execution_rows: HashMap::new(),
+            incidents: Vec::new(),
             sides: [Side::default(), Side::default()],
             queue: BinaryHeap::new(),
             scheduled: 0,
@@ -214,13 +218,14 @@ impl World {
             return;
         };
         let resumes = matches!(execution.status(), "waiting" | "paused") && step.what == Move::To("running");
-        match step.what {
+        let conversation = execution.conversation;
+        self.change(row, |execution| match step.what {
             Move::To(status) => execution.enter(Cow::Borrowed(status), at),
             Move::Touch => execution.touch(at),
             Move::EndHandoff => execution.end_as_it_is(at),
-        }
+        });
         // Most waits end because the customer writes, the others by a timer.
-        if let Some(conversation) = execution.conversation.filter(|_| resumes && self.rng.u8(0..5) > 0) {
+        if let Some(conversation) = conversation.filter(|_| resumes && self.rng.u8(0..5) > 0) {
             self.message(conversation, at);
         }
         self.schedule_next_step(row);

@@ -169,6 +169,11 @@ impl StateFile {
         self.accounts.iter().all(|entry| entry.opened.account.lock().ledger.watch_start().is_some())
     }
 
+    /// Whether the last write failed.
+    pub(super) fn is_behind(&self) -> bool {
+        self.failed.is_some()
+    }
+
     /// Writes what changed. Returns the size of the file if there was something to write. After a failure it is
     /// tried again once some seconds have passed, or at once if this is the last time.
     ///

@@ -36,6 +36,7 @@ const WORKFLOWS: Table = TableDefinition::new("accounts");
 const CONVERSATIONS: Table = TableDefinition::new("records");
 const ARCHIVE: Table = TableDefinition::new("archive");
 const EXECUTIONS: Table = TableDefinition::new("executions");
+const OUTCOMES: Table = TableDefinition::new("outcomes");
 /// Whose the accounts are. A file without this table is an older one.
 const IDENTITIES: TableDefinition<&str, &[u8]> = TableDefinition::new("identities");
 
@@ -133,7 +134,8 @@ impl<'a> Namespace<'a> {
         self.put(transaction, WORKFLOWS, &changes.workflows)?;
         self.put(transaction, CONVERSATIONS, &changes.conversations)?;
         self.put(transaction, ARCHIVE, &changes.archive)?;
-        self.put(transaction, EXECUTIONS, &changes.executions)
+        self.put(transaction, EXECUTIONS, &changes.executions)?;
+        self.put(transaction, OUTCOMES, &changes.outcomes)
     }
 
     fn put(&self, transaction: &WriteTransaction, table: Table, rows: &[Row]) -> Result<(), Cause> {
@@ -150,7 +152,7 @@ impl<'a> Namespace<'a> {
 
     /// Removes all of it.
     pub fn remove(&self, transaction: &WriteTransaction) -> Result<(), Cause> {
-        for table in [WATERMARKS, WORKFLOWS, CONVERSATIONS, ARCHIVE, EXECUTIONS] {
+        for table in [WATERMARKS, WORKFLOWS, CONVERSATIONS, ARCHIVE, EXECUTIONS, OUTCOMES] {
             transaction.open_table(table)?.retain_in((self.0, 0)..=(self.0, u32::MAX), |_, _| false)?;
         }
         transaction.open_table(IDENTITIES)?.remove(self.0)?;
@@ -177,6 +179,7 @@ impl<'a> Namespace<'a> {
             conversations: self.get(transaction, CONVERSATIONS)?,
             archive: self.get(transaction, ARCHIVE)?,
             executions: self.get(transaction, EXECUTIONS)?,
+            outcomes: self.get(transaction, OUTCOMES)?,
         }))
     }
 

@@ -70,6 +70,11 @@ impl SharedStateFile {
         std::fs::metadata(&self.0.path).ok().map(|metadata| metadata.len())
     }
 
+    /// Whether the last write failed, and what changed since was not written.
+    fn is_behind(&self) -> bool {
+        self.0.file.try_lock().is_none_or(|file| file.as_ref().is_none_or(StateFile::is_behind))
+    }
+
     fn settle(&self, file: &mut StateFile) {
         for pending in std::mem::take(&mut *self.0.pending.lock()) {
             match pending {
@@ -125,6 +130,12 @@ impl Writer {
         }
         self.begin(Turn::Ordinary);
         Ok(self.finish(None).await?.or(earlier))
+    }
+
+    /// Whether something that changed before the last call of [`write`](Self::write) may not be written.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.under_way.is_some() || self.kept.is_behind()
     }
 
     /// Writes what changed for the last time, and closes the file.

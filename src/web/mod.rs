@@ -1,4 +1,4 @@
-//! What is served: the exposition, the probes and a page for people.
+//! What is served: the exposition, the probes and a page for people; and where webhook deliveries come in.
 //!
 //! No handler asks Kapso anything or waits for a sweep; `/metrics` hands out bytes that are ready.
 
@@ -8,6 +8,7 @@ mod encoding;
 mod landing;
 mod readiness;
 mod server;
+mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +28,7 @@ use tower::ServiceExt;
 pub use self::{
     readiness::Readiness,
     server::{bind, serve},
+    webhooks::Deliveries,
 };
 use crate::{
     clock::Clock,
@@ -53,6 +55,8 @@ pub struct Pages {
     pub telemetry_path: String,
     /// Reads the configuration file again, if there is one.
     pub reloading: Option<Arc<Reloading>>,
+    /// Takes webhook deliveries.
+    pub deliveries: Deliveries,
 }
 
 /// All routes: another path answers 404, another method 405.
@@ -62,6 +66,7 @@ pub fn router(pages: Pages) -> Router {
         .route("/-/healthy", get(|| async { HEALTHY }))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload))
+        .route("/webhooks/kapso/{project}", post(webhooks::deliver))
         .route(&pages.telemetry_path, get(metrics))
         .with_state(pages)
 }

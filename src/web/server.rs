@@ -2,8 +2,8 @@
 //!
 //! A client is untrusted. What it may take is bounded in
 //! - **time**: a request's head has 45 s to arrive, an idle connection as long to ask again; an answer has 30 s
-//!   to be taken. No page needs a body, so none is read: a request that has one is answered at once, and its
-//!   connection closed.
+//!   to be taken. Only webhook deliveries have a body that is read (see `webhooks`): another request that has one is
+//!   answered at once, and its connection closed.
 //! - **memory**: a head has 16 KiB and 64 headers, and an exposition is sent from the one copy that all share.
 //! - **number**: there are 512 connections at most, and a newcomer always gets in: see `connections`.
 

@@ -21,6 +21,11 @@ fn answers_are_read_or_refused() {
 }
 
 #[test]
+fn deliveries_are_read_or_refused() {
+    replay("deliveries", fuzz::deliveries::run);
+}
+
+#[test]
 fn lists_end() {
     replay("paging", fuzz::paging::run);
 }

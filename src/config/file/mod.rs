@@ -134,7 +134,7 @@ fn file(walk: &mut Walk, root: &Node, secrets: &mut dyn Secrets) -> Option<FileC
         let message = format!("expected 1 to {MOST_PROJECTS} projects, found {}", items.len());
         walk.problem(list.place, "projects", message);
     }
-    project::check_defaults(walk, defaults);
+    project::check_defaults(walk, defaults, secrets);
     let mut projects = Vec::new();
     for (path, item) in items {
         if let Some(project) = project::project(walk, item, &path, defaults, secrets) {

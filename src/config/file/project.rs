@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use secrecy::SecretString;
+
 use super::{
     secrets::{SecretFrom, Secrets},
     tree::{Node, Value},
@@ -34,6 +36,10 @@ pub const SHARED: [&str; 15] = [
 ];
 /// The most rules for the reasons of handoffs.
 pub const MOST_RULES: usize = 20;
+/// What a webhook has.
+pub const WEBHOOK: [&str; 1] = ["secret"];
+/// The most secrets of a webhook.
+pub const MOST_SECRETS: usize = 4;
 /// Lists of patterns.
 pub const FILTER: [&str; 2] = ["include", "exclude"];
 /// The longest name of an agent, in bytes.
@@ -42,9 +48,9 @@ const LONGEST_NAME: usize = 256;
 type Parsed<T> = Result<T, String>;
 
 /// Notes what is wrong with the defaults, once and not for every project.
-pub fn check_defaults(walk: &mut Walk, defaults: Mapping<'_>) {
+pub fn check_defaults(walk: &mut Walk, defaults: Mapping<'_>, secrets: &mut dyn Secrets) {
     let mut raw = RawProject::new("defaults", KeyFrom::Variable);
-    take(walk, &mut raw, defaults, "defaults");
+    take(walk, &mut raw, defaults, "defaults", secrets);
 }
 
 /// Reads a project.
@@ -63,15 +69,16 @@ pub fn project(
         None => missing(walk, section, &join(path, "name"), "a name: it becomes the label project"),
     };
     let key = match section.get("api_key") {
-        Some(node) => secret(walk, node, &join(path, "api_key"), secrets),
+        Some(node) => secret(walk, node, &join(path, "api_key"), secrets, parse::key),
         None => {
             missing(walk, section, &join(path, "api_key"), "the API key, as {env: VARIABLE} or {file: PATH}")
         }
     };
-    let mut raw = RawProject::new(&name.unwrap_or_default(), KeyFrom::Value(key.unwrap_or_default().into()));
+    let key = key.unwrap_or_else(|| String::new().into());
+    let mut raw = RawProject::new(&name.unwrap_or_default(), KeyFrom::Value(key));
     // What is wrong with the defaults was noted already.
-    take(&mut Walk::default(), &mut raw, defaults, "defaults");
-    take(walk, &mut raw, section, path);
+    take(&mut Walk::default(), &mut raw, defaults, "defaults", secrets);
+    take(walk, &mut raw, section, path, secrets);
     if walk.problems.len() > problems {
         return None;
     }
@@ -98,7 +105,13 @@ fn name(text: &str) -> Parsed<String> {
 }
 
 /// A secret, which never stands in the file itself.
-fn secret(walk: &mut Walk, node: &Node, path: &str, secrets: &mut dyn Secrets) -> Option<String> {
+fn secret(
+    walk: &mut Walk,
+    node: &Node,
+    path: &str,
+    secrets: &mut dyn Secrets,
+    parse: fn(&str) -> Parsed<SecretString>,
+) -> Option<SecretString> {
     if matches!(node.value, Value::Scalar(_)) {
         let message = "a secret does not stand in this file: expected {env: VARIABLE} or {file: PATH}";
         walk.problem(node.place, path, message);
@@ -115,7 +128,7 @@ fn secret(walk: &mut Walk, node: &Node, path: &str, secrets: &mut dyn Secrets) -
             return None;
         }
     };
-    let read = secrets.read(&from).and_then(|text| parse::key(&text).map(|_| text.trim().to_owned()));
+    let read = secrets.read(&from).and_then(|text| parse(&text));
     read.map_err(|message| walk.problem(node.place, path, message)).ok()
 }
 
@@ -128,7 +141,13 @@ fn variable_name(text: &str) -> Parsed<String> {
 }
 
 /// Takes over what a section gives.
-fn take(walk: &mut Walk, raw: &mut RawProject, section: Mapping<'_>, path: &str) {
+fn take(
+    walk: &mut Walk,
+    raw: &mut RawProject,
+    section: Mapping<'_>,
+    path: &str,
+    secrets: &mut dyn Secrets,
+) {
     let mut take = Take { walk, section, path };
     take.with("platform_url", &mut raw.platform_url, |walk, node, path| walk.hidden(node, path, parse::url));
     take.with("legacy_url", &mut raw.legacy_url, |walk, node, path| walk.hidden(node, path, parse::url));
@@ -146,10 +165,7 @@ fn take(walk: &mut Walk, raw: &mut RawProject, section: Mapping<'_>, path: &str)
     take.with("workflows", &mut raw.workflows, workflows);
     take.with("agents", &mut raw.agents, agents);
     take.with("handoff_reasons", &mut raw.handoff_reasons, rules);
-    if let Some(node) = section.get("webhook") {
-        let message = "this version takes no webhooks: leave it out, handoffs and failures are polled";
-        take.walk.problem(node.place, &join(path, "webhook"), message);
-    }
+    take.with("webhook", &mut raw.webhook_secrets, |walk, node, path| webhook(walk, node, path, secrets));
     if let Some(Node { place, value: Value::List(items) }) = section.get("sources")
         && items.is_empty()
     {
@@ -194,6 +210,32 @@ fn workflows(walk: &mut Walk, node: &Node, path: &str) -> Option<WorkflowFilter>
     };
     let (include, exclude) = (patterns("include"), patterns("exclude"));
     Some(WorkflowFilter::new(&include, &exclude))
+}
+
+/// The secrets of the webhook: one, or several while one takes the place of another.
+fn webhook(
+    walk: &mut Walk,
+    node: &Node,
+    path: &str,
+    secrets: &mut dyn Secrets,
+) -> Option<Vec<SecretString>> {
+    let section = walk.mapping(node, path, &WEBHOOK)?;
+    let path = join(path, "secret");
+    let Some(node) = section.get("secret") else {
+        walk.problem(section.place, &path, "it is missing: expected {env: VARIABLE} or {file: PATH}, or several");
+        return None;
+    };
+    let Value::List(items) = &node.value else {
+        return Some(vec![secret(walk, node, &path, secrets, parse::webhook_secret)?]);
+    };
+    if !(1..=MOST_SECRETS).contains(&items.len()) {
+        let message = format!("expected 1 to {MOST_SECRETS} secrets, found {}", items.len());
+        walk.problem(node.place, &path, message);
+        return None;
+    }
+    let items = walk.list(node, &path);
+    let read = |(path, item): (String, _)| secret(walk, item, &path, secrets, parse::webhook_secret);
+    Some(items.into_iter().filter_map(read).collect())
 }
 
 fn pattern(text: &str) -> Parsed<String> {

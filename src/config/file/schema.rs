@@ -43,6 +43,10 @@ fn own_key(key: &str) -> Value {
     if key == "name" {
         return json!({ "type": "string", "pattern": "^[a-zA-Z0-9_.-]{1,64}$" });
     }
+    secret()
+}
+
+fn secret() -> Value {
     let from = |key: &str| {
         let properties = json!({ key: { "type": "string" } });
         json!({ "type": "object", "additionalProperties": false, "required": [key], "properties": properties })
@@ -75,8 +79,14 @@ fn shared_key(key: &str) -> Value {
         "interval" | "lookback" | "conversation_max_age" | "max_staleness" | "timeout" => {
             json!({ "type": ["string", "null"], "pattern": "^[ 0-9a-z]+$", "examples": ["30s", "5m", "7d"] })
         }
-        // This version takes none.
-        "webhook" => json!({ "type": "null" }),
+        "webhook" => {
+            let list = json!({ "type": "array", "minItems": 1, "maxItems": project::MOST_SECRETS, "items": secret() });
+            let secrets = json!({ "anyOf": [secret(), list] });
+            json!({
+                "type": ["object", "null"], "additionalProperties": false,
+                "required": project::WEBHOOK, "properties": { "secret": secrets },
+            })
+        }
         _ => text(),
     }
 }

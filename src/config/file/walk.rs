@@ -5,9 +5,6 @@ use super::{
     tree::{Key, Node, Place, Value},
 };
 
-/// A key that this version refuses in words of its own.
-pub const REFUSED: &str = "webhook";
-
 /// Takes values out of a tree, and notes what is wrong.
 #[derive(Default)]
 pub struct Walk {
@@ -61,9 +58,7 @@ impl Walk {
     }
 
     fn unknown(&mut self, key: &Key, path: &str, known: &[&str]) {
-        // What is known and refused is not suggested.
-        let known: Vec<_> = known.iter().copied().filter(|key| *key != REFUSED).collect();
-        let guess = suggestion(&key.text, &known).map(|word| format!("; did you mean {word}?"));
+        let guess = suggestion(&key.text, known).map(|word| format!("; did you mean {word}?"));
         let allowed = known.join(", ");
         let message = format!("unknown key{} Allowed: {allowed}", guess.unwrap_or_else(|| ".".into()));
         let shown = quoted(&Value::Scalar(key.text.clone()));

@@ -6,6 +6,7 @@ mod instance;
 mod open;
 mod streams;
 mod sweeps;
+mod webhooks;
 
 use std::sync::LazyLock;
 
@@ -21,8 +22,14 @@ pub(super) const STEPS: &str = "kapso_open_executions_at_step";
 
 /// Every family, by name; those of the process itself aside, which the client library makes.
 pub static TABLE: LazyLock<Vec<&'static Family>> = LazyLock::new(|| {
-    let parts =
-        [executions::FAMILIES, instance::FAMILIES, open::FAMILIES, streams::FAMILIES, sweeps::FAMILIES];
+    let parts = [
+        executions::FAMILIES,
+        instance::FAMILIES,
+        open::FAMILIES,
+        streams::FAMILIES,
+        sweeps::FAMILIES,
+        webhooks::FAMILIES,
+    ];
     let mut table: Vec<_> = parts.into_iter().flatten().collect();
     table.sort_unstable_by_key(|family| family.name);
     table

@@ -9,7 +9,11 @@ use crate::{
     account::Order,
     crawl::{Backlog, Progress},
     kapso::{Endpoint, Error, Observer, Reason},
-    model::{Conversation, ConversationStatus, Handoff, HandoffReason, HandoffSource},
+    ledger::Taken,
+    model::{
+        Conversation, ConversationStatus, Delivery, Handoff, HandoffReason, HandoffSource, ToldOutcome, WebhookEvent,
+    },
+    project::DeliveryResult,
     sweep::{Outcome, Report, SweepEvent},
 };
 
@@ -19,6 +23,7 @@ const EXPECTED: &str = "src/metrics/tests/expected.txt";
 fn morning() -> World {
     let mut world = World::with(2, 2);
     world.limits.conversations = 1;
+    world.account.ledger.expect_deliveries(true);
     let listed = |id: &str, name: Option<&str>, count| ListedWorkflow {
         workflow: Workflow { id: id.into(), name: name.map(Into::into) },
         execution_count: Some(count),
@@ -58,11 +63,31 @@ fn morning() -> World {
     ];
     world.list_of("c1", first);
     world.list_of("c2", vec![execution("e7", "v", Status::Running, 50, 50)]);
+    world.deliver("e6", 60);
+    let handoff = Handoff { at: Some(at(60)), source: HandoffSource::Unknown, reason: HandoffReason::None };
     world.wait(30);
+    let seen = Execution { handoff: Some(handoff), ..execution("e6", "x", Status::Handoff, 30, 60) };
+    world.list_of("c1", vec![seen]);
+    // No delivery told of what else was found by now.
+    world.account.prune(at(world.now + 180));
     world
 }
 
 impl World {
+    /// A delivery tells that an execution was handed off.
+    fn deliver(&mut self, id: &str, handed_off_at: i64) {
+        let reason = HandoffReason::Class("billing".into());
+        let delivery = Delivery {
+            execution: id.into(),
+            workflow: None,
+            conversation: None,
+            outcome: ToldOutcome::HandedOff { source: HandoffSource::AgentTool, reason },
+            at: Some(at(handed_off_at)),
+            key: None,
+        };
+        assert_eq!(self.account.deliver(&delivery, at(self.now)), Taken::Accepted);
+    }
+
     /// A conversation's list shows these.
     fn list_of(&mut self, conversation: &str, executions: Vec<Execution>) {
         let page = self.page(executions);
@@ -95,6 +120,9 @@ fn status() -> StreamStatus {
     };
     status.record(Source::Conversations, &SweepEvent::Swept(&report(Outcome::Incomplete, error)));
     status.record(Source::Conversations, &SweepEvent::Swept(&report(Outcome::Complete, None)));
+    status.take_deliveries(true);
+    status.delivered(WebhookEvent::Handoff, DeliveryResult::Accepted);
+    status.delivered(WebhookEvent::Other, DeliveryResult::Ignored);
     status
 }
 

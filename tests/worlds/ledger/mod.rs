@@ -1,6 +1,7 @@
 //! The account alone, without I/O: any lives, listed in any pages, at any times, with readings that break off,
 //! items that cannot be read, and pruning in between.
 
+mod deliveries;
 mod model;
 
 use kapso_exporter::{

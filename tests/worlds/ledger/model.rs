@@ -54,7 +54,7 @@ pub fn at(seconds: i64) -> Timestamp {
 
 impl Life {
     /// Times and statuses that it goes through, the outcome last.
-    fn transitions(&self) -> Vec<(i64, Status)> {
+    pub fn transitions(&self) -> Vec<(i64, Status)> {
         let mut time = self.start;
         let mut all = vec![(time, Status::Running)];
         for &(status, lasts) in &self.stays {
@@ -67,11 +67,11 @@ impl Life {
         all
     }
 
-    fn is_visible(&self, now: i64) -> bool {
+    pub fn is_visible(&self, now: i64) -> bool {
         self.start + self.late <= now
     }
 
-    fn seen_at(&self, id: usize, now: i64) -> Option<Execution> {
+    pub fn seen_at(&self, id: usize, now: i64) -> Option<Execution> {
         let (event, status) = self.transitions().into_iter().take_while(|&(time, _)| time <= now).last()?;
         let handoff =
             Handoff { at: Some(at(event)), source: HandoffSource::Unknown, reason: HandoffReason::None };
@@ -193,7 +193,7 @@ pub fn happened(lives: &[Life], now: i64, sighted: &[Vec<Sight>]) -> Counts {
 }
 
 /// A second handoff that follows the first one between two looks cannot be told from it.
-fn transitions_into_handoff(sighted: &[Sight]) -> u64 {
+pub fn transitions_into_handoff(sighted: &[Sight]) -> u64 {
     let before = std::iter::once(&Sight::Elsewhere).chain(sighted);
     let in_handoff = |sight: &Sight| *sight != Sight::Elsewhere;
     sighted
@@ -213,7 +213,7 @@ pub enum Sight {
 }
 
 impl Sight {
-    fn of(seen: &Execution) -> Self {
+    pub fn of(seen: &Execution) -> Self {
         match seen.status {
             Status::Handoff if seen.last_event_at < Some(at(0)) => Self::InOldHandoff,
             Status::Handoff => Self::InHandoff,
@@ -232,7 +232,11 @@ pub struct Watch {
 impl Watch {
     pub fn new(lives: &[Life], lookback: i64) -> Self {
         let lookback = SignedDuration::from_secs(lookback);
-        let mut account = Account::new(Settings { lookback, ..Settings::default() });
+        Self::of(Account::new(Settings { lookback, ..Settings::default() }), lives)
+    }
+
+    /// With this account.
+    pub fn of(mut account: Account, lives: &[Life]) -> Self {
         account.ledger.watch_from(at(0));
         Self { account, now: 0, sighted: vec![Vec::new(); lives.len()] }
     }
