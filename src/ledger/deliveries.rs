@@ -103,8 +103,10 @@ impl Mark {
 
     /// Whether two deliveries tell the same.
     fn is_same(self, other: Self) -> bool {
-        let is_same_time = self.is_dated && other.is_dated && self.at == other.at;
-        self.failed == other.failed && (self.failed || is_same_time || self.key.is_some() && self.key == other.key)
+        let are_dated = self.is_dated && other.is_dated;
+        let is_same =
+            if are_dated { self.at == other.at } else { self.key.is_some() && self.key == other.key };
+        self.failed == other.failed && (self.failed || is_same)
     }
 }
 

@@ -30,3 +30,4 @@ mod state;
 mod stuck;
 mod support;
 mod upgrade;
+mod webhooks;

@@ -73,7 +73,9 @@ pub fn published() -> &'static Families {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.yaml");
         std::fs::write(folder.path().join("a.key"), "a-key").unwrap();
-        let project = "{name: a, api_key: {file: a.key}, platform_url: 'http://127.0.0.1:9'}";
+        let webhook = "webhook: {secret: {file: a.key}}";
+        let project =
+            format!("{{name: a, api_key: {{file: a.key}}, platform_url: 'http://127.0.0.1:9', {webhook}}}");
         std::fs::write(&file, format!("projects: [{project}]")).unwrap();
         // The two make every family appear.
         let demo = ["--demo", &format!("--state.path={}", folder.path().join("state").display())];

@@ -209,10 +209,13 @@ impl Conversations {
     }
 
     fn rules(&self, pass: Pass) -> plan::Rules {
+        let interval = self.scope.signed_interval();
+        let relaxed = if self.context.account.lock().ledger.trusts_deliveries() { plan::RELAXED } else { 1 };
         plan::Rules {
             now: self.context.client.clock().steady_now(),
             kapso_now: self.context.client.clock().now(),
-            interval: self.scope.signed_interval(),
+            interval,
+            open_interval: interval.saturating_mul(relaxed),
             ahead: self.scope.ahead(pass),
             max_age: self.scope.max_age,
             watch_start: self.context.watch_start(),

@@ -29,6 +29,9 @@ const START_DELAY: SignedDuration = SignedDuration::from_mins(2);
 const RECHECK: SignedDuration = SignedDuration::from_hours(1);
 /// Conversations at rest that are listed again in a pass.
 const AT_REST_PER_PASS: usize = 2;
+/// While webhook deliveries agree with what polling finds, open executions of a conversation in which nothing moves are
+/// looked at so many times less often: what is left to find there are ends and waits that no message goes with.
+pub const RELAXED: i32 = 3;
 /// Requests of a sweep beside the workflows and the urgent ones: recent activity, a page of the full scan over all
 /// conversations, and those at rest.
 pub const DISCOVERY: usize = 2 + AT_REST_PER_PASS;
@@ -42,6 +45,9 @@ pub struct Rules {
     pub kapso_now: Timestamp,
     /// From one pass to the next: an open execution is to be looked at this often.
     pub interval: SignedDuration,
+    /// The same for a conversation without news of its own, [`RELAXED`] times as long while webhook deliveries tell of
+    /// handoffs and failures.
+    pub open_interval: SignedDuration,
     /// What becomes due within this time is due already.
     pub ahead: SignedDuration,
     /// How long a conversation without activity and without open executions is watched.
@@ -167,7 +173,8 @@ fn due_reason(conversation: KnownConversation<'_>, rules: &Rules) -> DueReason {
     }
     if conversation.counted.has_open_executions() {
         let last_event = conversation.counted.last_event_at.map(Timestamp::from);
-        return DueReason::Urgent { since: next, weight: weight(last_event, rules.kapso_now) };
+        let since = read_at.plus(rules.open_interval);
+        return DueReason::Urgent { since, weight: weight(last_event, rules.kapso_now) };
     }
     DueReason::AtRest { read_at }
 }
@@ -197,6 +204,7 @@ mod tests {
             now: steady(now),
             kapso_now: at(now),
             interval: SignedDuration::from_mins(1),
+            open_interval: SignedDuration::from_mins(1),
             ahead: SignedDuration::ZERO,
             max_age: SignedDuration::from_hours(24 * 7),
             watch_start: at(0),

@@ -196,6 +196,24 @@ impl Exporter {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
+    /// Status of a webhook delivery to this path, with these headers and this signature.
+    pub async fn send(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        signature: Option<&str>,
+        body: &str,
+    ) -> u16 {
+        let mut request = reqwest::Client::new().post(format!("{}{path}", self.url)).body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(signature) = signature {
+            request = request.header("X-Webhook-Signature", signature);
+        }
+        request.send().await.unwrap().status().as_u16()
+    }
+
     /// What it publishes now.
     pub async fn scrape(&self) -> Exposition {
         let (status, text) = self.get("/metrics").await;

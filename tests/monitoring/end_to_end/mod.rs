@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kapso_exporter::simulator::{Api, DEFAULT_KEY, Fault, Faults, Scenario, Simulator, Traffic};
+use kapso_exporter::simulator::{
+    Api, DEFAULT_KEY, Fault, Faults, Scenario, Simulator, Traffic, Webhook, WebhookStatus,
+};
 
 use self::stack::Stack;
 use crate::{
@@ -42,8 +44,28 @@ fn healthy() -> Scenario {
 
 const FLAGS: [&str; 2] = ["--scrape.source=conversations,agents", "--scrape.interval=2s"];
 
-/// As [`FLAGS`], in a configuration file.
-const KEYS: &str = "    sources: [conversations, agents]\n    interval: 2s\n    conversation_max_age: 7d\n";
+/// As [`FLAGS`], in a configuration file, with a webhook.
+const KEYS: &str = "    sources: [conversations, agents]\n    interval: 2s\n    conversation_max_age: 7d\n    \
+    webhook: {secret: {file: webhook.key}}\n";
+
+/// What is in that file.
+const SECRET: &str = "a-secret";
+
+/// An exporter that watches this Kapso with [`KEYS`], and saves its state.
+async fn configured(kapso: &Kapso) -> (ConfigFile, Exporter) {
+    let mut file = ConfigFile::new();
+    file.key("webhook", SECRET);
+    file.watch("default", kapso, KEYS);
+    let exporter = Exporter::start(&[&file.flag(), &file.state()], &[]).await.ready().await;
+    (file, exporter)
+}
+
+/// From now on Kapso tells this exporter of handoffs and failures, signed with this secret.
+fn tell(kapso: &Kapso, exporter: &Exporter, secret: &str) {
+    let url = format!("{}/webhooks/kapso/default", exporter.url);
+    let webhook = Webhook { secret: secret.to_owned(), url: Some(url), ..Webhook::default() };
+    kapso.simulator.set_webhook(Some(webhook));
+}
 
 /// Starts executions of a workflow, one in each of so many conversations; their ids.
 fn start(simulator: &Simulator, api: Api, workflow: &str, count: usize) -> Vec<String> {
@@ -60,10 +82,9 @@ fn start(simulator: &Simulator, api: Api, workflow: &str, count: usize) -> Vec<S
 async fn a_failure_spike_and_a_handoff_spike_are_told_nothing_else_is_and_both_end() {
     let begun = Instant::now();
     let kapso = Kapso::start(healthy()).await;
-    // With a configuration file and a state file, so that every metric is there.
-    let mut file = ConfigFile::new();
-    file.watch("default", &kapso, KEYS);
-    let exporter = Exporter::start(&[&file.flag(), &file.state()], &[]).await.ready().await;
+    // With a configuration file, a state file and webhooks, so that every metric is there.
+    let (_file, exporter) = configured(&kapso).await;
+    tell(&kapso, &exporter, SECRET);
     let stack = Stack::watching(exporter.url.strip_prefix("http://").unwrap()).await;
     let normal = "workflow:kapso_executions_started:increase1d_offset1h{workflow_id=\"agent-support\"} >= 20";
     stack
@@ -189,5 +210,30 @@ async fn a_refused_key_an_api_that_fails_and_an_exporter_that_is_gone_are_told()
     // Attempts that are repeated make a sweep longer than the two seconds that there are here, not than a minute.
     told.remove("KapsoExporterSweepSlow");
     let expected = ["KapsoExporterBlind", "KapsoExporterDown", "KapsoKeyRefused"].map(str::to_owned).into();
+    assert_eq!(told, expected, "nothing else is told");
+}
+
+#[tokio::test]
+#[ignore = "needs Prometheus and Alertmanager, and five minutes"]
+async fn a_wrong_secret_and_a_webhook_that_is_gone_are_told_and_both_end() {
+    let kapso = Kapso::start(healthy()).await;
+    let (_file, exporter) = configured(&kapso).await;
+    let stack = Stack::watching(exporter.url.strip_prefix("http://").unwrap()).await;
+
+    tell(&kapso, &exporter, "another-secret");
+    let refused = stack.wait_for("KapsoWebhookUnauthorized", "firing", Duration::from_mins(1)).await;
+    assert_eq!(kapso.simulator.webhook_status(), WebhookStatus::Active, "told before Kapso gives it up");
+    tell(&kapso, &exporter, SECRET);
+    let mended = stack.wait_for("KapsoWebhookUnauthorized", "resolved", Duration::from_mins(1)).await;
+    println!("KapsoWebhookUnauthorized after {refused:.1?}, resolved after {mended:.1?}");
+
+    kapso.simulator.set_webhook(None);
+    // An outcome is missed after three minutes, which are minutes here as well.
+    let silent = stack.wait_for("KapsoWebhookSilent", "firing", Duration::from_mins(5)).await;
+    tell(&kapso, &exporter, SECRET);
+    let mended = stack.wait_for("KapsoWebhookSilent", "resolved", Duration::from_mins(1)).await;
+    println!("KapsoWebhookSilent after {silent:.1?}, resolved after {mended:.1?}");
+    let told: BTreeSet<_> = stack.told().into_iter().map(|(alert, _)| alert).collect();
+    let expected = ["KapsoWebhookSilent", "KapsoWebhookUnauthorized"].map(str::to_owned).into();
     assert_eq!(told, expected, "nothing else is told");
 }
