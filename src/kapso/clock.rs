@@ -87,6 +87,12 @@ impl KapsoClock {
         moved(sent, self.skew.lock().least(sent))
     }
 
+    /// A time that Kapso told, unless it cannot be.
+    #[must_use]
+    pub fn possible(&self, time: Option<Timestamp>) -> Option<Timestamp> {
+        self.dates().possible(time)
+    }
+
     /// Which times an answer that comes in now may tell of.
     pub(super) fn dates(&self) -> Dates {
         let (now, skew) = (self.steady_now(), self.skew.lock());

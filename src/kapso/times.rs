@@ -20,7 +20,7 @@ pub(super) struct Dates {
 }
 
 impl Dates {
-    fn possible(&self, time: Option<Timestamp>) -> Option<Timestamp> {
+    pub fn possible(&self, time: Option<Timestamp>) -> Option<Timestamp> {
         time.filter(|time| (EARLIEST..=self.latest).contains(time))
     }
 }

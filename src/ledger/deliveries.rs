@@ -90,13 +90,12 @@ impl Identified for Outcomes {
 }
 
 impl Mark {
-    /// At `now`, where the delivery does not say when, or names a time that is still to come.
+    /// At `now`, where the delivery does not say when.
     fn of(delivery: &Delivery, now: Timestamp) -> Self {
-        let dated = delivery.at.filter(|&at| at <= now.saturating_add(RETRIES_END).unwrap_or(Timestamp::MAX));
         Self {
             failed: delivery.outcome == ToldOutcome::Failed,
-            at: dated.unwrap_or(now).into(),
-            is_dated: dated.is_some(),
+            at: delivery.at.unwrap_or(now).into(),
+            is_dated: delivery.at.is_some(),
             key: delivery.key,
         }
     }

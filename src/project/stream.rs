@@ -211,7 +211,8 @@ impl Stream {
         }
         let mut account = self.account.lock();
         account.ledger.watch_start()?;
-        let result = DeliveryResult::from(account.deliver(delivery, clock.now()));
+        let delivery = Delivery { at: clock.possible(delivery.at), ..delivery.clone() };
+        let result = DeliveryResult::from(account.deliver(&delivery, clock.now()));
         drop(account);
         if result == DeliveryResult::Accepted {
             webhook.named.push(&delivery.execution);

@@ -4,7 +4,7 @@ use kapso_exporter::simulator::{Fault, Ids};
 use proptest::{prelude::*, sample::subsequence};
 
 use crate::{
-    world::{End, Move, Phase, Restart, Walks, World},
+    world::{Deliveries, End, Move, Phase, Restart, Walks, World},
     wrong::wrongs,
 };
 
@@ -26,7 +26,8 @@ pub fn worlds() -> impl Strategy<Value = World> {
         prop_oneof![Just(0), -2_000..2_000_i64, -7_200_000..7_200_000_i64],
     );
     let ids = prop_oneof![5 => Just(Ids::Plain), 1 => Just(Ids::Odd)];
-    let rest = (seeds(), prop::collection::vec(phases(), 1..4), any::<bool>(), ids);
+    let webhook = prop::option::weighted(0.5, deliveries());
+    let rest = (seeds(), prop::collection::vec(phases(), 1..4), any::<bool>(), ids, webhook);
     (business, traffic, api, exporter, rest).prop_map(|(business, traffic, api, exporter, rest)| World {
         seed: rest.0,
         agents: exporter.0.0,
@@ -50,7 +51,24 @@ pub fn worlds() -> impl Strategy<Value = World> {
         schedule: rest.1,
         deletion: rest.2,
         ids: rest.3,
+        webhook: rest.4,
     })
+}
+
+fn deliveries() -> impl Strategy<Value = Deliveries> {
+    let percent = || prop_oneof![2 => Just(0), 1 => 1..=100_u32];
+    let batch = prop_oneof![2 => Just(None), 1 => (1..5_usize).prop_map(Some)];
+    (0..60_000_u64, percent(), percent(), percent(), (percent(), percent()), batch).prop_map(
+        |(latency, lost, repeated, disorder, (tests, unknown), batch)| Deliveries {
+            latency,
+            lost_percent: lost,
+            repeated_percent: repeated,
+            disorder_percent: disorder,
+            tests_percent: tests,
+            unknown_percent: unknown,
+            batch,
+        },
+    )
 }
 
 fn walks() -> impl Strategy<Value = Walks> {
@@ -70,8 +88,8 @@ fn phases() -> impl Strategy<Value = Phase> {
         prop_oneof![6 => Just(0), 2 => -1500..1500_i64, 1 => -7_200_000..7_200_000_i64],
         prop_oneof![6 => Just(0), 1 => -7_200_000..7_200_000_i64, 1 => -259_200_000..259_200_000_i64],
     );
-    let moves =
-        prop::collection::vec(prop_oneof![Just(Move::HandOff), Just(Move::End), Just(Move::Fail)], 0..3);
+    let moves = prop_oneof![Just(Move::HandOff), Just(Move::PassThrough), Just(Move::End), Just(Move::Fail)];
+    let moves = prop::collection::vec(moves, 0..3);
     let end = prop_oneof![
         6 => Just(End::Nothing),
         1 => Just(End::Rename),

@@ -33,6 +33,7 @@ fn still() -> World {
         schedule: vec![undisturbed(1)],
         deletion: false,
         ids: Ids::Plain,
+        webhook: None,
     }
 }
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use kapso_exporter::simulator::{Api, Faults, WorkflowTally};
+use kapso_exporter::simulator::{Api, Faults, Simulator, WorkflowTally};
 use proptest::test_runner::TestCaseError;
 
 use crate::{
-    support::{Exposition, Simulated, judge::differences_within, simulated::SavedState},
+    support::{Exposition, Setup, Simulated, judge::differences_within, simulated::SavedState},
     world::{End, LOST, Move, Phase, Restart, Walks, World},
     wrong::misbehaviour,
 };
@@ -35,7 +35,9 @@ pub fn judge(world: &World) -> Result<(), TestCaseError> {
 }
 
 async fn play(world: &World) -> Vec<String> {
-    let simulated = Simulated::start(world.scenario(), &world.setup(world.walks)).await;
+    let webhook = world.webhook.as_ref().map(|deliveries| Setup::webhook(deliveries.conduct()));
+    let prepare = |simulator: &Simulator| simulator.set_webhook(webhook);
+    let simulated = Simulated::start_after(world.scenario(), &world.setup(world.walks), prepare).await;
     let mut run = Run { world, simulated, walks: world.walks };
     for (place, phase) in world.schedule.iter().enumerate() {
         let wrong = run.live_through(place, phase).await;
@@ -87,7 +89,7 @@ impl Run<'_> {
         simulator.set_date_offset(self.date_offset(phase));
         tokio::time::sleep((until_kept / 2).saturating_sub(startles)).await;
         if !self.world.may_hide_what_resumed(place) {
-            self.move_on(&phase.moves);
+            self.move_on(&phase.moves).await;
         }
         tokio::time::sleep(until_kept / 2).await;
         let keeps = matches!(phase.end, End::Restart(Restart::Keeping | Restart::Switching(_)));
@@ -99,14 +101,27 @@ impl Run<'_> {
     }
 
     /// Open executions that were never handed off are, or end, and stay so.
-    fn move_on(&self, moves: &[Move]) {
+    async fn move_on(&self, moves: &[Move]) {
         let simulator = &self.simulated.simulator;
-        let allowed = moves.iter().filter(|what| **what != Move::HandOff || self.world.may_hand_off());
+        let is_allowed = |what: &&Move| match what {
+            Move::HandOff => self.world.may_hand_off(),
+            Move::PassThrough => self.world.may_pass_through(),
+            Move::End | Move::Fail => true,
+        };
+        let allowed = moves.iter().filter(is_allowed);
         for &what in allowed {
             for &api in self.world.apis() {
                 let Some(id) = simulator.open_without_handoff(api).pop() else { continue };
+                if what == Move::PassThrough {
+                    if api == Api::Platform {
+                        simulator.transition(&id, "handoff").unwrap();
+                        tokio::time::sleep(Duration::from_millis(700)).await;
+                        simulator.transition(&id, "running").unwrap();
+                    }
+                    continue;
+                }
                 let status = match (what, api) {
-                    (Move::HandOff, _) => "handoff",
+                    (Move::HandOff | Move::PassThrough, _) => "handoff",
                     (Move::Fail, Api::Platform) => "failed",
                     (Move::End, _) | (Move::Fail, Api::Legacy) => "ended",
                 };

@@ -30,7 +30,7 @@ use jiff::SignedDuration;
 use kapso_exporter::{
     ledger::Buckets,
     model::Source,
-    simulator::{Api, Fault, Faults, Ids, Scenario, Traffic},
+    simulator::{Api, Conduct, Fault, Faults, Ids, Scenario, Traffic},
 };
 
 use crate::{support::Setup, wrong::Wrong};
@@ -75,6 +75,36 @@ pub struct World {
     pub deletion: bool,
     /// What ids and names look like.
     pub ids: Ids,
+    /// Kapso delivers handoffs and failures, and so.
+    pub webhook: Option<Deliveries>,
+}
+
+/// How deliveries go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deliveries {
+    /// At most, in milliseconds.
+    pub latency: u64,
+    pub lost_percent: u32,
+    pub repeated_percent: u32,
+    pub disorder_percent: u32,
+    pub tests_percent: u32,
+    pub unknown_percent: u32,
+    pub batch: Option<usize>,
+}
+
+impl Deliveries {
+    pub fn conduct(&self) -> Conduct {
+        let share = |percent: u32| f64::from(percent) / 100.0;
+        Conduct {
+            latency: (Duration::ZERO, Duration::from_millis(self.latency)),
+            lost: share(self.lost_percent),
+            repeated: share(self.repeated_percent),
+            disorder: share(self.disorder_percent),
+            batch: self.batch,
+            tests: share(self.tests_percent),
+            unknown: share(self.unknown_percent),
+        }
+    }
 }
 
 /// What the exporter walks over on the Platform API.
@@ -110,6 +140,8 @@ pub struct Phase {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Move {
     HandOff,
+    /// Is handed off and comes back within a second, which a delivery alone can show.
+    PassThrough,
     End,
     Fail,
 }
@@ -209,6 +241,12 @@ impl World {
         self.silent_percent == 0 && !(self.forgets() && self.agents) && !forgotten
     }
 
+    /// Whether executions may be handed off for so short a time that only a delivery shows it.
+    pub fn may_pass_through(&self) -> bool {
+        let is_told = self.webhook.as_ref().is_some_and(|deliveries| deliveries.lost_percent == 0);
+        is_told && self.may_hand_off() && !self.forgets()
+    }
+
     /// Whether conversations may go while the exporter watches: that a workflow's finished executions are gone shows
     /// in no list, what was started in silence may not have been seen, and who forgets never learns what had been.
     pub fn may_erase(&self) -> bool {
@@ -242,6 +280,7 @@ impl World {
             max_age: Setup::default().max_age,
             skew: SignedDuration::from_millis(self.skew),
             buckets: few_buckets(),
+            has_webhook: self.webhook.is_some(),
             ..Setup::default()
         }
     }

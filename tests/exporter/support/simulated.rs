@@ -22,11 +22,13 @@ use kapso_exporter::{
     config::{Config, KeyFrom, MetricsConfig, ProjectConfig, RawProject, StateConfig},
     kapso::{Answer, Transport},
     ledger::{Buckets, Totals},
+    kapso::webhook::Headers,
     model::{Api, ReasonRule, Source, WorkflowFilter},
-    project::{Stream, StreamKey, Transports},
-    simulator::{DEFAULT_KEY, Scenario, Simulator},
+    project::{Stream, StreamKey, Streams, Transports},
+    simulator::{self, Attempt, Conduct, DEFAULT_KEY, Scenario, Simulator, Webhook},
     sweep::SweepEvent,
 };
+use parking_lot::Mutex;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
@@ -34,6 +36,8 @@ use url::Url;
 
 use super::Exposition;
 
+/// Signs deliveries.
+const SECRET: &str = "s3cret";
 /// From the simulated Kapso's start to the exporter's.
 const HEAD_START: Duration = Duration::from_secs(5);
 
@@ -54,6 +58,8 @@ struct Running {
     tasks: JoinSet<()>,
     /// How many sweeps were done, of all sources together.
     swept: watch::Sender<usize>,
+    /// What was kept when a delivery was last acknowledged, unless something newer was kept since.
+    acknowledged: Arc<Mutex<Option<SavedState>>>,
     _shutdown: DropGuard,
 }
 
@@ -81,6 +87,8 @@ pub struct Setup {
     pub agents: Vec<(&'static str, &'static str)>,
     /// Classes of reasons, with their patterns.
     pub handoff_reasons: Vec<(&'static str, &'static str)>,
+    /// Deliveries are taken.
+    pub has_webhook: bool,
 }
 
 impl Default for Setup {
@@ -101,6 +109,7 @@ impl Default for Setup {
             phone_number_ids: Vec::new(),
             agents: Vec::new(),
             handoff_reasons: Vec::new(),
+            has_webhook: false,
         }
     }
 }
@@ -195,22 +204,21 @@ impl Simulated {
 
     /// Everything that the exporter knows, as its state file would hold it now.
     pub fn keep(&self) -> SavedState {
-        let rows = |stream: &Arc<Stream>| {
-            let mut account = stream.account.lock();
-            account.track();
-            (stream.key.clone(), account.take_changes().into())
-        };
-        self.exporter.app.streams().map(rows).collect()
+        self.exporter.acknowledged.lock().take();
+        kept(self.exporter.app.streams())
     }
 
     /// Stops the exporter where it is and starts another one, which knows what was kept.
     pub fn restart_with(&mut self, kept: &SavedState, setup: &Setup) {
+        // What was acknowledged was kept before.
+        let acknowledged = self.exporter.acknowledged.lock().take();
+        let kept = acknowledged.as_ref().unwrap_or(kept);
         self.exporter = Running::start(&self.simulator, setup, &self.clock, kept);
     }
 
     /// Goes on with another setup, without a restart.
     pub fn reconfigure(&mut self, setup: &Setup) {
-        self.exporter.reconfigure(setup);
+        self.exporter.reconfigure(&self.simulator, setup);
     }
 
     /// Asks the Platform API for something with the same key, as the production bot would; the status.
@@ -242,13 +250,19 @@ impl Running {
         let store = Store::Memory(Arc::new(kept.clone()));
         let app = App::build(setup.config(), transports, clock.clone(), store, shutdown.clone()).unwrap();
         let (tasks, swept) = (JoinSet::new(), watch::Sender::new(0));
-        let mut running = Self { app, tasks, swept, _shutdown: shutdown.drop_guard() };
-        running.sweep();
+        let mut running =
+            Self { app, tasks, swept, acknowledged: Arc::default(), _shutdown: shutdown.drop_guard() };
+        running.sweep(simulator);
         running
     }
 
-    fn sweep(&mut self) {
+    fn sweep(&mut self, simulator: &Simulator) {
         let watched = &self.app.projects["default"];
+        for (_, follow_up) in watched.follow_ups() {
+            self.tasks.spawn(follow_up.run());
+            let streams = self.app.publisher.renderer().streams().clone();
+            self.tasks.spawn(deliver(simulator.clone(), streams, self.acknowledged.clone()));
+        }
         for (source, stream) in watched.sources() {
             let (stream, sweeps) = (stream.clone(), self.swept.clone());
             self.tasks.spawn(watched.sweeper(source, &stream.clone()).run(move |source, event| {
@@ -260,16 +274,65 @@ impl Running {
         }
     }
 
-    fn reconfigure(&mut self, setup: &Setup) {
+    fn reconfigure(&mut self, simulator: &Simulator, setup: &Setup) {
         let opened = self.app.opening().open(setup.config(), &self.app.projects).unwrap();
         assert_eq!(opened.changes().changed.len(), 1, "something is new");
         self.tasks.abort_all();
         self.app.switch(opened);
-        self.sweep();
+        self.sweep(simulator);
     }
 }
 
+/// Everything that these streams know, as a state file would hold it.
+fn kept<'a>(streams: impl Iterator<Item = &'a Arc<Stream>>) -> SavedState {
+    let rows = |stream: &Arc<Stream>| {
+        let mut account = stream.account.lock();
+        account.track();
+        (stream.key.clone(), account.take_changes().into())
+    };
+    streams.map(rows).collect()
+}
+
+/// Hands over what the simulated Kapso delivers, as soon as it is due.
+async fn deliver(simulator: Simulator, streams: Arc<Streams>, acknowledged: Arc<Mutex<Option<SavedState>>>) {
+    loop {
+        for attempt in simulator.take_deliveries() {
+            let answer = match take(&attempt, &streams) {
+                Some(()) => {
+                    *acknowledged.lock() = Some(kept(streams.all().iter()));
+                    simulator::Answer::Ok
+                }
+                None => simulator::Answer::Failed,
+            };
+            simulator.answered(attempt.id, answer);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// What the server and the inbox do with a delivery.
+fn take(attempt: &Attempt, streams: &Streams) -> Option<()> {
+    let stream = streams.with_webhook("default")?;
+    let header = |name| attempt.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());
+    let headers = Headers {
+        event: header("X-Webhook-Event"),
+        signature: header("X-Webhook-Signature"),
+        key: header("X-Idempotency-Key"),
+    };
+    let told = stream.webhook.as_ref()?.open(headers, &attempt.body).unwrap();
+    for delivery in told.iter().filter_map(|told| told.delivery.as_ref()) {
+        stream.deliver(delivery)?;
+    }
+    Some(())
+}
+
 impl Setup {
+    /// The webhook that the simulated Kapso delivers to, with this conduct.
+    #[must_use]
+    pub fn webhook(conduct: Conduct) -> Webhook {
+        Webhook { secret: SECRET.into(), url: None, conduct }
+    }
+
     fn config(&self) -> Config {
         let url = |path| Url::parse(&format!("http://kapso.invalid/{path}")).unwrap();
         let signed = |time| SignedDuration::try_from(time).unwrap();
@@ -290,6 +353,7 @@ impl Setup {
                 phone_number_ids: owned(&self.phone_number_ids),
                 agents: agents.collect(),
                 handoff_reasons: reasons.collect(),
+                webhook_secrets: self.has_webhook.then(|| SECRET.into()).into_iter().collect(),
                 account: Settings {
                     lookback: signed(self.lookback),
                     remembered: signed(self.remembered),
