@@ -105,36 +105,38 @@ impl Supervisor {
         for (name, number) in names.iter().zip(0..) {
             let Some(watched) = app.projects.get(name) else { continue };
             let delay = START_PACE.min(watched.project.config.interval / count) * number;
-            let tasks = running.entry(name.clone()).or_default();
-            let verifications = watched.verifications();
-            for (source, stream) in watched.sources() {
-                let verification = verifications.get(&source.api()).cloned();
-                let task = Task { watched: watched.clone(), stream: stream.clone(), source };
-                let (on_refusal, shutdown) =
-                    (self.refused(task.stream.clone()), watched.project.shutdown.clone());
-                let span = tracing::error_span!("project", project = &**name);
-                let run = async move {
-                    if shutdown.run_until_cancelled(sleep(delay)).await.is_some() {
-                        task.run(verification, on_refusal).await;
-                    }
+            self.start_project(running.entry(name.clone()).or_default(), watched, delay);
+        }
+    }
+
+    fn start_project(&self, tasks: &mut JoinSet<()>, watched: &Arc<WatchedProject>, delay: Duration) {
+        let verifications = watched.verifications();
+        let span = || tracing::error_span!("project", project = watched.project.config.name);
+        for (source, stream) in watched.sources() {
+            let verification = verifications.get(&source.api()).cloned();
+            let task = Task { watched: watched.clone(), stream: stream.clone(), source };
+            let (on_refusal, shutdown) =
+                (self.refused(task.stream.clone()), watched.project.shutdown.clone());
+            let run = async move {
+                if shutdown.run_until_cancelled(sleep(delay)).await.is_some() {
+                    task.run(verification, on_refusal).await;
+                }
+            };
+            tasks.spawn(run.instrument(span()));
+        }
+        for (api, follow_up) in watched.follow_ups() {
+            let verification = verifications.get(&api).cloned();
+            let shutdown = watched.project.shutdown.clone();
+            let run = async move {
+                let is_ours = match verification {
+                    Some(verification) => verification.wait().await.is_ok(),
+                    None => true,
                 };
-                tasks.spawn(run.instrument(span));
-            }
-            for (api, follow_up) in watched.follow_ups() {
-                let verification = verifications.get(&api).cloned();
-                let shutdown = watched.project.shutdown.clone();
-                let span = tracing::error_span!("project", project = &**name);
-                let run = async move {
-                    let is_ours = match verification {
-                        Some(verification) => verification.wait().await.is_ok(),
-                        None => true,
-                    };
-                    if is_ours {
-                        shutdown.run_until_cancelled(follow_up.run()).await;
-                    }
-                };
-                tasks.spawn(run.instrument(span));
-            }
+                if is_ours {
+                    shutdown.run_until_cancelled(follow_up.run()).await;
+                }
+            };
+            tasks.spawn(run.instrument(span()));
         }
     }
 

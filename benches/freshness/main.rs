@@ -1,7 +1,8 @@
 //! How fresh the numbers are on a small budget: days of a simulated Kapso in simulated time.
 //! `cargo bench --bench freshness` prints the tables of `docs/freshness.md`.
 //!
-//! Words after `--` choose cells: `conversations` or `workflows` (the source), `plain` (the plain loop), a number of
+//! Words after `--` choose cells: `conversations` or `workflows` (the source), `plain` (the plain loop), `told` (with
+//! webhooks), a number of
 //! conversations, a share of them such as `5%`. `KAPSO_TEST_SEED` draws another traffic.
 #![allow(
     missing_docs,
@@ -20,6 +21,7 @@ mod plain;
 #[allow(dead_code)]
 mod simulated;
 mod table;
+mod told;
 mod watched;
 mod world;
 
@@ -28,6 +30,7 @@ use std::time::Instant;
 use exposition::Exposition;
 use kapso_exporter::model::Source;
 use table::Table;
+use told::Deliveries;
 use world::Size;
 
 /// What the key allows, in requests per minute.
@@ -55,6 +58,17 @@ const BUSY: &[&str] = &[
     "requests a minute",
     "busiest minute",
     "429s",
+];
+const TOLD: &[&str] = &[
+    "source",
+    "conversations",
+    "open, about",
+    "webhook",
+    "handoffs and failures p50",
+    "p95",
+    "all outcomes p50",
+    "p95",
+    "requests a minute",
 ];
 const PLAIN: &[&str] =
     &["conversations", "open", "limit", "requests a round", "a round takes", "outcomes", "p50", "p95"];
@@ -99,5 +113,18 @@ fn main() {
             plain.extend(simulate(&words.join(" "), plain::rounds(size, &LIMITS)));
         }
     }
-    println!("## Quiet\n\n{quiet}\n## Busy\n\n{busy}\n## The plain loop\n\n{plain}");
+    let mut told = Table::new(TOLD);
+    for source in [Source::Conversations, Source::Workflows] {
+        for size in sizes().filter(|size| size.conversations == 10_000) {
+            let words = ["told", source.as_str(), &format!("{}%", size.percent)];
+            for deliveries in [Deliveries::None, Deliveries::All] {
+                if is_wanted(&words) {
+                    told.extend(vec![simulate(&words.join(" "), told::row(source, size, deliveries))]);
+                }
+            }
+        }
+    }
+    println!(
+        "## Quiet\n\n{quiet}\n## Busy\n\n{busy}\n## With webhooks\n\n{told}\n## The plain loop\n\n{plain}"
+    );
 }

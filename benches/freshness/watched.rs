@@ -16,20 +16,20 @@ use super::{
     world::{Open, Size, World, limit},
 };
 
-const HOUR: Duration = Duration::from_hours(1);
+pub const HOUR: Duration = Duration::from_hours(1);
 
 /// Sweeps of the quiet world that are measured, and hours of the busy one: fewer where there is much in each.
-fn lengths(size: Size) -> (u32, u32) {
+pub fn lengths(size: Size) -> (u32, u32) {
     if size.open() < 1_000 { (20, 4) } else { (5, 1) }
 }
 
 /// Delays to the second, and above five minutes to the hundredth part.
-fn buckets() -> Buckets {
+pub fn buckets() -> Buckets {
     let coarse = (1..).map(|n| 300.0 * 1.01_f64.powi(n)).take_while(|&bound| bound < 3e5);
     Buckets { delay: (1..=300).map(f64::from).chain(coarse).collect(), ..Buckets::default() }
 }
 
-fn setup(source: Source) -> Setup {
+pub fn setup(source: Source) -> Setup {
     Setup {
         sources: vec![source],
         interval: Duration::from_mins(1),
@@ -107,7 +107,7 @@ pub async fn busy(source: Source, size: Size, limits: &[u32]) -> Vec<Vec<String>
 }
 
 /// How many requests were made, those with this status code alone unless it is empty.
-fn requests(watched: &Simulated, code: &str) -> f64 {
+pub fn requests(watched: &Simulated, code: &str) -> f64 {
     let labels = [("code", code)];
     let labels = if code.is_empty() { &[][..] } else { &labels[..] };
     watched.scrape().sum("kapso_exporter_api_requests_total", labels)
@@ -123,10 +123,10 @@ fn busiest_minute(simulator: &Simulator, since: Timestamp) -> usize {
 }
 
 /// Delays as upper bounds, and how many are within each.
-struct Delays(Vec<(f64, usize)>);
+pub struct Delays(Vec<(f64, usize)>);
 
 impl Delays {
-    fn between(before: &Histogram, after: &Histogram) -> Self {
+    pub fn between(before: &Histogram, after: &Histogram) -> Self {
         let difference = |((bound, before), (_, after)): ((f64, u64), (f64, u64))| {
             (bound, usize::try_from(after - before).unwrap())
         };
@@ -137,7 +137,7 @@ impl Delays {
         self.0.last().map_or(0, |&(_, count)| count)
     }
 
-    fn quantile(&self, share: f64) -> f64 {
+    pub fn quantile(&self, share: f64) -> f64 {
         let wanted = share * self.count() as f64;
         self.0
             .iter()

@@ -39,9 +39,9 @@ impl Size {
     }
 
     /// Executions live for three hours on average. A sixth of the open ones stays open for good.
-    fn scenario(self) -> Scenario {
+    fn scenario(self, outcomes: Outcomes) -> Scenario {
         let minutes = |from, to| Duration::from_mins(from)..Duration::from_mins(to);
-        let open = self.open();
+        let (open, usual) = (self.open(), Traffic::default());
         Scenario {
             seed: seed(),
             conversations: self.conversations,
@@ -52,7 +52,11 @@ impl Size {
                 starts_per_minute: open as f64 * 5.0 / 6.0 / 180.0,
                 dwell: minutes(30, 80),
                 handoff_dwell: minutes(30, 90),
-                ..Traffic::default()
+                failure_ratio: match outcomes {
+                    Outcomes::Told => 1.0,
+                    Outcomes::All => usual.failure_ratio,
+                },
+                ..usual
             },
             ..Scenario::default()
         }
@@ -64,6 +68,15 @@ fn seed() -> u64 {
     std::env::var("KAPSO_TEST_SEED").map_or(7, |seed| seed.parse().unwrap())
 }
 
+/// What becomes of executions.
+#[derive(Clone, Copy)]
+pub enum Outcomes {
+    /// What webhooks tell, too: all are handed off or fail.
+    Told,
+    /// As usual.
+    All,
+}
+
 /// A simulated Kapso that nobody watches yet.
 pub struct World {
     pub simulator: Simulator,
@@ -73,8 +86,13 @@ pub struct World {
 impl World {
     /// With as many executions that end as start.
     pub async fn busy(size: Size) -> Self {
+        Self::busy_with(size, Outcomes::All).await
+    }
+
+    /// The same, in which this becomes of executions.
+    pub async fn busy_with(size: Size, outcomes: Outcomes) -> Self {
         let clock = a_morning();
-        let simulator = Simulator::new(size.scenario(), clock.clone());
+        let simulator = Simulator::new(size.scenario(outcomes), clock.clone());
         tokio::time::sleep(EVENED_OUT).await;
         Self { simulator, clock }
     }

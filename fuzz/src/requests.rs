@@ -11,8 +11,8 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::BodyExt;
 use kapso_exporter::{
     clock::Clock,
-    metrics::{Bounds, Renderer},
     inbox::Inbox,
+    metrics::{Bounds, Renderer},
     web::{Deliveries, Pages, Readiness, router},
 };
 use tower::ServiceExt;

@@ -169,14 +169,22 @@ impl Account {
     /// Takes in a webhook delivery, at `now` in Kapso's clock. Of a conversation that is not of a phone number that is
     /// watched it takes nothing.
     pub fn deliver(&mut self, delivery: &Delivery, now: Timestamp) -> Taken {
-        if !self.phone_numbers.is_empty() {
-            let number = delivery.conversation.as_ref().and_then(|id| self.ledger.conversations.find(id));
-            let is_in_scope = |number| self.is_in_scope(self.frontier.conversation(number));
-            if !number.is_some_and(is_in_scope) {
-                return Taken::Ignored;
-            }
+        if !self.may_take(delivery) {
+            return Taken::Ignored;
         }
         self.ledger.deliver(delivery, now)
+    }
+
+    /// Keeps a delivery until the API shows its execution.
+    pub fn hold(&mut self, delivery: &Delivery, now: Timestamp) -> Taken {
+        if self.may_take(delivery) { self.ledger.hold(delivery, now) } else { Taken::Ignored }
+    }
+
+    /// Whether a delivery may be of a conversation that is watched.
+    fn may_take(&self, delivery: &Delivery) -> bool {
+        let number = delivery.conversation.as_ref().and_then(|id| self.ledger.conversations.find(id));
+        let is_in_scope = |number| self.is_in_scope(self.frontier.conversation(number));
+        self.phone_numbers.is_empty() || number.is_some_and(is_in_scope)
     }
 
     /// Takes in a page of the list of workflows.

@@ -137,7 +137,7 @@ impl Opening {
         let mut streams = BTreeMap::new();
         for (&api, opened) in &accounts {
             let before = earlier.and_then(|earlier| earlier.streams.get(&api)).map(Arc::as_ref);
-            let stream = project.stream(api, opened, &self.changed, before)?;
+            let stream = project.stream(api, opened, started, &self.changed, before)?;
             streams.insert(api, Arc::new(stream));
         }
         Ok(WatchedProject { project, streams, accounts, started })

@@ -16,6 +16,7 @@ use crate::{
     process::CliError,
     project::{HttpTransports, Transports},
     reload::LoadConfig,
+    simulator::Simulator,
 };
 
 /// Does what the command line says, until it is done or `shutdown` is cancelled.
@@ -27,13 +28,13 @@ pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliErr
     let transports: Arc<dyn Transports> = Arc::new(HttpTransports::new().map_err(CliError::Run)?);
     match cli.command {
         None => {
-            let config = config(cli.serve.watch, &clock, &shutdown).await?;
+            let (config, demo) = config(cli.serve.watch, &clock, &shutdown).await?;
             let (web, load) = (cli.serve.web.into(), again(&config));
-            let setup = serve::Setup { config, web, transports, clock, shutdown, load };
+            let setup = serve::Setup { config, web, transports, clock, shutdown, load, demo };
             serve::serve(setup).await.map_err(CliError::Run)
         }
         Some(Command::Once(flags)) => {
-            let config = config(flags, &clock, &shutdown).await?;
+            let (config, _) = config(flags, &clock, &shutdown).await?;
             once::once(config, transports, clock, shutdown).await.map_err(CliError::Run)
         }
         Some(Command::Check(flags)) if flags.offline => {
@@ -41,7 +42,7 @@ pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliErr
             check::offline(&config, flags.output).map_err(CliError::Run)
         }
         Some(Command::Check(flags)) => {
-            let config = config(flags.watch, &clock, &shutdown).await?;
+            let (config, _) = config(flags.watch, &clock, &shutdown).await?;
             check::check(config, transports, clock, shutdown, flags.output).await.map_err(CliError::Run)
         }
         Some(Command::Simulate(flags)) => {
@@ -66,13 +67,17 @@ fn again(config: &Config) -> Option<LoadConfig> {
 }
 
 /// What the flags come to; for the demo with the embedded simulated Kapso.
-async fn config(flags: Watch, clock: &Clock, shutdown: &CancellationToken) -> Result<Config, CliError> {
-    let demo = flags.demo;
+async fn config(
+    flags: Watch,
+    clock: &Clock,
+    shutdown: &CancellationToken,
+) -> Result<(Config, Option<Simulator>), CliError> {
+    let is_demo = flags.demo;
     let mut config = given(flags)?;
-    if demo {
-        for project in &mut config.projects {
-            simulate::embed(project, clock, shutdown).await.map_err(CliError::Run)?;
-        }
-    }
-    Ok(config)
+    let project = config.projects.first_mut().filter(|_| is_demo);
+    let demo = match project {
+        Some(project) => Some(simulate::embed(project, clock, shutdown).await.map_err(CliError::Run)?),
+        None => None,
+    };
+    Ok((config, demo))
 }

@@ -1,6 +1,10 @@
 //! Serving: binds everything, starts the projects, and runs until it is stopped.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use tokio::{
@@ -18,6 +22,7 @@ use crate::{
     project::{Streams, Transports},
     publisher::Publisher,
     reload::{LoadConfig, Reloading},
+    simulator::Simulator,
     supervisor::{OnRefusal, Supervisor},
     web::{self, Deliveries, Pages, Readiness},
 };
@@ -50,6 +55,8 @@ pub struct Setup {
     pub shutdown: CancellationToken,
     /// Reads the configuration file again, if it comes from one.
     pub load: Option<LoadConfig>,
+    /// The embedded simulated Kapso, which delivers webhooks to what is served.
+    pub demo: Option<Simulator>,
 }
 
 /// Serves until it is told to stop.
@@ -57,7 +64,7 @@ pub struct Setup {
 /// # Errors
 /// If an address cannot be bound, or a part of the program ends before it is told to.
 pub async fn serve(setup: Setup) -> anyhow::Result<()> {
-    let Setup { config, web, transports, clock, shutdown, load } = setup;
+    let Setup { config, web, transports, clock, shutdown, load, demo } = setup;
     let mut listeners = Vec::new();
     for address in &web.listen_addresses {
         let bound = web::bind(address).await;
@@ -65,6 +72,9 @@ pub async fn serve(setup: Setup) -> anyhow::Result<()> {
     }
     for listener in &listeners {
         tracing::info!(address = %listener.local_addr()?, path = web.telemetry_path, "listening");
+    }
+    if let (Some(demo), Some(listener)) = (demo, listeners.first()) {
+        demo.set_webhook_url(webhook_url(listener.local_addr()?));
     }
     let mut tasks = JoinSet::new();
     let pages = Arc::new(SetOnce::new());
@@ -90,6 +100,14 @@ pub async fn serve(setup: Setup) -> anyhow::Result<()> {
         return Err(refusal.into());
     }
     unexpected.map_or(Ok(()), |why| Err(anyhow::anyhow!("a part of the exporter ended unexpectedly: {why}")))
+}
+
+/// Where the one project of the demo takes its deliveries.
+fn webhook_url(mut served_at: SocketAddr) -> String {
+    if served_at.ip().is_unspecified() {
+        served_at.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{served_at}/webhooks/kapso/default")
 }
 
 /// Waits until all tasks have ended. Returns when the first one did, which is when they were told to stop, and why

@@ -9,9 +9,15 @@ use crate::{
     cli::Simulate,
     clock::Clock,
     config::ProjectConfig,
-    simulator::{Fault, Faults, Scenario, Simulator},
+    model::{Api, ReasonRule},
+    simulator::{Conduct, Fault, Faults, Scenario, Simulator, Webhook},
     web,
 };
+
+/// Signs the deliveries of the demo.
+const DEMO_SECRET: &str = "kapso-simulated-secret";
+/// Classes of the reasons that the simulated Kapso gives.
+const DEMO_REASONS: [(&str, &str); 2] = [("refund", "(?i)refund|invoice"), ("complaint", "(?i)angry")];
 
 /// Serves the simulated Kapso until `shutdown`.
 ///
@@ -34,7 +40,8 @@ pub async fn simulate(flags: Simulate, clock: Clock, shutdown: CancellationToken
     Simulator::new(scenario(flags), clock).serve(listener, shutdown).await.context("cannot serve")
 }
 
-/// Starts the simulated Kapso on a free loopback port and points the configuration at it.
+/// Starts the simulated Kapso on a free loopback port and points the configuration at it. Where the Platform API is
+/// watched, both have a webhook; it delivers once it has a URL.
 ///
 /// # Errors
 /// If no port can be bound.
@@ -42,15 +49,28 @@ pub async fn embed(
     config: &mut ProjectConfig,
     clock: &Clock,
     shutdown: &CancellationToken,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Simulator> {
     let listener =
         TcpListener::bind("127.0.0.1:0").await.context("cannot bind a port for the simulated Kapso")?;
     let base = format!("http://{}", listener.local_addr()?);
     config.platform_url = Url::parse(&format!("{base}/platform/v1"))?;
     config.legacy_url = Url::parse(&format!("{base}/api/v1"))?;
     let simulator = Simulator::new(Scenario::demo(1), clock.clone());
-    tokio::spawn(simulator.serve(listener, shutdown.clone()));
-    Ok(())
+    if config.apis().contains(&Api::Platform) {
+        let webhook = Webhook {
+            secret: DEMO_SECRET.into(),
+            conduct: Conduct { tests: 0.05, ..Conduct::default() },
+            url: None,
+        };
+        simulator.set_webhook(Some(webhook));
+        config.webhook_secrets = vec![DEMO_SECRET.into()];
+        config.handoff_reasons = DEMO_REASONS
+            .into_iter()
+            .map(|(class, pattern)| ReasonRule::new(class, pattern).map_err(anyhow::Error::msg))
+            .collect::<anyhow::Result<_>>()?;
+    }
+    tokio::spawn(simulator.clone().serve(listener, shutdown.clone()));
+    Ok(simulator)
 }
 
 fn scenario(flags: Simulate) -> Scenario {

@@ -1,7 +1,7 @@
 //! Executions that webhook deliveries name: they are looked at next, one by one, each request in its turn.
 //!
 //! What a delivery tells of an execution that no list has shown waits until the API shows it. One that the API does not
-//! have may be there in a moment; after the last of [`AGAIN`] it is none, as in a test delivery, and counts nothing.
+//! have may be there in a moment; after the last of [`AGAIN`] it is asked for no more, as that of a test delivery.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -100,6 +100,8 @@ impl FollowUp {
     }
 
     async fn look(&self, look: Look) {
+        // What is shown before it is known what time it is at Kapso could not be told from history.
+        self.context.client.settle_clock().await;
         if let Err(error) = self.context.fetch_one(&look.id).await {
             tracing::debug!(%error, "an execution that a delivery names");
             return self.named.again(look, self.pause);
@@ -107,9 +109,9 @@ impl FollowUp {
         if !self.context.account.lock().ledger.awaits(&look.id) {
             return;
         }
-        match AGAIN.get(look.tries) {
-            Some(&after) => self.named.again(Look { tries: look.tries + 1, ..look }, after),
-            None => self.context.account.lock().ledger.give_up_waiting(&look.id),
+        // After the last one a list may show it yet.
+        if let Some(&after) = AGAIN.get(look.tries) {
+            self.named.again(Look { tries: look.tries + 1, ..look }, after);
         }
     }
 }

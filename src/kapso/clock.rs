@@ -63,6 +63,12 @@ impl KapsoClock {
         self.is_known() || self.ours_is_plausible()
     }
 
+    /// Whether what is told now can be told from history: it is plausible, and contradicts ours no more.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.is_plausible() && !self.is_in_doubt()
+    }
+
     /// Fails unless it is plausible.
     ///
     /// # Errors

@@ -78,7 +78,11 @@ fn verify(secrets: &[SecretString], signature: Option<&str>, body: &[u8]) -> Res
             .is_ok_and(|mac| mac.chain_update(body).verify_slice(&given).is_ok())
     };
     // All are tried, whichever fits.
-    if secrets.iter().filter(|secret| signs(secret)).count() > 0 { Ok(()) } else { Err(Refusal::Unauthorized) }
+    if secrets.iter().filter(|secret| signs(secret)).count() > 0 {
+        Ok(())
+    } else {
+        Err(Refusal::Unauthorized)
+    }
 }
 
 fn events(headers: Headers<'_>, body: &[u8], rules: &[ReasonRule]) -> Result<Vec<Told>, serde_json::Error> {
@@ -224,7 +228,10 @@ mod tests {
             panic!("a handoff")
         };
         assert_eq!(delivery.execution, "e".into());
-        assert_eq!((delivery.workflow.clone(), delivery.conversation.clone()), (Some("w".into()), Some("c".into())));
+        assert_eq!(
+            (delivery.workflow.clone(), delivery.conversation.clone()),
+            (Some("w".into()), Some("c".into()))
+        );
         assert_eq!(delivery.at, Some("2025-12-05T17:20:00.25Z".parse().unwrap()));
         let reason = HandoffReason::Class("billing".into());
         assert_eq!(delivery.outcome, ToldOutcome::HandedOff { source: HandoffSource::AgentTool, reason });
@@ -237,7 +244,8 @@ mod tests {
         for body in none {
             assert_eq!(told(body), [Told { event: WebhookEvent::Other, delivery: None }], "{body}");
         }
-        let test = r#"{"event":"workflow.execution.failed","occurred_at":"soon","workflow_execution_id":null}"#;
+        let test =
+            r#"{"event":"workflow.execution.failed","occurred_at":"soon","workflow_execution_id":null}"#;
         assert_eq!(told(test), [Told { event: WebhookEvent::Failed, delivery: None }]);
         let odd = r#"{"event":"workflow.execution.handoff","workflow_execution_id":12,"workflow_id":{},"handoff":"?"}"#;
         let delivery = told(odd)[0].delivery.clone().unwrap();
@@ -250,7 +258,11 @@ mod tests {
     fn a_batch_is_a_list_in_any_of_three_places_and_each_event_has_a_key_of_its_own() {
         let events = r#"[{"event":"workflow.execution.failed","workflow_execution_id":"a"},
             {"event":"workflow.execution.failed","workflow_execution_id":"b"}]"#;
-        for body in [events.into(), format!(r#"{{"batch":true,"data":{events}}}"#), format!(r#"{{"events":{events}}}"#)] {
+        for body in [
+            events.into(),
+            format!(r#"{{"batch":true,"data":{events}}}"#),
+            format!(r#"{{"events":{events}}}"#),
+        ] {
             let all = told(&body);
             let of = |number: usize| all[number].delivery.clone().unwrap();
             assert_eq!((all.len(), of(0).execution, of(1).execution), (2, "a".into(), "b".into()), "{body}");

@@ -200,8 +200,12 @@ impl Entry {
                 }
                 let first = !std::mem::replace(&mut self.decided.first_handoff, true);
                 let since_start = self.seconds_since_start(Some(at.into())).filter(|_| first);
-                let event =
-                    Event::HandedOff { source: *source, reason: reason.clone(), at: Some(at.into()), since_start };
+                let event = Event::HandedOff {
+                    source: *source,
+                    reason: reason.clone(),
+                    at: Some(at.into()),
+                    since_start,
+                };
                 (!is_history).then_some(event)
             }
         }

@@ -24,6 +24,7 @@
 //! which no clock can set back: [`Steady`](crate::clock::Steady).
 
 mod archive;
+mod comparison;
 mod conversation;
 mod current;
 mod deliveries;
@@ -37,6 +38,7 @@ mod micros;
 mod name;
 mod observation;
 mod open;
+mod outcomes;
 mod table;
 mod totals;
 mod watch;
@@ -49,13 +51,14 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{
     archive::{Archive, Archived, Hash},
+    comparison::Comparison,
     conversation::Conversations,
-    deliveries::Outcomes,
     dirty::{DirtySet, DirtyVec},
     doubt::{Doubts, Missing},
     entry::{Decided, Entry},
     executions::{Executions, Unknown},
     name::Name,
+    outcomes::Outcomes,
     table::{Identified, Slot, Table},
     watch::{Moment, Watch},
 };
@@ -72,7 +75,6 @@ pub use self::{
     watch::Scope,
     workflow::{Told, WorkflowState},
 };
-use self::deliveries::Comparison;
 use crate::{
     label,
     model::{ListedWorkflow, Workflow, WorkflowId},

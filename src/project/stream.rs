@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Changed, DeliveryResult, StreamStatus, Webhook};
 use crate::{
     account::Account,
-    clock::Clock,
+    clock::{Clock, Steady},
     config::ProjectConfig,
     kapso::{self, Budget, Client, Connections, Http, KapsoClock, Observer, Transport},
     model::{Api, Delivery, Source, WebhookEvent},
@@ -125,8 +125,8 @@ impl Project {
         }
     }
 
-    /// The stream of one of its APIs, with this account, which tells the listeners of `changed`. It goes on as `earlier`,
-    /// the stream of that account until now.
+    /// The stream of one of its APIs, with this account, which was begun to be watched then, and which tells the listeners of
+    /// `changed`. It goes on as `earlier`, the stream of that account until now.
     ///
     /// # Errors
     /// If there is no way to the API.
@@ -134,6 +134,7 @@ impl Project {
         &self,
         api: Api,
         opened: &OpenedAccount,
+        started: Steady,
         changed: &Changed,
         earlier: Option<&Stream>,
     ) -> anyhow::Result<Stream> {
@@ -155,7 +156,8 @@ impl Project {
             account: opened.account.clone(),
             status,
             changed: changed.of_another(),
-            webhook: Webhook::of(&self.config, opened.claim.clone()).filter(|_| api == Api::Platform),
+            webhook: Webhook::of(&self.config, opened.claim.clone(), started)
+                .filter(|_| api == Api::Platform),
         })
     }
 }
@@ -197,22 +199,29 @@ impl Stream {
         self.changed.notify();
     }
 
-    /// Takes a delivery into the account. `None` if it cannot be taken yet: it is not known whose the account is, when
-    /// watching began, or what time it is at Kapso.
+    /// Takes a delivery into the account. `None` if it is not known yet whose the account is.
     #[must_use]
     pub fn deliver(&self, delivery: &Delivery) -> Option<DeliveryResult> {
         let webhook = self.webhook.as_ref()?;
         let clock = self.client.clock();
-        if !webhook.is_verified() || !clock.is_plausible() {
+        if !webhook.is_verified() {
             return None;
         }
         if !webhook.concerns(delivery) {
             return Some(DeliveryResult::Ignored);
         }
         let mut account = self.account.lock();
-        account.ledger.watch_start()?;
-        let delivery = Delivery { at: clock.possible(delivery.at), ..delivery.clone() };
-        let result = DeliveryResult::from(account.deliver(&delivery, clock.now()));
+        let now = clock.now();
+        let is_answered = account.ledger.watch_start().is_some() || !account.ledger.is_empty();
+        let taken = if is_answered && clock.is_settled() {
+            account.watch(clock.at(webhook.started), now);
+            let at = clock.possible(delivery.at);
+            account.deliver(&Delivery { at, ..delivery.clone() }, now)
+        } else {
+            // News could not be told from history.
+            account.hold(delivery, now)
+        };
+        let result = DeliveryResult::from(taken);
         drop(account);
         if result == DeliveryResult::Accepted {
             webhook.named.push(&delivery.execution);

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::{
+    clock::Steady,
     config::ProjectConfig,
     crawl::Named,
     kapso::webhook::{self, Headers, Refusal, Told},
@@ -21,6 +22,8 @@ pub struct Webhook {
     /// Only these conversations are watched; none = all.
     only: Vec<ConversationId>,
     claim: Arc<Claim>,
+    /// When this program began to watch.
+    pub(super) started: Steady,
     /// The executions that deliveries name are looked at next.
     pub named: Arc<Named>,
 }
@@ -72,12 +75,13 @@ impl From<Refusal> for DeliveryResult {
 
 impl Webhook {
     /// That of a project, if it has one. What it tells goes into the account that is claimed so.
-    pub(super) fn of(config: &ProjectConfig, claim: Arc<Claim>) -> Option<Self> {
+    pub(super) fn of(config: &ProjectConfig, claim: Arc<Claim>, started: Steady) -> Option<Self> {
         config.takes_deliveries().then(|| Self {
             secrets: config.webhook_secrets.clone(),
             rules: config.handoff_reasons.clone(),
             only: config.conversations.clone(),
             claim,
+            started,
             named: Arc::default(),
         })
     }

@@ -77,7 +77,8 @@ impl Deliveries {
     }
 
     async fn read(&self, headers: &HeaderMap, body: Body) -> Result<axum::body::Bytes, DeliveryResult> {
-        let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let length =
+            headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let length = length.unwrap_or(LARGEST);
         if length > LARGEST {
             return Err(DeliveryResult::Malformed);
@@ -103,7 +104,9 @@ pub(super) async fn deliver(
 ) -> Response {
     match pages.renderer.streams().with_webhook(&project) {
         Some(stream) => pages.deliveries.take(stream, &headers, body).await,
-        None => (StatusCode::NOT_FOUND, "there is no project of this name that has a webhook\n").into_response(),
+        None => {
+            (StatusCode::NOT_FOUND, "there is no project of this name that has a webhook\n").into_response()
+        }
     }
 }
 

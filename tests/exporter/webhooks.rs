@@ -146,7 +146,8 @@ async fn polling_and_deliveries_count_the_same_outcomes_once() {
 }
 
 #[tokio::test]
-async fn an_execution_that_no_list_has_shown_counts_once_it_is_looked_at_and_one_that_is_not_there_does_not() {
+async fn an_execution_that_no_list_has_shown_counts_once_it_is_looked_at_and_one_that_is_not_there_does_not()
+{
     let watched = Watched::start(RARELY, &[]).await;
     let id = watched.running();
     watched.kapso.simulator.transition(&id, "failed").unwrap();

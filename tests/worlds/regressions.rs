@@ -4,7 +4,7 @@ use kapso_exporter::simulator::{Breakage, Fault::*, Ids, Subject, Untruth};
 
 use crate::{
     run::judge,
-    world::{End, Move, Phase, Restart, Walks, World},
+    world::{Deliveries, End, Move, Phase, Restart, Walks, World},
     wrong::Wrong,
 };
 
@@ -37,6 +37,17 @@ fn still() -> World {
     }
 }
 
+/// Deliveries that come at once, each of them once.
+const PUNCTUAL: Deliveries = Deliveries {
+    latency: 0,
+    lost_percent: 0,
+    repeated_percent: 0,
+    disorder_percent: 0,
+    tests_percent: 0,
+    unknown_percent: 0,
+    batch: None,
+};
+
 fn undisturbed(intervals: u64) -> Phase {
     Phase {
         intervals,
@@ -49,6 +60,66 @@ fn undisturbed(intervals: u64) -> Phase {
         moves: Vec::new(),
         end: End::Nothing,
     }
+}
+
+/// Nothing but deliveries told of an execution while all lists failed, and none was taken before the first list.
+#[test]
+fn a_handoff_that_is_told_while_no_list_can_be_read_counts() {
+    let broken = Wrong::Broken { one_in: 1, breakage: Breakage::ServerError };
+    let told = Phase { wrongs: vec![broken], moves: vec![Move::PassThrough], ..undisturbed(3) };
+    let world = World {
+        seed: 284_094,
+        open_history: 1,
+        limit_headers: false,
+        schedule: vec![told],
+        webhook: Some(PUNCTUAL),
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
+/// What was told before Kapso's clock was beyond doubt was refused, until Kapso gave it up.
+#[test]
+fn a_handoff_that_is_told_while_clocks_contradict_each_other_counts() {
+    let told = Phase {
+        date: -139_501,
+        one_in: 7,
+        faults: vec![RepeatedItem, OddDate, OddRefusal],
+        moves: vec![Move::PassThrough],
+        ..undisturbed(3)
+    };
+    let world = World {
+        seed: 946_033,
+        open_history: 1,
+        limit_headers: false,
+        interval: 30,
+        skew: 29_001,
+        schedule: vec![told],
+        webhook: Some(PUNCTUAL),
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
+/// An execution that could not be found for three minutes was taken for that of a test delivery.
+#[test]
+fn a_handoff_that_is_told_of_an_execution_that_cannot_be_found_for_minutes_counts() {
+    let about = vec![Subject::FlowExecutions, Subject::Execution];
+    let lie = Wrong::Lie { about, untruth: Untruth::NotFound, one_in: 1 };
+    let told = Phase { wrongs: vec![lie], moves: vec![Move::HandOff, Move::PassThrough], ..undisturbed(3) };
+    let world = World {
+        seed: 337_942,
+        conversations: 2,
+        history: 1,
+        starts: 2,
+        handoffs_percent: 18,
+        changes: 1,
+        limit_headers: false,
+        schedule: vec![told],
+        webhook: Some(PUNCTUAL),
+        ..still()
+    };
+    judge(&world).unwrap();
 }
 
 /// A date in `Retry-After` was compared with the exporter's own clock: the exporter paused for an hour and more.

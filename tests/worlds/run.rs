@@ -7,8 +7,8 @@ use kapso_exporter::simulator::{Api, Faults, Simulator, WorkflowTally};
 use proptest::test_runner::TestCaseError;
 
 use crate::{
-    support::{Exposition, Setup, Simulated, judge::differences_within, simulated::SavedState},
-    world::{End, LOST, Move, Phase, Restart, Walks, World},
+    support::{Exposition, Simulated, judge::differences_within, simulated::SavedState},
+    world::{Deliveries, End, LOST, Move, Phase, Restart, Walks, World},
     wrong::misbehaviour,
 };
 
@@ -35,7 +35,7 @@ pub fn judge(world: &World) -> Result<(), TestCaseError> {
 }
 
 async fn play(world: &World) -> Vec<String> {
-    let webhook = world.webhook.as_ref().map(|deliveries| Setup::webhook(deliveries.conduct()));
+    let webhook = world.webhook.as_ref().map(Deliveries::webhook);
     let prepare = |simulator: &Simulator| simulator.set_webhook(webhook);
     let simulated = Simulated::start_after(world.scenario(), &world.setup(world.walks), prepare).await;
     let mut run = Run { world, simulated, walks: world.walks };

@@ -30,10 +30,13 @@ use jiff::SignedDuration;
 use kapso_exporter::{
     ledger::Buckets,
     model::Source,
-    simulator::{Api, Conduct, Fault, Faults, Ids, Scenario, Traffic},
+    simulator::{Api, Conduct, Fault, Faults, Ids, Scenario, Traffic, Webhook},
 };
 
-use crate::{support::Setup, wrong::Wrong};
+use crate::{
+    support::{Setup, simulated::SECRET},
+    wrong::Wrong,
+};
 
 /// Intervals that are lost when the exporter is killed.
 pub const LOST: u32 = 2;
@@ -93,9 +96,10 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
-    pub fn conduct(&self) -> Conduct {
+    /// The webhook of a Kapso that delivers so.
+    pub fn webhook(&self) -> Webhook {
         let share = |percent: u32| f64::from(percent) / 100.0;
-        Conduct {
+        let conduct = Conduct {
             latency: (Duration::ZERO, Duration::from_millis(self.latency)),
             lost: share(self.lost_percent),
             repeated: share(self.repeated_percent),
@@ -103,7 +107,8 @@ impl Deliveries {
             batch: self.batch,
             tests: share(self.tests_percent),
             unknown: share(self.unknown_percent),
-        }
+        };
+        Webhook { secret: SECRET.into(), url: None, conduct }
     }
 }
 

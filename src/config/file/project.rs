@@ -141,13 +141,7 @@ fn variable_name(text: &str) -> Parsed<String> {
 }
 
 /// Takes over what a section gives.
-fn take(
-    walk: &mut Walk,
-    raw: &mut RawProject,
-    section: Mapping<'_>,
-    path: &str,
-    secrets: &mut dyn Secrets,
-) {
+fn take(walk: &mut Walk, raw: &mut RawProject, section: Mapping<'_>, path: &str, secrets: &mut dyn Secrets) {
     let mut take = Take { walk, section, path };
     take.with("platform_url", &mut raw.platform_url, |walk, node, path| walk.hidden(node, path, parse::url));
     take.with("legacy_url", &mut raw.legacy_url, |walk, node, path| walk.hidden(node, path, parse::url));
@@ -213,16 +207,15 @@ fn workflows(walk: &mut Walk, node: &Node, path: &str) -> Option<WorkflowFilter>
 }
 
 /// The secrets of the webhook: one, or several while one takes the place of another.
-fn webhook(
-    walk: &mut Walk,
-    node: &Node,
-    path: &str,
-    secrets: &mut dyn Secrets,
-) -> Option<Vec<SecretString>> {
+fn webhook(walk: &mut Walk, node: &Node, path: &str, secrets: &mut dyn Secrets) -> Option<Vec<SecretString>> {
     let section = walk.mapping(node, path, &WEBHOOK)?;
     let path = join(path, "secret");
     let Some(node) = section.get("secret") else {
-        walk.problem(section.place, &path, "it is missing: expected {env: VARIABLE} or {file: PATH}, or several");
+        walk.problem(
+            section.place,
+            &path,
+            "it is missing: expected {env: VARIABLE} or {file: PATH}, or several",
+        );
         return None;
     };
     let Value::List(items) = &node.value else {

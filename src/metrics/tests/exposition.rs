@@ -11,7 +11,8 @@ use crate::{
     kapso::{Endpoint, Error, Observer, Reason},
     ledger::Taken,
     model::{
-        Conversation, ConversationStatus, Delivery, Handoff, HandoffReason, HandoffSource, ToldOutcome, WebhookEvent,
+        Conversation, ConversationStatus, Delivery, Handoff, HandoffReason, HandoffSource, ToldOutcome,
+        WebhookEvent,
     },
     project::DeliveryResult,
     sweep::{Outcome, Report, SweepEvent},

@@ -20,12 +20,12 @@ use kapso_exporter::{
     app::{App, Store},
     clock::Clock,
     config::{Config, KeyFrom, MetricsConfig, ProjectConfig, RawProject, StateConfig},
+    kapso::webhook::Headers,
     kapso::{Answer, Transport},
     ledger::{Buckets, Totals},
-    kapso::webhook::Headers,
     model::{Api, ReasonRule, Source, WorkflowFilter},
     project::{Stream, StreamKey, Streams, Transports},
-    simulator::{self, Attempt, Conduct, DEFAULT_KEY, Scenario, Simulator, Webhook},
+    simulator::{self, Attempt, DEFAULT_KEY, Scenario, Simulator},
     sweep::SweepEvent,
 };
 use parking_lot::Mutex;
@@ -37,7 +37,7 @@ use url::Url;
 use super::Exposition;
 
 /// Signs deliveries.
-const SECRET: &str = "s3cret";
+pub const SECRET: &str = "s3cret";
 /// From the simulated Kapso's start to the exporter's.
 const HEAD_START: Duration = Duration::from_secs(5);
 
@@ -327,12 +327,6 @@ fn take(attempt: &Attempt, streams: &Streams) -> Option<()> {
 }
 
 impl Setup {
-    /// The webhook that the simulated Kapso delivers to, with this conduct.
-    #[must_use]
-    pub fn webhook(conduct: Conduct) -> Webhook {
-        Webhook { secret: SECRET.into(), url: None, conduct }
-    }
-
     fn config(&self) -> Config {
         let url = |path| Url::parse(&format!("http://kapso.invalid/{path}")).unwrap();
         let signed = |time| SignedDuration::try_from(time).unwrap();

@@ -216,7 +216,10 @@ async fn a_refused_key_an_api_that_fails_and_an_exporter_that_is_gone_are_told()
 #[tokio::test]
 #[ignore = "needs Prometheus and Alertmanager, and five minutes"]
 async fn a_wrong_secret_and_a_webhook_that_is_gone_are_told_and_both_end() {
-    let kapso = Kapso::start(healthy()).await;
+    // Handoffs that polling sees as well, so that there are as many with webhooks as without.
+    let handoff_dwell = Duration::from_secs(8)..Duration::from_secs(12);
+    let traffic = Traffic { handoff_dwell, ..healthy().traffic };
+    let kapso = Kapso::start(Scenario { traffic, ..healthy() }).await;
     let (_file, exporter) = configured(&kapso).await;
     let stack = Stack::watching(exporter.url.strip_prefix("http://").unwrap()).await;
 

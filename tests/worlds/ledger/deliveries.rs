@@ -98,8 +98,7 @@ fn play(
 }
 
 fn delivery(life: usize, outcome: usize, (time, status): (i64, Status), is_undated: bool) -> Delivery {
-    let handoff =
-        ToldOutcome::HandedOff { source: HandoffSource::AgentTool, reason: HandoffReason::Other };
+    let handoff = ToldOutcome::HandedOff { source: HandoffSource::AgentTool, reason: HandoffReason::Other };
     Delivery {
         execution: life.to_string().as_str().into(),
         workflow: Some("w".into()),
@@ -132,8 +131,11 @@ impl Watch {
 fn deliveries(most_lost: u32) -> impl Strategy<Value = Vec<Deliveries>> {
     let copies = prop::collection::vec(prop_oneof![3 => 0..3_i64, 1 => 3..200_i64], 1..4);
     let outcome = prop_oneof![4 => copies, most_lost => Just(Vec::new())];
-    let of_a_life = (prop::collection::vec(outcome, 1..4), 0..60_i64)
-        .prop_map(|(delays, look)| Deliveries { delays, look, is_undated: false });
+    let of_a_life = (prop::collection::vec(outcome, 1..4), 0..60_i64).prop_map(|(delays, look)| Deliveries {
+        delays,
+        look,
+        is_undated: false,
+    });
     prop::collection::vec(of_a_life, 1..4)
 }
 
