@@ -208,12 +208,16 @@ async fn executions(url: &str) -> Arc<Vec<String>> {
     let id = |item: &Value| item["id"].as_str().unwrap().to_owned();
     let mut ids = Vec::new();
     for workflow in get("/workflows".into()).await["data"].as_array().unwrap() {
-        let mut after = String::new();
-        loop {
-            let page = get(format!("/workflows/{}/executions?limit=100{after}", id(workflow))).await;
-            ids.extend(page["data"].as_array().unwrap().iter().map(id));
-            let Some(next) = page["paging"]["next"].as_str() else { break };
-            after = format!("&after={next}");
+        for status in ["running", "waiting"] {
+            let (path, mut after) =
+                (format!("/workflows/{}/executions?status={status}", id(workflow)), String::new());
+            loop {
+                let page = get(format!("{path}&limit=100{after}")).await;
+                ids.extend(page["data"].as_array().unwrap().iter().map(id));
+                let Some(next) = page["paging"]["next"].as_str() else { break };
+                let escaped: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+                after = format!("&after={escaped}");
+            }
         }
     }
     Arc::new(ids)

@@ -62,7 +62,7 @@ impl Opened {
     /// How much is published.
     pub(super) fn bounds(&self) -> Bounds {
         let MetricsConfig { max_series, max_conversations } = self.metrics;
-        let classes = self.projects.values().map(|watched| watched.project.config.handoff_reasons.len());
+        let classes = self.projects.values().map(|watched| watched.project.config.handoff_kinds());
         Bounds { max_series, max_conversations, handoff_classes: classes.max().unwrap_or_default() }
     }
 

@@ -151,6 +151,13 @@ impl ProjectConfig {
         !self.webhook_secrets.is_empty()
     }
 
+    /// How many kinds of handoffs with a class of reason there may be: of one source, or of three where webhook deliveries
+    /// tell the source.
+    #[must_use]
+    pub fn handoff_kinds(&self) -> usize {
+        self.handoff_reasons.len() * if self.takes_deliveries() { 3 } else { 1 }
+    }
+
     /// Base URL of an API.
     #[must_use]
     pub fn base_url(&self, api: Api) -> &Url {

@@ -13,19 +13,18 @@
 //! - What is told of an execution that no answer has shown **waits** until one does: test deliveries name executions that
 //!   are not there. What was over for long by then may have been counted and forgotten, and is not counted.
 //!
-//! `outcomes` says which are the same, `comparison` what deliveries miss.
+//! `outcomes` says which are the same, `found` what answers tell beside them, `comparison` what deliveries miss.
 
 use jiff::Timestamp;
 
 use super::{
-    Event, Histogram, Ledger, Micros, Watch,
+    Histogram, Ledger, Micros, Watch,
     comparison::Comparison,
-    entry::Entry,
-    observation::{Counted, Observation, Origin},
-    outcomes::{Mark, Outcomes, Stay, Waiting},
+    observation::Counted,
+    outcomes::{Mark, Outcomes, Waiting},
     table::Slot,
 };
-use crate::model::{Delivery, ExecutionId, Status, ToldOutcome, WebhookEvent};
+use crate::model::{Delivery, ExecutionId, ToldOutcome, WebhookEvent};
 
 /// What came of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,66 +119,6 @@ impl Ledger {
         }
     }
 
-    /// The events of an answer, less those that deliveries told; `before` is what was known when it came.
-    pub(super) fn less_told(
-        &mut self,
-        slot: Slot,
-        events: Vec<Event>,
-        before: Before,
-        now: Timestamp,
-    ) -> Vec<Event> {
-        let Some(id) = self.executions.get(slot).map(|entry| entry.id.clone()) else { return events };
-        events.into_iter().filter_map(|event| self.unless_told(&id, event, before, now)).collect()
-    }
-
-    fn unless_told(
-        &mut self,
-        id: &ExecutionId,
-        event: Event,
-        before: Before,
-        now: Timestamp,
-    ) -> Option<Event> {
-        let outcomes = self.outcomes.find(id);
-        match event {
-            Event::HandedOff { .. } => self.handoff_unless_told(id, event, before, now),
-            Event::Finished { status: Status::Failed, .. } => {
-                let waits = |outcomes: &Outcomes| outcomes.waiting.iter().any(|waiting| waiting.mark.failed);
-                if !outcomes.and_then(|slot| self.outcomes.get(slot)).is_some_and(waits) {
-                    self.comparison.found(id, WebhookEvent::Failed, now);
-                }
-                Some(event)
-            }
-            Event::Started | Event::Finished { .. } => Some(event),
-        }
-    }
-
-    fn handoff_unless_told(
-        &mut self,
-        id: &ExecutionId,
-        event: Event,
-        before: Before,
-        now: Timestamp,
-    ) -> Option<Event> {
-        let stay = Stay::after(before.not_in_handoff_at);
-        if let Some(slot) = self.outcomes.find(id)
-            && let Some(outcomes) = self.outcomes.get_mut(slot)
-        {
-            if outcomes.told.iter().any(|mark| !mark.failed && stay.holds(mark.at)) {
-                return None;
-            }
-            if let Some(waiting) = outcomes.take_waiting_in(stay) {
-                outcomes.told.push(waiting.mark);
-                self.comparison.told(id, WebhookEvent::Handoff, now);
-                return Some(with_labels(event, waiting.outcome));
-            }
-        }
-        if self.comparison.is_expected {
-            self.outcomes_of(id).found.push(stay);
-            self.comparison.found(id, WebhookEvent::Handoff, now);
-        }
-        Some(event)
-    }
-
     /// Takes in what waited for an answer that shows the execution.
     pub(super) fn take_what_waited(&mut self, slot: Slot, now: Timestamp) {
         let Some(entry) = self.executions.get(slot) else { return };
@@ -225,39 +164,6 @@ impl Ledger {
         }
     }
 
-    /// Takes note of an answer about an execution: a list shows it, or it is no longer in handoff.
-    pub(super) fn note_answer(&mut self, slot: Slot, seen: Observation<'_>, left_handoff: bool) {
-        let Some(entry) = self.executions.get(slot) else { return };
-        if matches!(seen.origin, Origin::Listed { .. }) {
-            self.comparison.listed(&entry.id, seen.as_of);
-        }
-        if left_handoff
-            && let Some(number) = self.outcomes.find(&entry.id)
-            && let Some(outcomes) = self.outcomes.get_mut(number)
-        {
-            let left_at = entry.last_event_at;
-            outcomes
-                .found
-                .iter_mut()
-                .filter(|stay| stay.until.is_none())
-                .for_each(|stay| stay.until = left_at);
-        }
-    }
-
-    /// Takes note that the lists of a workflow were read from `as_of` on, in Kapso's clock: what had become of its
-    /// executions would have been found by then.
-    pub(crate) fn note_visited(&mut self, workflow: u32, as_of: Timestamp) {
-        let Self { comparison, executions, .. } = self;
-        let told: Vec<_> = comparison.ahead.keys().cloned().collect();
-        let is_of = |id: &ExecutionId| {
-            executions
-                .find(id)
-                .and_then(|slot| executions.get(slot))
-                .is_some_and(|entry| entry.workflow == workflow)
-        };
-        told.iter().filter(|id| is_of(id)).for_each(|id| comparison.listed(id, as_of));
-    }
-
     /// Forgets the outcomes of executions that are forgotten, and what has waited for too long.
     pub(super) fn prune_outcomes(&mut self, horizon: Micros, now: Timestamp) {
         self.comparison.prune(now);
@@ -273,34 +179,9 @@ impl Ledger {
         }
     }
 
-    fn outcomes_of(&mut self, id: &ExecutionId) -> &mut Outcomes {
+    pub(super) fn outcomes_of(&mut self, id: &ExecutionId) -> &mut Outcomes {
         let known = self.outcomes.find(id);
         let slot = known.unwrap_or_else(|| self.outcomes.insert(Outcomes::of(id.clone())));
         &mut self.outcomes[slot]
-    }
-}
-
-/// What was known of an execution before an answer came.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Before {
-    pub in_handoff: bool,
-    /// The last event while it was not in handoff; `None` if it was not known.
-    not_in_handoff_at: Option<Micros>,
-}
-
-impl Before {
-    pub fn of(entry: &Entry) -> Self {
-        let in_handoff = entry.decided.handoff;
-        Self { in_handoff, not_in_handoff_at: entry.last_event_at.filter(|_| !in_handoff) }
-    }
-}
-
-/// A handoff with the source and the reason that a delivery told.
-fn with_labels(event: Event, told: ToldOutcome) -> Event {
-    match (event, told) {
-        (Event::HandedOff { at, since_start, .. }, ToldOutcome::HandedOff { source, reason }) => {
-            Event::HandedOff { source, reason, at, since_start }
-        }
-        (event, _) => event,
     }
 }

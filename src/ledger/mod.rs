@@ -33,6 +33,7 @@ mod doubt;
 mod entry;
 mod executions;
 mod forget;
+mod found;
 mod histogram;
 mod micros;
 mod name;

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::{
     Event, Ledger, Place, Watch,
-    deliveries::Before,
     entry::{Decided, Entry},
+    found::Before,
     index,
     micros::Micros,
     table::Slot,

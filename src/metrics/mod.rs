@@ -48,7 +48,7 @@ pub struct Bounds {
     pub max_series: usize,
     /// Conversations with series of their own, in each stream.
     pub max_conversations: usize,
-    /// Classes of the reasons of handoffs that a project may have.
+    /// Kinds of handoffs with a class of reason that a project may have.
     pub handoff_classes: usize,
 }
 

@@ -13,10 +13,40 @@ use crate::{
     model::{Api, HandoffReason, HandoffSource, Status, Step},
 };
 
+/// Which handoffs the workflows of a stream can have, whatever classes of reasons there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HandoffKinds {
+    /// The lists of the platform API tell neither source nor reason.
+    Listed,
+    /// Those of the legacy API tell the reason.
+    Legacy,
+    /// Webhook deliveries tell both.
+    Delivered,
+}
+
+impl HandoffKinds {
+    fn of(api: Api, ledger: &Ledger) -> Self {
+        match api {
+            Api::Legacy => Self::Legacy,
+            Api::Platform if ledger.comparison().is_some() => Self::Delivered,
+            Api::Platform => Self::Listed,
+        }
+    }
+
+    fn all(self) -> impl Iterator<Item = (HandoffSource, HandoffReason)> {
+        use HandoffReason::{None, Other};
+        use HandoffSource::{ActionStep, AgentTool, Unknown};
+        let told = [(ActionStep, None), (ActionStep, Other), (AgentTool, None), (AgentTool, Other)];
+        let told = told.into_iter().filter(move |_| self == Self::Delivered);
+        let other = (self == Self::Legacy).then_some((Unknown, Other));
+        [(Unknown, None)].into_iter().chain(other).chain(told)
+    }
+}
+
 /// One workflow at one moment, or all that share `other`.
 #[derive(Debug)]
 pub struct Workflow {
-    pub(super) api: Api,
+    pub(super) kinds: HandoffKinds,
     pub(super) id: Box<str>,
     pub(super) name: Box<str>,
     pub(super) totals: Totals,
@@ -42,7 +72,7 @@ impl Workflow {
         let kinds = sources.map(|source| [(source, HandoffReason::None), (source, HandoffReason::Other)]);
         let handoffs = kinds.into_iter().flatten().map(|kind| (kind, 0)).collect();
         Self {
-            api: Api::Platform,
+            kinds: HandoffKinds::Delivered,
             id: OTHER.into(),
             name: OTHER.into(),
             totals: Totals { handoffs, ..Totals::new(&buckets) },
@@ -57,12 +87,8 @@ impl Workflow {
     /// Handoffs by source and reason; those that every workflow can have are there from the start, at zero.
     pub(super) fn handoffs(&self) -> BTreeMap<(HandoffSource, HandoffReason), u64> {
         let mut handoffs = self.totals.handoffs.clone();
-        let reasons: &[_] = match self.api {
-            Api::Platform => &[HandoffReason::None],
-            Api::Legacy => &[HandoffReason::None, HandoffReason::Other],
-        };
-        for reason in reasons {
-            handoffs.entry((HandoffSource::Unknown, reason.clone())).or_default();
+        for kind in self.kinds.all() {
+            handoffs.entry(kind).or_default();
         }
         handoffs
     }
@@ -93,17 +119,18 @@ pub(super) fn workflows(
     current: Current,
     series_budget: &SeriesBudget,
 ) -> Vec<Workflow> {
-    let mut shown: Vec<_> = other(api, &current, series_budget).into_iter().collect();
+    let kinds = HandoffKinds::of(api, ledger);
+    let mut shown: Vec<_> = other(kinds, &current, series_budget).into_iter().collect();
     // For each workflow of the ledger at which index it is shown.
     let mut shown_at = Vec::with_capacity(current.workflows.len());
     for (index, (state, by_status)) in ledger.workflows().iter().zip(current.workflows).enumerate() {
         shown_at.push(match series_budget.place(index) {
             Some(Place::Own) => {
-                shown.push(workflow(api, state, by_status));
+                shown.push(workflow(kinds, state, by_status));
                 Some(shown.len() - 1)
             }
             Some(Place::Other(_)) => {
-                shown[0].merge(&workflow(api, state, by_status));
+                shown[0].merge(&workflow(kinds, state, by_status));
                 Some(0)
             }
             Some(Place::Nowhere(_)) | None => None,
@@ -121,7 +148,7 @@ pub(super) fn workflows(
 }
 
 /// What was counted under `other`, with nothing current: that is to be added.
-fn other(api: Api, current: &Current, series_budget: &SeriesBudget) -> Option<Workflow> {
+fn other(kinds: HandoffKinds, current: &Current, series_budget: &SeriesBudget) -> Option<Workflow> {
     let nothing = |sum: &ByStatus| ByStatus {
         count: 0,
         oldest_start: None,
@@ -129,7 +156,7 @@ fn other(api: Api, current: &Current, series_budget: &SeriesBudget) -> Option<Wo
         idle: sum.idle.since(&sum.idle),
     };
     Some(Workflow {
-        api,
+        kinds,
         id: OTHER.into(),
         name: OTHER.into(),
         totals: series_budget.other()?.clone(),
@@ -141,9 +168,9 @@ fn other(api: Api, current: &Current, series_budget: &SeriesBudget) -> Option<Wo
     })
 }
 
-fn workflow(api: Api, state: &WorkflowState, by_status: [ByStatus; 6]) -> Workflow {
+fn workflow(kinds: HandoffKinds, state: &WorkflowState, by_status: [ByStatus; 6]) -> Workflow {
     Workflow {
-        api,
+        kinds,
         id: state.id.as_str().into(),
         name: state.name().into(),
         totals: state.totals.clone(),

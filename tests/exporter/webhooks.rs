@@ -187,6 +187,9 @@ async fn what_was_acknowledged_survives_kill_9_and_its_repeat_counts_nothing() {
         watched.kapso.swept_twice(&watched.exporter).await;
         assert_eq!(handoffs().await, f64::from(round), "after the repeat");
     }
+    let kept = std::fs::read(watched.config.path("state.redb")).unwrap();
+    let holds = |mark: &str| kept.windows(mark.len()).any(|window| window == mark.as_bytes());
+    assert!(holds(&id) && !["NAMEMARK", "TRACKMARK", "ERRORMARK", "s3cret"].into_iter().any(holds));
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ pub(super) static FAMILIES: &[Family] = &[
     },
     Family {
         name: "kapso_execution_handoffs_total",
-        help: "Transitions into handoff since watching began, by who handed off and by the class of the reason. One that begins and ends between two sweeps cannot be seen.",
+        help: "Transitions into handoff since watching began, by who handed off and by the class of the reason. One that begins and ends between two sweeps is only seen where a webhook tells it.",
         unit: Unit::Number,
         labels: &["reason", "source"],
         kind: Kind::Counter,
@@ -50,9 +50,9 @@ pub(super) static FAMILIES: &[Family] = &[
             rows.counter(&[reason.as_str(), source.as_str()], count);
         }),
         note: Note {
-            from: "`status` going to `handoff`, at `last_event_at`; legacy: `handoff_reason` for the class of the reason",
-            blind: "a handoff that begins and ends between two sweeps; source and reason on the Platform API, whose lists do not tell them",
-            series: "1 or 2 per workflow, more with classes of reasons",
+            from: "`status` going to `handoff`, at `last_event_at`; legacy: `handoff_reason` for the class of the reason; a webhook delivery: `handoff.source`, `handoff.reason`",
+            blind: "without a webhook: a handoff that begins and ends between two sweeps; source and reason on the Platform API, whose lists do not tell them",
+            series: "1 or 2 per workflow, 5 with a webhook, more with classes of reasons",
             example: "sum by (workflow_name) (increase(kapso_execution_handoffs_total[1h]))",
         },
     },

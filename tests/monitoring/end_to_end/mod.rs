@@ -44,18 +44,18 @@ fn healthy() -> Scenario {
 
 const FLAGS: [&str; 2] = ["--scrape.source=conversations,agents", "--scrape.interval=2s"];
 
-/// As [`FLAGS`], in a configuration file, with a webhook.
-const KEYS: &str = "    sources: [conversations, agents]\n    interval: 2s\n    conversation_max_age: 7d\n    \
-    webhook: {secret: {file: webhook.key}}\n";
-
-/// What is in that file.
+/// The secret of its webhook.
 const SECRET: &str = "a-secret";
 
-/// An exporter that watches this Kapso with [`KEYS`], and saves its state.
-async fn configured(kapso: &Kapso) -> (ConfigFile, Exporter) {
+/// An exporter with a webhook that looks at these sources of this Kapso as often as with [`FLAGS`], and saves its state.
+async fn configured(kapso: &Kapso, sources: &str) -> (ConfigFile, Exporter) {
     let mut file = ConfigFile::new();
     file.key("webhook", SECRET);
-    file.watch("default", kapso, KEYS);
+    let keys = format!(
+        "    sources: [{sources}]\n    interval: 2s\n    conversation_max_age: 7d\n    \
+         webhook: {{secret: {{file: webhook.key}}}}\n"
+    );
+    file.watch("default", kapso, &keys);
     let exporter = Exporter::start(&[&file.flag(), &file.state()], &[]).await.ready().await;
     (file, exporter)
 }
@@ -83,7 +83,7 @@ async fn a_failure_spike_and_a_handoff_spike_are_told_nothing_else_is_and_both_e
     let begun = Instant::now();
     let kapso = Kapso::start(healthy()).await;
     // With a configuration file, a state file and webhooks, so that every metric is there.
-    let (_file, exporter) = configured(&kapso).await;
+    let (_file, exporter) = configured(&kapso, "conversations, agents").await;
     tell(&kapso, &exporter, SECRET);
     let stack = Stack::watching(exporter.url.strip_prefix("http://").unwrap()).await;
     let normal = "workflow:kapso_executions_started:increase1d_offset1h{workflow_id=\"agent-support\"} >= 20";
@@ -216,11 +216,12 @@ async fn a_refused_key_an_api_that_fails_and_an_exporter_that_is_gone_are_told()
 #[tokio::test]
 #[ignore = "needs Prometheus and Alertmanager, and five minutes"]
 async fn a_wrong_secret_and_a_webhook_that_is_gone_are_told_and_both_end() {
-    // Handoffs that polling sees as well, so that there are as many with webhooks as without.
+    // Of the platform alone, since the others are not told; and so long that polling sees them all, so that there are as
+    // many with webhooks as without.
     let handoff_dwell = Duration::from_secs(8)..Duration::from_secs(12);
     let traffic = Traffic { handoff_dwell, ..healthy().traffic };
     let kapso = Kapso::start(Scenario { traffic, ..healthy() }).await;
-    let (_file, exporter) = configured(&kapso).await;
+    let (_file, exporter) = configured(&kapso, "conversations").await;
     let stack = Stack::watching(exporter.url.strip_prefix("http://").unwrap()).await;
 
     tell(&kapso, &exporter, "another-secret");
