@@ -2,7 +2,8 @@
 //! file, as processes of their own, and prints the rows of `docs/webhooks.md`.
 //!
 //! 10,000 executions are open. Half a minute each: nothing but scrapes; 1,000 deliveries a second, each of a handoff that
-//! nobody told before; and forged deliveries as fast as 64 connections send them. The load comes from the same machine.
+//! nobody told before; and forged deliveries as fast as 64 connections send them, beside
+//! as many probes for comparison. The load comes from the same machine.
 #![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss)]
 
 #[path = "support/program.rs"]
@@ -75,6 +76,7 @@ async fn main() {
     println!("{}", row(&exporter, "deliveries", Load::Deliveries, &ids).await);
     println!("{}", row(&exporter, "deliveries again", Load::Deliveries, &ids).await);
     println!("{}", row(&exporter, "forged deliveries", Load::Forged, &ids).await);
+    println!("{}", row(&exporter, "health probes", Load::Probes, &ids).await);
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -82,6 +84,8 @@ enum Load {
     None,
     Deliveries,
     Forged,
+    /// Requests for a small page, as many connections.
+    Probes,
 }
 
 /// What a phase measured.
@@ -99,7 +103,7 @@ async fn row(exporter: &Arc<Program>, name: &str, load: Load, ids: &Arc<Vec<Stri
     let answered = match load {
         Load::None => tokio::spawn(async { (0, Vec::new()) }),
         Load::Deliveries => tokio::spawn(deliver(exporter.clone(), ids.clone(), sent.clone())),
-        Load::Forged => tokio::spawn(forge(exporter.clone(), ends.clone())),
+        Load::Forged | Load::Probes => tokio::spawn(flood(load, exporter.clone(), ends.clone())),
     };
     let mut measured = Measured::default();
     while begun.elapsed() < PHASE || (load == Load::Deliveries && measured.shown.len() < PER_SECOND * 30) {
@@ -158,16 +162,19 @@ async fn deliver(
     (times.len(), times)
 }
 
-/// Sends what is signed with another secret.
-async fn forge(exporter: Arc<Program>, ends: Arc<AtomicBool>) -> (usize, Vec<Duration>) {
+/// Sends what is signed with another secret, or asks for a page, as fast as it is answered.
+async fn flood(load: Load, exporter: Arc<Program>, ends: Arc<AtomicBool>) -> (usize, Vec<Duration>) {
     let (client, count) = (reqwest::Client::new(), Arc::new(AtomicUsize::new(0)));
     let mut forgers = JoinSet::new();
     for _ in 0..FORGERS {
         let (exporter, ends, client, count) = (exporter.clone(), ends.clone(), client.clone(), count.clone());
         forgers.spawn(async move {
             while !ends.load(Ordering::Relaxed) {
-                let request = request(&client, &exporter.url, &"0".repeat(64), "x".repeat(10_000));
-                assert_eq!(request.send().await.unwrap().status(), 401);
+                let (request, status) = match load {
+                    Load::Probes => (client.get(format!("{}/-/healthy", exporter.url)), 200),
+                    _ => (request(&client, &exporter.url, &"0".repeat(64), "x".repeat(1_000)), 401),
+                };
+                assert_eq!(request.send().await.unwrap().status(), status);
                 count.fetch_add(1, Ordering::Relaxed);
             }
         });

@@ -132,6 +132,7 @@ impl Account {
     /// let in: since this program `began`, or now.
     pub fn watch(&mut self, began: Timestamp, now: Timestamp) {
         self.ledger.watch_from(began);
+        self.ledger.note_began(began);
         self.let_in(began, now);
     }
 

@@ -25,6 +25,8 @@ static LEAD_BOUNDS: LazyLock<Arc<[f64]>> =
 pub(crate) struct Comparison {
     /// Whether deliveries are expected at all.
     pub is_expected: bool,
+    /// When this program began, in Kapso's clock.
+    pub began: Option<Timestamp>,
     /// By how much deliveries were ahead of polling.
     pub lead: Histogram,
     /// Outcomes that polling found and no delivery told, by event.
@@ -48,6 +50,7 @@ impl Default for Comparison {
     fn default() -> Self {
         Self {
             is_expected: false,
+            began: None,
             lead: Histogram::new(&LEAD_BOUNDS),
             missed: [0; 2],
             agreed: 0,
@@ -59,13 +62,20 @@ impl Default for Comparison {
 
 impl Comparison {
     /// Nothing yet.
-    pub fn new(is_expected: bool) -> Self {
-        Self { is_expected, ..Self::default() }
+    pub fn new(is_expected: bool, began: Option<Timestamp>) -> Self {
+        Self { is_expected, began, ..Self::default() }
     }
 
-    /// Takes note that an outcome was found which no delivery had told.
-    pub fn found(&mut self, id: &ExecutionId, event: WebhookEvent, found_at: Timestamp) {
-        if self.is_expected {
+    /// Takes note of an outcome that was found and that no delivery had told. One of before this program began could not
+    /// be told.
+    pub fn found(
+        &mut self,
+        id: &ExecutionId,
+        event: WebhookEvent,
+        at: Option<Timestamp>,
+        found_at: Timestamp,
+    ) {
+        if self.is_expected && at.is_none_or(|at| Some(at) >= self.began) {
             self.untold.push(Untold { id: id.clone(), event, found_at });
         }
     }

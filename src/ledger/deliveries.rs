@@ -112,10 +112,15 @@ impl Ledger {
         is_expected.then_some((lead, [(handoff, *handoffs), (failed, *failures)]))
     }
 
+    /// Takes note of when this program began, in Kapso's clock: what happened before could not be told.
+    pub(crate) fn note_began(&mut self, began: Timestamp) {
+        self.comparison.began.get_or_insert(began);
+    }
+
     /// From now on deliveries are expected, or no longer.
     pub(crate) fn expect_deliveries(&mut self, is_expected: bool) {
         if self.comparison.is_expected != is_expected {
-            self.comparison = Comparison::new(is_expected);
+            self.comparison = Comparison::new(is_expected, self.comparison.began);
         }
     }
 

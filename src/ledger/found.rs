@@ -33,11 +33,11 @@ impl Ledger {
     ) -> Option<Event> {
         let outcomes = self.outcomes.find(id);
         match event {
-            Event::HandedOff { .. } => self.handoff_unless_told(id, event, before, now),
-            Event::Finished { status: Status::Failed, .. } => {
+            Event::HandedOff { at, .. } => self.handoff_unless_told(id, (event, at), before, now),
+            Event::Finished { status: Status::Failed, at, .. } => {
                 let waits = |outcomes: &Outcomes| outcomes.waiting.iter().any(|waiting| waiting.mark.failed);
                 if !outcomes.and_then(|slot| self.outcomes.get(slot)).is_some_and(waits) {
-                    self.comparison.found(id, WebhookEvent::Failed, now);
+                    self.comparison.found(id, WebhookEvent::Failed, at, now);
                 }
                 Some(event)
             }
@@ -48,7 +48,7 @@ impl Ledger {
     fn handoff_unless_told(
         &mut self,
         id: &ExecutionId,
-        event: Event,
+        (event, at): (Event, Option<Timestamp>),
         before: Before,
         now: Timestamp,
     ) -> Option<Event> {
@@ -67,7 +67,7 @@ impl Ledger {
         }
         if self.comparison.is_expected {
             self.outcomes_of(id).found.push(stay);
-            self.comparison.found(id, WebhookEvent::Handoff, now);
+            self.comparison.found(id, WebhookEvent::Handoff, at, now);
         }
         Some(event)
     }
