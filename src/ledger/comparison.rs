@@ -118,3 +118,51 @@ impl Comparison {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+    }
+
+    fn found(comparison: &mut Comparison, id: &str, seconds: i64) {
+        comparison.found(&id.into(), WebhookEvent::Failed, Some(at(seconds)), at(seconds));
+    }
+
+    #[test]
+    fn deliveries_are_trusted_after_five_outcomes_and_no_longer_once_one_is_missed() {
+        let mut comparison = Comparison::new(true, Some(at(0)));
+        for number in 1..=5 {
+            assert!(!comparison.is_trusted());
+            comparison.told(&number.to_string().as_str().into(), WebhookEvent::Failed, at(number));
+        }
+        found(&mut comparison, "late", 10);
+        found(&mut comparison, "lost", 10);
+        comparison.told(&"late".into(), WebhookEvent::Failed, at(100));
+        comparison.prune(at(189));
+        assert!(comparison.is_trusted(), "a retry may tell it yet");
+        comparison.prune(at(190));
+        assert_eq!((comparison.is_trusted(), comparison.missed), (false, [0, 1]));
+    }
+
+    #[test]
+    fn what_happened_before_this_program_began_could_not_be_told() {
+        let mut comparison = Comparison::new(true, Some(at(0)));
+        found(&mut comparison, "before", -1);
+        comparison.prune(at(1_000));
+        assert_eq!(comparison.missed, [0, 0]);
+    }
+
+    #[test]
+    fn the_lead_ends_with_the_first_list_that_was_asked_for_after_the_delivery() {
+        let mut comparison = Comparison::new(true, None);
+        comparison.told(&"e".into(), WebhookEvent::Handoff, at(0));
+        for (as_of, count) in [(-1, 0), (40, 1), (50, 1)] {
+            comparison.listed(&"e".into(), at(as_of));
+            assert_eq!(comparison.lead.count(), count);
+        }
+        assert_eq!(comparison.lead.sum(), 40.0);
+    }
+}

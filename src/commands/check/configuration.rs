@@ -22,6 +22,8 @@ pub struct Configuration {
     pub requests_per_minute: Option<u32>,
     /// `null` = in memory alone.
     pub state_path: Option<String>,
+    /// Where webhook deliveries are taken; `null` = they are not.
+    pub webhook_path: Option<String>,
 }
 
 impl Configuration {
@@ -38,6 +40,7 @@ impl Configuration {
             timeout_seconds: project.timeout.as_secs_f64(),
             requests_per_minute: project.requests_per_minute,
             state_path: state.path.as_ref().map(|path| path.display().to_string()),
+            webhook_path: project.takes_deliveries().then(|| format!("/webhooks/kapso/{}", project.name)),
         }
     }
 }

@@ -56,6 +56,9 @@ fn configuration(page: &mut Page, configuration: &Configuration) {
         own.map_or("half of the key's limit".into(), |own| format!("{own} per minute")),
     );
     page.row("state", configuration.state_path.as_deref().unwrap_or("in memory alone"));
+    if let Some(path) = &configuration.webhook_path {
+        page.row("webhook", format!("taken at {path}"));
+    }
 }
 
 fn source(page: &mut Page, source: &SourceReport, configuration: &Configuration) {

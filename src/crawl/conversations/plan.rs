@@ -282,6 +282,17 @@ mod tests {
     }
 
     #[test]
+    fn while_deliveries_are_trusted_what_does_not_move_is_asked_less_often_and_what_moves_is_not() {
+        let account =
+            account(&[("open", -HOUR, Some(0), Some(-MINUTE)), ("moved", -MINUTE, Some(0), Some(-MINUTE))]);
+        let due = |now| {
+            let relaxed = Rules { open_interval: SignedDuration::from_mins(3), ..rules(now) };
+            queue(&account, Vec::new(), &relaxed).0.len()
+        };
+        assert_eq!([MINUTE - 1, MINUTE, 3 * MINUTE - 1, 3 * MINUTE].map(due), [0, 1, 1, 2]);
+    }
+
+    #[test]
     fn a_sweep_begins_with_everyone_who_becomes_due_within_an_interval_and_nobody_of_them_is_late() {
         let account = account(&[("a", -HOUR, Some(50), Some(5)), ("b", -HOUR, Some(10), Some(5))]);
         let rules = Rules { ahead: SignedDuration::from_mins(1), ..rules(65) };
