@@ -20,6 +20,9 @@ impl Ledger {
         before: Before,
         now: Timestamp,
     ) -> Vec<Event> {
+        if events.is_empty() {
+            return events;
+        }
         let Some(id) = self.executions.get(slot).map(|entry| entry.id.clone()) else { return events };
         events.into_iter().filter_map(|event| self.unless_told(&id, event, before, now)).collect()
     }
