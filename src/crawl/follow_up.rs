@@ -8,7 +8,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::CrawlContext;
@@ -16,6 +16,8 @@ use crate::model::ExecutionId;
 
 /// When an execution is looked for again that the API did not have, as Kapso repeats deliveries.
 const AGAIN: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(40), Duration::from_secs(90)];
+/// From one look at the clock to the next, while it is in doubt.
+const CLOCK_PAUSE: Duration = Duration::from_secs(1);
 /// More that are named at once wait for polling.
 const MOST: usize = 1_000;
 
@@ -99,9 +101,15 @@ impl FollowUp {
         }
     }
 
+    /// What is shown before it is known what time it is at Kapso could not be told from history. The sources ask first.
+    async fn wait_for_the_clock(&self) {
+        while !self.context.client.clock().is_settled() {
+            sleep(CLOCK_PAUSE).await;
+        }
+    }
+
     async fn look(&self, look: Look) {
-        // What is shown before it is known what time it is at Kapso could not be told from history.
-        self.context.client.settle_clock().await;
+        self.wait_for_the_clock().await;
         if let Err(error) = self.context.fetch_one(&look.id).await {
             tracing::debug!(%error, "an execution that a delivery names");
             return self.named.again(look, self.pause);

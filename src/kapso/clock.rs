@@ -1,5 +1,7 @@
 //! Kapso's clock, as the `Date` headers of one API show it, and steady time beside it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use parking_lot::Mutex;
 
@@ -18,13 +20,15 @@ const AHEAD_OF_OURS: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
 pub struct KapsoClock {
     ours: Clock,
     skew: Mutex<Skew>,
+    /// Kapso has answered.
+    is_answered: AtomicBool,
 }
 
 impl KapsoClock {
     /// One that agrees with our clock until an answer shows another time.
     #[must_use]
     pub fn new(ours: Clock) -> Self {
-        Self { ours, skew: Mutex::default() }
+        Self { ours, skew: Mutex::default(), is_answered: AtomicBool::new(false) }
     }
 
     /// The time now in Kapso's clock, as well as it is known.
@@ -63,10 +67,10 @@ impl KapsoClock {
         self.is_known() || self.ours_is_plausible()
     }
 
-    /// Whether what is told now can be told from history: it is plausible, and contradicts ours no more.
+    /// Whether news can be told from history: Kapso has answered, and its clock is plausible and contradicts ours no more.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.is_plausible() && !self.is_in_doubt()
+        self.is_answered.load(Ordering::Relaxed) && self.is_plausible() && !self.is_in_doubt()
     }
 
     /// Fails unless it is plausible.
@@ -85,6 +89,7 @@ impl KapsoClock {
     /// Takes an answer into account that comes in now to a request that was sent then, with its `Date`.
     pub(super) fn observe(&self, sent: Steady, date: Option<&str>) {
         self.skew.lock().observe(sent, self.steady_now(), date);
+        self.is_answered.store(true, Ordering::Relaxed);
     }
 
     /// A moment in Kapso's clock, so that nothing is claimed to be newer than it is: after a step of that clock, the

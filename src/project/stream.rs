@@ -212,8 +212,7 @@ impl Stream {
         }
         let mut account = self.account.lock();
         let now = clock.now();
-        let is_answered = account.ledger.watch_start().is_some() || !account.ledger.is_empty();
-        let taken = if is_answered && clock.is_settled() {
+        let taken = if clock.is_settled() {
             account.watch(clock.at(webhook.started), now);
             let at = clock.possible(delivery.at);
             account.deliver(&Delivery { at, ..delivery.clone() }, now)

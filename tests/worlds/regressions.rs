@@ -122,6 +122,27 @@ fn a_handoff_that_is_told_of_an_execution_that_cannot_be_found_for_minutes_count
     judge(&world).unwrap();
 }
 
+/// What was told before a restart.
+#[test]
+fn a_failure_that_is_told_before_a_restart_counts() {
+    let world = World {
+        seed: 146_158,
+        conversations: 3,
+        open_history: 1,
+        limit_headers: false,
+        interval: 30,
+        skew: -390_276,
+        schedule: vec![
+            Phase { moves: vec![Move::Fail], ..undisturbed(1) },
+            Phase { end: End::Restart(Restart::Keeping), ..undisturbed(1) },
+            Phase { date: -422_276, ..undisturbed(3) },
+        ],
+        webhook: Some(PUNCTUAL),
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
 /// A date in `Retry-After` was compared with the exporter's own clock: the exporter paused for an hour and more.
 #[test]
 fn a_clock_that_is_slow_makes_no_long_pause_of_a_date_to_wait_for() {
