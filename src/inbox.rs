@@ -95,8 +95,10 @@ async fn take_in(letters: Vec<Letter>, publisher: &Publisher) {
         for (told, result) in told.iter().zip(results) {
             stream.delivered(told.event, result);
         }
-        publisher.hurry();
         answer.send(Fate::Taken).ok();
+    }
+    if is_kept {
+        publisher.hurry();
     }
 }
 

@@ -43,13 +43,11 @@ impl Ledger {
     /// Takes in a delivery, at `now` in Kapso's clock.
     pub fn deliver(&mut self, delivery: &Delivery, now: Timestamp) -> Taken {
         let mark = Mark::of(delivery, now);
-        let is_excluded = |ledger: &Self, number: usize| ledger.workflows[number].watch == Watch::Excluded;
         let named = delivery.workflow.as_ref().and_then(|id| self.workflow_number(id));
-        if named.is_some_and(|number| is_excluded(self, number)) {
+        if named.is_some_and(|number| self.workflows[number].watch == Watch::Excluded) {
             return Taken::Ignored;
         }
-        let outcomes = self.outcomes.find(&delivery.execution).and_then(|slot| self.outcomes.get(slot));
-        if outcomes.is_some_and(|outcomes| outcomes.was_told(mark)) {
+        if self.known_outcomes(&delivery.execution).is_some_and(|outcomes| outcomes.was_told(mark)) {
             return Taken::Repeated;
         }
         if let Some(slot) = self.executions.find(&delivery.execution) {
@@ -84,8 +82,7 @@ impl Ledger {
     /// Whether something that is told of this one waits.
     #[must_use]
     pub fn awaits(&self, id: &ExecutionId) -> bool {
-        let outcomes = self.outcomes.find(id).and_then(|slot| self.outcomes.get(slot));
-        outcomes.is_some_and(|outcomes| !outcomes.waiting.is_empty())
+        self.known_outcomes(id).is_some_and(|outcomes| !outcomes.waiting.is_empty())
     }
 
     /// Drops what waits for an execution that is not to be taken in: that counts nothing.
@@ -182,6 +179,11 @@ impl Ledger {
         for slot in over {
             outcomes.remove(slot);
         }
+    }
+
+    /// What was told and found of an execution, if anything was.
+    pub(super) fn known_outcomes(&self, id: &ExecutionId) -> Option<&Outcomes> {
+        self.outcomes.find(id).and_then(|slot| self.outcomes.get(slot))
     }
 
     pub(super) fn outcomes_of(&mut self, id: &ExecutionId) -> &mut Outcomes {

@@ -34,12 +34,11 @@ impl Ledger {
         before: Before,
         now: Timestamp,
     ) -> Option<Event> {
-        let outcomes = self.outcomes.find(id);
         match event {
             Event::HandedOff { at, .. } => self.handoff_unless_told(id, (event, at), before, now),
             Event::Finished { status: Status::Failed, at, .. } => {
                 let waits = |outcomes: &Outcomes| outcomes.waiting.iter().any(|waiting| waiting.mark.failed);
-                if !outcomes.and_then(|slot| self.outcomes.get(slot)).is_some_and(waits) {
+                if !self.known_outcomes(id).is_some_and(waits) {
                     self.comparison.found(id, WebhookEvent::Failed, at, now);
                 }
                 Some(event)
