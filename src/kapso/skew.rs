@@ -9,8 +9,8 @@
 //!
 //! Right after a start the skew is **in doubt** while it says that our own clock is wrong by more than half a minute:
 //! the watch must not begin at a time that Kapso takes back. It is trusted once answers have agreed for half a minute,
-//! or two of them agree with our clock; at the latest with the second answer, whatever it tells, after two minutes. Time
-//! without answers proves nothing, but after two hours it is trusted all the same. A first answer that agrees with our
+//! or two of them agree with our clock; at the latest with the second answer after two minutes: what the last two agree
+//! on, or else what the first answers told. Time without answers proves nothing, but after two hours it is trusted all the same. A first answer that agrees with our
 //! clock is trusted at once.
 
 use std::{collections::VecDeque, time::SystemTime};
@@ -168,8 +168,11 @@ impl Skew {
     fn gain_trust(&mut self, now: Steady, is_told: bool) {
         let Trust::Doubted { first, since, overdue } = &mut self.trust else { return };
         *overdue += usize::from(now.since(*first) >= LONGEST_DOUBT);
-        let has_lasted = (is_told && now.since(*since) >= LASTING) || *overdue >= WITNESSES;
-        if has_lasted || self.believed.is_some_and(|believed| believed.is_ours()) {
+        let (has_lasted, is_overdue) = (is_told && now.since(*since) >= LASTING, *overdue >= WITNESSES);
+        if is_overdue && !has_lasted {
+            self.believe_the_latest(now);
+        }
+        if has_lasted || is_overdue || self.believed.is_some_and(|believed| believed.is_ours()) {
             self.trust = Trust::Trusted;
         }
     }
@@ -190,12 +193,26 @@ impl Skew {
             Phase::Known => count >= QUORUM && now.since(doubt.since) >= LASTING,
         };
         if is_believed {
-            let (low, high) = self.range(now).unwrap_or_default();
-            let old = believed.estimate();
-            self.before = Some(Before { range: (low.min(old), high.max(old)), until: now.plus(AFTERMATH) });
-            self.believed = Some(doubt.bounds);
-            self.doubt = None;
-            self.agreed_since(doubt.since);
+            self.step(doubt, now);
+        }
+    }
+
+    fn step(&mut self, to: Doubt, now: Steady) {
+        let range = self.range(now);
+        self.before = range.map(|range| Before { range, until: now.plus(AFTERMATH) });
+        self.believed = Some(to.bounds);
+        self.doubt = None;
+        self.agreed_since(to.since);
+    }
+
+    /// Believes the latest answers if they agree with each other and contradict what is believed.
+    fn believe_the_latest(&mut self, now: Steady) {
+        let Some(believed) = self.believed else { return };
+        let mut latest = self.window.iter().rev().take(WITNESSES).copied();
+        let Some(newest) = latest.next() else { return };
+        let agreed = latest.try_fold(newest, Bounds::and);
+        if let Some(bounds) = agreed.filter(|bounds| believed.and(*bounds).is_none()) {
+            self.step(Doubt { bounds, since: now }, now);
         }
     }
 

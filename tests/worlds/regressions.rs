@@ -782,3 +782,38 @@ fn another_source_that_begins_while_the_clocks_are_off_loses_no_start() {
     let schedule = vec![world.schedule[0].clone(), refused];
     judge(&World { schedule, ..world }).unwrap();
 }
+
+/// Kapso's clock was off at first, and a pause that Kapso imposed lasted longer than the doubt about it.
+#[test]
+fn a_clock_that_is_off_before_a_long_pause_does_not_say_when_watching_began() {
+    let phase = Phase {
+        date: -105_501,
+        one_in: 5,
+        faults: vec![
+            ServerError,
+            OddItem,
+            RateLimited,
+            Reset,
+            ShortPage,
+            RepeatedItem,
+            OtherOrder,
+            Slow,
+            OddRefusal,
+        ],
+        ..undisturbed(3)
+    };
+    let world = World {
+        seed: 633_652,
+        agents: true,
+        walks: Walks::Workflows,
+        conversations: 5,
+        history: 2,
+        handoffs_percent: 78,
+        interval: 30,
+        skew: -29_501,
+        limit_headers: false,
+        schedule: vec![phase],
+        ..still()
+    };
+    judge(&world).unwrap();
+}

@@ -284,6 +284,16 @@ fn a_start_is_in_doubt_for_two_minutes_at_most() {
 }
 
 #[test]
+fn what_the_first_answers_told_is_given_up_for_what_the_last_two_agree_on() {
+    let mut world = World::new();
+    world.answers(10.0, |_| -300.0);
+    world.now = 120.0;
+    world.answers(1.7, |_| 60.0);
+    assert!(!world.is_in_doubt());
+    assert_near(world.estimate(), 60.0);
+}
+
+#[test]
 fn answers_that_tell_no_time_end_the_doubt_after_two_minutes() {
     let mut world = World::new();
     world.answer(HOUR);
