@@ -10,7 +10,8 @@
 //!   twice where the exporter is restarted and forgets.
 //! - What began and ended while answers lied, hid it or lagged behind. So every state outlasts them, twice, since
 //!   lists that failed are asked less often: [`World::patience`].
-//! - What happened in a conversation just before it was erased. So only those at rest are.
+//! - What happened in a conversation just before it was erased. So only those at rest are, and none where something is
+//!   resumed, which moves no conversation: it is found within an hour or so.
 //! - Whether what goes into handoff again has left it in between, for however short a time. So what is handed off in
 //!   the midst of a phase never was before.
 //! - What a second end means, where the exporter was restarted and forgets the first. So nothing that is resumed
@@ -238,11 +239,14 @@ impl World {
         self.lookback().max(self.remembered()) < self.duration() + self.patience()
     }
 
+    fn resumes(&self) -> bool {
+        self.schedule.iter().any(|phase| phase.end == End::Resume)
+    }
+
     /// Whether executions may be handed off.
     pub fn may_hand_off(&self) -> bool {
-        let resumes = self.schedule.iter().any(|phase| phase.end == End::Resume);
         // Of one that is resumed after it was forgotten it is not known whether it was handed off before.
-        let forgotten = resumes && self.forgets_what_is_over();
+        let forgotten = self.resumes() && self.forgets_what_is_over();
         self.silent_percent == 0 && !(self.forgets() && self.agents) && !forgotten
     }
 
@@ -253,9 +257,10 @@ impl World {
     }
 
     /// Whether conversations may go while the exporter watches: that a workflow's finished executions are gone shows
-    /// in no list, what was started in silence may not have been seen, and who forgets never learns what had been.
+    /// in no list, what was started or resumed in silence may not have been seen, and who forgets never learns what had
+    /// been.
     pub fn may_erase(&self) -> bool {
-        self.may_delete() && self.silent_percent == 0 && !self.forgets()
+        self.may_delete() && self.silent_percent == 0 && !self.resumes() && !self.forgets()
     }
 
     /// Whether it shows in lists that a conversation is gone.
