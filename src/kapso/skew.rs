@@ -155,7 +155,7 @@ impl Skew {
                     self.doubt = None;
                 }
             }
-            None => self.contradicted(contradicting, believed, received),
+            None => self.contradicted(contradicting, received),
         }
     }
 
@@ -177,7 +177,7 @@ impl Skew {
         }
     }
 
-    fn contradicted(&mut self, samples: Vec<Bounds>, believed: Bounds, now: Steady) {
+    fn contradicted(&mut self, samples: Vec<Bounds>, now: Steady) {
         self.agreed_since(now);
         let Some((bounds, count)) = cluster(samples) else { return };
         let same = self.doubt.and_then(|doubt| Some(Doubt { bounds: doubt.bounds.and(bounds)?, ..doubt }));

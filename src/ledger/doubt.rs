@@ -9,7 +9,7 @@
 //! An execution that its conversation's list no longer shows, and that is shown elsewhere, is not in doubt, but the
 //! list is: it is remembered as *omitted* until the list shows it again or it is over.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -64,7 +64,7 @@ pub(crate) enum Extent {
 
 /// The executions that are missing.
 #[derive(Debug, Default)]
-pub(crate) struct Doubts(HashMap<Slot, Missing>);
+pub(crate) struct Doubts(BTreeMap<Slot, Missing>);
 
 impl Doubts {
     /// Whether anything is known of this one.

@@ -1,11 +1,14 @@
 //! What is remembered by id: in one block of memory, found by id or by slot. A slot that is free is used again.
+//!
+//! Each item of a page is looked up several times, so the hash is a fast one. It is seeded at random, and Kapso makes the
+//! ids.
 
 use std::{
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     ops::{Index, IndexMut},
 };
 
-use hashbrown::{HashTable, hash_table::Entry as Place};
+use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry as Place};
 use slab::Slab;
 
 use super::dirty::DirtySet;
@@ -25,7 +28,7 @@ pub(crate) trait Identified {
 pub(crate) struct Table<T> {
     items: Slab<T>,
     by_id: HashTable<Slot>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     pub dirty: DirtySet,
 }
 
@@ -34,7 +37,7 @@ impl<T> Default for Table<T> {
         Self {
             items: Slab::new(),
             by_id: HashTable::new(),
-            hasher: RandomState::new(),
+            hasher: DefaultHashBuilder::default(),
             dirty: DirtySet::default(),
         }
     }
@@ -48,6 +51,9 @@ impl<T: Identified> Table<T> {
 
     /// Where the item with this id is.
     pub fn find(&self, id: &T::Id) -> Option<Slot> {
+        if self.by_id.is_empty() {
+            return None;
+        }
         let same = |&slot: &Slot| self.get(slot).is_some_and(|item| item.id() == id);
         self.by_id.find(self.hasher.hash_one(id), same).copied()
     }
@@ -147,7 +153,7 @@ impl<T> IndexMut<Slot> for Table<T> {
 fn place<'a, T: Identified>(
     by_id: &'a mut HashTable<Slot>,
     items: &Slab<T>,
-    hasher: &RandomState,
+    hasher: &DefaultHashBuilder,
     id: &T::Id,
 ) -> Place<'a, Slot> {
     let same = |&slot: &Slot| items.get(slot as usize).is_some_and(|known| known.id() == id);

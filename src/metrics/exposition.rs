@@ -14,11 +14,11 @@ use super::{
 };
 
 /// A block is complete once it has so many bytes: then it compresses about as well as a larger one.
-const BLOCK_BYTES: usize = 8 << 10;
+const BLOCK_BYTES: usize = 32 << 10;
 /// Where a stream's number is a multiple of this a block begins, wherever those before it began.
 const BLOCK_STREAMS: usize = 64;
 /// HELP and TYPE lines, and the process's own families, have about so many bytes.
-const HEADS_BYTES: usize = 32 << 10;
+pub const HEADS_BYTES: usize = 32 << 10;
 
 /// A text that is being made, and the blocks that it is compressed in.
 pub struct Exposition {

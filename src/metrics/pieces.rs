@@ -12,6 +12,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use super::{
     TABLE,
+    exposition::HEADS_BYTES,
     family::Of,
     series_budget::{Refused, SeriesBudget},
     sink::MetricFamilies,
@@ -86,7 +87,8 @@ impl Pieces {
                 let (view, left_out) = View::of(stream, &mut kept.series_budget, limits);
                 refused(left_out);
                 let view = View { is_first: version.is_first, ..view };
-                kept.piece = Some(Piece::new(&view, version, now)?);
+                let size = kept.piece.as_ref().map_or(0, Piece::size);
+                kept.piece = Some(Piece::new(&view, version, now, size)?);
             }
         }
         Ok(())
@@ -104,18 +106,17 @@ impl Pieces {
 }
 
 impl Piece {
-    fn new(view: &View, version: Version, rendered_at: Steady) -> anyhow::Result<Self> {
-        let (mut text, mut lines) = (Vec::new(), Vec::new());
+    /// Of about as many bytes as `size`.
+    fn new(view: &View, version: Version, rendered_at: Steady, size: usize) -> anyhow::Result<Self> {
+        let mut text = Vec::with_capacity(size + size / 8 + HEADS_BYTES);
         let (mut families, mut series) = (Vec::with_capacity(TABLE.len()), 0);
         for family in TABLE.iter() {
             let mut sink = MetricFamilies::default();
             family.collect(Of::Stream(view), &mut sink);
             series += sink.series();
-            lines.clear();
-            TextEncoder::new().encode(&sink.sorted(), &mut lines)?;
             let start = text.len();
-            text.extend_from_slice(after_head(&lines));
-            families.push(start..text.len());
+            TextEncoder::new().encode(&sink.sorted(), &mut text)?;
+            families.push(start + head_size(&text[start..])..text.len());
         }
         Ok(Self { version, rendered_at, text: text.into(), families, series })
     }
@@ -151,7 +152,7 @@ fn longest(index: usize, streams: usize) -> SignedDuration {
     LONGEST.mul_f64(f64::midpoint(1.0, (index + 1) as f64 / streams as f64))
 }
 
-/// What follows the HELP and the TYPE line.
-fn after_head(text: &[u8]) -> &[u8] {
-    text.splitn(3, |&byte| byte == b'\n').nth(2).unwrap_or_default()
+/// The size of the HELP and the TYPE line.
+fn head_size(lines: &[u8]) -> usize {
+    lines.split_inclusive(|&byte| byte == b'\n').take(2).map(<[u8]>::len).sum()
 }
