@@ -11,10 +11,11 @@ use jiff::SignedDuration;
 use prometheus::{Encoder, TextEncoder};
 
 use super::{
-    TABLE,
+    StreamFigures, TABLE,
     family::Of,
     series_budget::{Refused, SeriesBudget},
     sink::MetricFamilies,
+    trends::Trends,
     view::{Limits, View},
 };
 use crate::{
@@ -34,6 +35,7 @@ pub struct Pieces(BTreeMap<StreamKey, Kept>);
 #[derive(Default)]
 struct Kept {
     series_budget: SeriesBudget,
+    trends: Trends,
     piece: Option<Piece>,
 }
 
@@ -46,6 +48,7 @@ pub struct Piece {
     /// Where in the text the lines of each family are, in the order of [`TABLE`].
     families: Vec<Range<usize>>,
     series: usize,
+    figures: Arc<StreamFigures>,
 }
 
 /// What a piece was rendered from, but for the time.
@@ -83,10 +86,11 @@ impl Pieces {
             let longest = longest(index, streams.len());
             let kept = self.0.entry(stream.key.clone()).or_default();
             if kept.piece.as_ref().is_none_or(|piece| !piece.is_valid(&version, now, longest)) {
-                let (view, left_out) = View::of(stream, &mut kept.series_budget, limits);
+                let Kept { series_budget, trends, .. } = kept;
+                let (view, left_out) = View::of(stream, series_budget, trends, limits);
                 refused(left_out);
                 let view = View { is_first: version.is_first, ..view };
-                kept.piece = Some(Piece::new(&view, version, now)?);
+                kept.piece = Some(Piece::new(view, version, now, (stream, &kept.trends))?);
             }
         }
         Ok(())
@@ -104,12 +108,17 @@ impl Pieces {
 }
 
 impl Piece {
-    fn new(view: &View, version: Version, rendered_at: Steady) -> anyhow::Result<Self> {
+    fn new(
+        view: View,
+        version: Version,
+        rendered_at: Steady,
+        (stream, trends): (&Stream, &Trends),
+    ) -> anyhow::Result<Self> {
         let (mut text, mut lines) = (Vec::new(), Vec::new());
         let (mut families, mut series) = (Vec::with_capacity(TABLE.len()), 0);
         for family in TABLE.iter() {
             let mut sink = MetricFamilies::default();
-            family.collect(Of::Stream(view), &mut sink);
+            family.collect(Of::Stream(&view), &mut sink);
             series += sink.series();
             lines.clear();
             TextEncoder::new().encode(&sink.sorted(), &mut lines)?;
@@ -117,11 +126,18 @@ impl Piece {
             text.extend_from_slice(after_head(&lines));
             families.push(start..text.len());
         }
-        Ok(Self { version, rendered_at, text: text.into(), families, series })
+        let skew = stream.client.clock().at(rendered_at).duration_since(rendered_at.timestamp());
+        let figures = Arc::new(StreamFigures::of(view, trends, skew, stream.settings.clone()));
+        Ok(Self { version, rendered_at, text: text.into(), families, series, figures })
     }
 
     fn is_valid(&self, version: &Version, now: Steady, longest: SignedDuration) -> bool {
         self.version == *version && now.since(self.rendered_at) < longest
+    }
+
+    /// The same as plain data.
+    pub fn figures(&self) -> &Arc<StreamFigures> {
+        &self.figures
     }
 
     /// How many series there are.
