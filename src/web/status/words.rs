@@ -11,7 +11,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// A time span, in one or two units.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a span of whole seconds is small")]
 pub(super) fn span(seconds: f64) -> String {
-    if seconds < 9.95 {
+    if seconds < 9.95 && seconds.fract() > 0.0 {
         return format!("{seconds:.1} s");
     }
     let whole = seconds.round() as u64;
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_span_has_the_units_that_matter() {
         let spans = [0.0, 9.94, 9.96, 119.4, 150.0, 7199.0, 7260.0, 200_000.0];
-        let expected = ["0.0 s", "9.9 s", "10 s", "119 s", "2 min", "119 min", "2 h 1 min", "2 d 7 h"];
+        let expected = ["0 s", "9.9 s", "10 s", "119 s", "2 min", "119 min", "2 h 1 min", "2 d 7 h"];
         assert_eq!(spans.map(span), expected);
     }
 
