@@ -172,12 +172,7 @@ fn other(kinds: HandoffKinds, current: &Current, series_budget: &SeriesBudget) -
     })
 }
 
-fn workflow(
-    kinds: HandoffKinds,
-    number: usize,
-    state: &WorkflowState,
-    by_status: [ByStatus; 6],
-) -> Workflow {
+fn workflow(kinds: HandoffKinds, number: usize, state: &WorkflowState, by_status: [ByStatus; 6]) -> Workflow {
     Workflow {
         kinds,
         number: Some(number),

@@ -67,7 +67,12 @@ impl History {
     /// The newest one that failed.
     #[must_use]
     pub fn last_failure(&self) -> Option<&Swept> {
-        self.recent.iter().rev().chain(self.failed.iter().rev()).map(Arc::as_ref).find(|s| s.failure.is_some())
+        self.recent
+            .iter()
+            .rev()
+            .chain(self.failed.iter().rev())
+            .map(Arc::as_ref)
+            .find(|s| s.failure.is_some())
     }
 }
 

@@ -49,7 +49,11 @@ fn cells(page: &str, workflow: &str) -> Vec<(String, Option<String>, f64)> {
     let row = Regex::new(&row).unwrap().find(page).unwrap_or_else(|| panic!("{workflow} in {page}"));
     let cell = Regex::new("data-metric=\"([a-z_]+)\"(?: data-status=\"([a-z]+)\")?>([0-9]+)<").unwrap();
     let cells = cell.captures_iter(row.as_str());
-    cells.map(|cell| (cell[1].into(), cell.get(2).map(|status| status.as_str().into()), cell[3].parse().unwrap())).collect()
+    cells
+        .map(|cell| {
+            (cell[1].into(), cell.get(2).map(|status| status.as_str().into()), cell[3].parse().unwrap())
+        })
+        .collect()
 }
 
 fn assert_page_equals_metrics(page: &str, scrape: &Exposition, status: &Value) {
@@ -67,14 +71,18 @@ fn assert_page_equals_metrics(page: &str, scrape: &Exposition, status: &Value) {
 
 fn assert_json_equals_metrics(status: &Value, scrape: &Exposition) {
     for workflow in status["projects"][0]["workflows"].as_array().unwrap() {
-        let own = [("workflow_id", workflow["id"].as_str().unwrap()), ("api", workflow["api"].as_str().unwrap())];
+        let own =
+            [("workflow_id", workflow["id"].as_str().unwrap()), ("api", workflow["api"].as_str().unwrap())];
         let with = |status| [own[0], own[1], ("status", status)];
         for (status, count) in workflow["executions"].as_object().unwrap() {
             assert_eq!(scrape.value("kapso_executions", &with(status)), count.as_f64());
         }
         assert_eq!(scrape.value("kapso_executions_started_total", &own), workflow["started"].as_f64());
         for result in ["ended", "failed"] {
-            assert_eq!(scrape.value("kapso_executions_finished_total", &with(result)), workflow[result].as_f64());
+            assert_eq!(
+                scrape.value("kapso_executions_finished_total", &with(result)),
+                workflow[result].as_f64()
+            );
         }
         assert_eq!(Some(scrape.sum("kapso_execution_handoffs_total", &own)), workflow["handoffs"].as_f64());
     }
@@ -173,7 +181,10 @@ async fn a_page_names_the_open_executions_that_are_idle_for_longest() {
     let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
     let path = format!("/projects/default/workflows/platform/{workflow}");
     wait_for("all of them", async || {
-        let open = exporter.scrape().await.sum("kapso_executions", &[("workflow_id", &workflow), ("status", "running")]);
+        let open = exporter
+            .scrape()
+            .await
+            .sum("kapso_executions", &[("workflow_id", &workflow), ("status", "running")]);
         open >= 131.0
     })
     .await;
@@ -186,22 +197,32 @@ async fn a_page_names_the_open_executions_that_are_idle_for_longest() {
 #[tokio::test]
 async fn what_is_unknown_is_404_with_a_page_and_every_answer_is_safe() {
     let exporter = Exporter::start(&["--demo"], &[]).await.ready().await;
-    for path in ["/projects/nobody", "/projects/default/workflows/platform/x", "/projects/default/workflows/none/x"] {
+    for path in
+        ["/projects/nobody", "/projects/default/workflows/platform/x", "/projects/default/workflows/none/x"]
+    {
         let (code, page) = exporter.get(path).await;
         assert!(code == 404 && page.contains("Not found") && page.contains("href=\"/\""), "{path}: {page}");
     }
-    let policy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    let policy =
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     for path in ["/", "/projects/default", "/projects/nobody", "/api/v1/status", "/api/v1/openapi.json"] {
         let answer = reqwest::get(format!("{}{path}", exporter.url)).await.unwrap();
         let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(header("content-security-policy"), policy, "{path}");
-        assert_eq!((header("x-content-type-options").as_str(), header("referrer-policy").as_str()), ("nosniff", "no-referrer"));
+        assert_eq!(
+            (header("x-content-type-options").as_str(), header("referrer-policy").as_str()),
+            ("nosniff", "no-referrer")
+        );
     }
     let page = exporter.get("/").await.1;
     assert!(!page.contains("style=") && !page.contains("<style") && !page.contains("javascript"), "{page}");
-    let stylesheet = Regex::new("href=\"(/status.css[^\"]*)\"").unwrap().captures(&page).unwrap()[1].to_owned();
+    let stylesheet =
+        Regex::new("href=\"(/status.css[^\"]*)\"").unwrap().captures(&page).unwrap()[1].to_owned();
     let answer = reqwest::get(format!("{}{stylesheet}", exporter.url)).await.unwrap();
-    assert_eq!((answer.status().as_u16(), &answer.headers()["content-type"]), (200, &"text/css; charset=utf-8".parse().unwrap()));
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (200, &"text/css; charset=utf-8".parse().unwrap())
+    );
 }
 
 #[tokio::test]
@@ -231,7 +252,9 @@ async fn nothing_personal_and_no_key_is_on_any_page() {
 async fn fifty_projects_fit_on_a_page_that_is_searched_and_sorted_by_its_url() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
     let mut config = ConfigFile::new();
-    (0..50).for_each(|number| config.watch(&format!("p{number}"), &kapso, "    sources: [conversations, agents, workflows]\n"));
+    (0..50).for_each(|number| {
+        config.watch(&format!("p{number}"), &kapso, "    sources: [conversations, agents, workflows]\n");
+    });
     config.key("p7", "wrong");
     let exporter = Exporter::start(&[&config.flag()], &[]).await.ready().await;
     let names = |page: &str| -> Vec<String> {
@@ -246,9 +269,14 @@ async fn fifty_projects_fit_on_a_page_that_is_searched_and_sorted_by_its_url() {
     assert_described(&exporter, &status(&exporter).await).await;
 
     fs::write(config.path("config.yaml"), "projects: nonsense").unwrap();
-    wait_for("the refusal", async || status(&exporter).await["configuration"]["last_reload_successful"] == false).await;
+    wait_for("the refusal", async || {
+        status(&exporter).await["configuration"]["last_reload_successful"] == false
+    })
+    .await;
     let page = exporter.get("/").await.1;
-    assert!(page.contains("The configuration file was refused") && page.contains("#kapsoexporterconfigrefused"));
+    assert!(
+        page.contains("The configuration file was refused") && page.contains("#kapsoexporterconfigrefused")
+    );
 }
 
 #[tokio::test]

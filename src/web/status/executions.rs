@@ -14,7 +14,11 @@ pub(super) const LISTED: usize = 100;
 
 /// The open executions in which nothing happened for longest, and how many are open.
 /// `turn` admits one at a time.
-pub(super) async fn idlest(turn: &Semaphore, stream: Arc<Stream>, workflow: usize) -> (Vec<IdleExecution>, usize) {
+pub(super) async fn idlest(
+    turn: &Semaphore,
+    stream: Arc<Stream>,
+    workflow: usize,
+) -> (Vec<IdleExecution>, usize) {
     // The semaphore is never closed.
     let _turn = turn.acquire().await.ok();
     let look = move || stream.account.lock().ledger.idlest(workflow, LISTED);

@@ -17,7 +17,13 @@ pub(super) fn sparkline(counts: &[u32]) -> String {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the height")]
         #[allow(clippy::cast_precision_loss, reason = "a small number")]
         let height = ((share * HEIGHT as f64).ceil() as usize).clamp(2, HEIGHT);
-        write!(columns, "<rect x=\"{}\" y=\"{}\" width=\"2\" height=\"{height}\"/>", place * STEP, HEIGHT - height).ok();
+        write!(
+            columns,
+            "<rect x=\"{}\" y=\"{}\" width=\"2\" height=\"{height}\"/>",
+            place * STEP,
+            HEIGHT - height
+        )
+        .ok();
     }
     let width = counts.len() * STEP;
     format!(
@@ -45,7 +51,9 @@ pub(super) fn strip(history: &[PastSweep]) -> String {
         .ok();
     }
     let width = history.len().max(20) * 7;
-    format!("<svg class=\"strip\" width=\"{width}\" height=\"{HEIGHT}\" viewBox=\"0 0 {width} {HEIGHT}\" aria-hidden=\"true\" focusable=\"false\">{columns}</svg>")
+    format!(
+        "<svg class=\"strip\" width=\"{width}\" height=\"{HEIGHT}\" viewBox=\"0 0 {width} {HEIGHT}\" aria-hidden=\"true\" focusable=\"false\">{columns}</svg>"
+    )
 }
 
 /// A bar that is filled to this share; `class` tells how good that is.

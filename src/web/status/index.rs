@@ -15,6 +15,10 @@ const MOST_WITH_WORKFLOWS: usize = 3;
 /// … and of one project so many are shown.
 const MOST_WORKFLOWS: usize = 25;
 
+/// Orders of projects, as they stand in a URL and in words.
+const SORTS: [(&str, &str); 4] =
+    [("", "name"), ("problems", "problems first"), ("late", "most late"), ("open", "most open")];
+
 /// The query of a page.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -33,7 +37,9 @@ impl Query {
     /// The same query with one part changed, as it stands in a URL.
     pub fn with(&self, name: &str, value: &str) -> String {
         let mut query = form_urlencoded();
-        for (key, own) in [("q", &self.q), ("sort", &self.sort), ("show", &self.show), ("refresh", &self.refresh)] {
+        for (key, own) in
+            [("q", &self.q), ("sort", &self.sort), ("show", &self.show), ("refresh", &self.refresh)]
+        {
             let value = if key == name { value } else { own };
             if !value.is_empty() {
                 query.append_pair(key, value);
@@ -42,11 +48,20 @@ impl Query {
         format!("?{}", query.finish())
     }
 
+    /// Whether this order is asked for.
+    pub fn is_sorted_by(&self, sort: &str) -> bool {
+        self.sort == sort
+    }
+
     /// Whether a project is asked for.
     fn wants(&self, project: &ProjectReport) -> bool {
-        let (sought, contains) = (self.q.trim().to_lowercase(), |text: &str, sought: &str| text.to_lowercase().contains(sought));
+        let (sought, contains) =
+            (self.q.trim().to_lowercase(), |text: &str, sought: &str| text.to_lowercase().contains(sought));
         let named = contains(&project.name, &sought)
-            || project.workflows.iter().any(|workflow| contains(&workflow.name, &sought) || *workflow.id == *self.q.trim());
+            || project
+                .workflows
+                .iter()
+                .any(|workflow| contains(&workflow.name, &sought) || *workflow.id == *self.q.trim());
         named && (self.show != "problems" || project.is_troubled())
     }
 }
@@ -62,10 +77,16 @@ pub(super) struct Index<'a> {
     pub frame: Frame,
     pub report: &'a StatusReport,
     pub query: &'a Query,
-    projects: Vec<&'a ProjectReport>,
-    with_workflows: bool,
+    projects: Vec<Shown<'a>>,
+    sorts: [(&'static str, &'static str); 4],
     columns: [&'static str; 6],
     is_starting: bool,
+}
+
+/// A project, and the workflows of it in which most happens.
+struct Shown<'a> {
+    project: &'a ProjectReport,
+    busiest: Vec<&'a WorkflowReport>,
 }
 
 impl<'a> Index<'a> {
@@ -78,18 +99,16 @@ impl<'a> Index<'a> {
             _ => {}
         }
         let with_workflows = projects.len() <= MOST_WITH_WORKFLOWS;
-        Self { frame, report, query, projects, with_workflows, columns: COLUMNS, is_starting }
+        let projects = projects.into_iter().map(|project| Shown::of(project, with_workflows)).collect();
+        Self { frame, report, query, projects, sorts: SORTS, columns: COLUMNS, is_starting }
     }
+}
 
-    /// Those in which most happens.
-    fn busiest(&self, project: &'a ProjectReport) -> Vec<&'a WorkflowReport> {
-        let mut workflows = project.sorted("open");
-        workflows.sort_by_key(|workflow| Reverse(workflow.failed_last_hour() + workflow.handoffs_last_hour()));
-        workflows.truncate(MOST_WORKFLOWS);
-        workflows
-    }
-
-    fn sorts(&self) -> [(&'static str, &'static str); 4] {
-        [("", "name"), ("problems", "problems first"), ("late", "most late"), ("open", "most open")]
+impl<'a> Shown<'a> {
+    fn of(project: &'a ProjectReport, with_workflows: bool) -> Self {
+        let mut busiest = if with_workflows { project.sorted("open") } else { Vec::new() };
+        busiest.sort_by_key(|workflow| Reverse(workflow.failed_last_hour() + workflow.handoffs_last_hour()));
+        busiest.truncate(MOST_WORKFLOWS);
+        Self { project, busiest }
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     graphics,
-    report::{ErrorReport, ProjectReport, SourceReport, StatusReport, WorkflowReport},
+    report::{ErrorReport, ProjectReport, SourceReport, StatusReport, SweepReport, WorkflowReport},
     words,
 };
 use crate::{model::Status, project::Advice};
@@ -13,6 +13,8 @@ use crate::{model::Status, project::Advice};
 pub(super) const REFRESH: u32 = 30;
 /// A list is late above so many intervals.
 const LATE: f64 = 2.0;
+/// For so many seconds that is not said of a first sweep.
+const FIRST_SWEEP: f64 = 600.0;
 
 /// What stands around each page.
 pub(super) struct Frame {
@@ -34,8 +36,8 @@ pub(super) struct Verdict {
 }
 
 impl Frame {
-    pub fn moment(&self, at: &Timestamp) -> String {
-        words::moment(*at)
+    pub fn as_of(&self) -> String {
+        words::moment(self.now)
     }
 
     pub fn ago(&self, at: &Timestamp) -> String {
@@ -54,16 +56,30 @@ impl StatusReport {
         (sources().filter(|source| source.is_troubled()).count(), sources().count())
     }
 
-    pub fn state_advice(&self) -> Advice {
-        Advice::on_state()
+    /// What to do about state that was not written.
+    pub fn state_advice(&self) -> Option<Advice> {
+        self.state.as_ref().filter(|state| state.errors > 0).map(|_| Advice::on_state())
     }
 
-    pub fn configuration_advice(&self) -> Advice {
-        Advice::on_configuration()
+    /// What to do about a configuration file that was refused.
+    pub fn configuration_advice(&self) -> Option<Advice> {
+        let refused =
+            self.configuration.as_ref().filter(|configuration| !configuration.last_reload_successful);
+        refused.map(|_| Advice::on_configuration())
     }
 
     pub fn state_size(&self) -> String {
         words::bytes(self.state.as_ref().map_or(0, |state| state.size_bytes))
+    }
+}
+
+impl SweepReport {
+    pub fn moment(&self) -> String {
+        words::moment(self.finished)
+    }
+
+    pub fn took(&self) -> String {
+        words::span(self.duration_seconds)
     }
 }
 
@@ -109,7 +125,9 @@ impl ProjectReport {
     /// The workflows in this order.
     pub fn sorted(&self, sort: &str) -> Vec<&WorkflowReport> {
         let mut workflows: Vec<_> = self.workflows.iter().collect();
-        let most = |of: fn(&WorkflowReport) -> u64| move |workflow: &&WorkflowReport| std::cmp::Reverse(of(workflow));
+        let most = |of: fn(&WorkflowReport) -> u64| {
+            move |workflow: &&WorkflowReport| std::cmp::Reverse(of(workflow))
+        };
         workflows.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         match sort {
             "open" => workflows.sort_by_key(most(WorkflowReport::open)),
@@ -124,7 +142,10 @@ impl ProjectReport {
 impl SourceReport {
     /// Whether somebody has to look at it.
     pub fn is_troubled(&self) -> bool {
-        self.error.is_some() || self.stale || (self.up == Some(false) && self.last_sweep.is_some())
+        self.error.is_some()
+            || self.stale
+            || self.is_late()
+            || (self.up == Some(false) && self.last_sweep.is_some())
     }
 
     pub fn verdict(&self) -> Verdict {
@@ -154,16 +175,15 @@ impl SourceReport {
         words::span(self.lateness_seconds)
     }
 
-    pub fn took(&self) -> String {
-        self.last_sweep.as_ref().map_or_else(String::new, |last| words::span(last.duration_seconds))
-    }
-
+    /// Whether lists are late. In the first sweep everything is, and that is no cause for alarm for a while.
     pub fn is_late(&self) -> bool {
-        self.lateness_seconds > self.interval_seconds * LATE
+        let is_first = self.last_sweep.is_none() && self.lateness_seconds < FIRST_SWEEP;
+        self.lateness_seconds > self.interval_seconds * LATE && !is_first
     }
 
-    pub fn late_advice(&self) -> Advice {
-        Advice::on_lateness()
+    /// What to do about lists that are late.
+    pub fn late_advice(&self) -> Option<Advice> {
+        self.is_late().then(Advice::on_lateness)
     }
 
     /// How old the data is, up to three intervals.

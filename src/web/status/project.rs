@@ -5,12 +5,15 @@ use askama::Template;
 use super::{
     index::Query,
     page::{COLUMNS, Frame},
-    report::{PastSweep, ProjectReport, WorkflowReport},
-    words,
+    report::{ProjectReport, WorkflowReport},
 };
 
 /// So many workflows are shown.
 const MOST_WORKFLOWS: usize = 500;
+
+/// Orders of workflows, as they stand in a URL and in words.
+const SORTS: [(&str, &str); 4] =
+    [("", "name"), ("open", "most open"), ("failed", "most failed"), ("handoffs", "most handed off")];
 
 /// The page.
 #[derive(Template)]
@@ -22,6 +25,7 @@ pub(super) struct ProjectPage<'a> {
     workflows: Vec<&'a WorkflowReport>,
     /// How many more there are.
     more: usize,
+    sorts: [(&'static str, &'static str); 4],
     columns: [&'static str; 6],
 }
 
@@ -32,14 +36,6 @@ impl<'a> ProjectPage<'a> {
         workflows.retain(|w| w.name.to_lowercase().contains(&sought) || *w.id == *query.q.trim());
         let more = workflows.len().saturating_sub(MOST_WORKFLOWS);
         workflows.truncate(MOST_WORKFLOWS);
-        Self { frame, project, query, workflows, more, columns: COLUMNS }
-    }
-
-    fn sorts(&self) -> [(&'static str, &'static str); 4] {
-        [("", "name"), ("open", "most open"), ("failed", "most failed"), ("handoffs", "most handed off")]
-    }
-
-    fn took(&self, past: &PastSweep) -> String {
-        words::span(past.sweep.duration_seconds)
+        Self { frame, project, query, workflows, more, sorts: SORTS, columns: COLUMNS }
     }
 }

@@ -179,11 +179,14 @@ impl ProjectReport {
         let (budget, settings) = (first.budget, &first.settings);
         let (per_minute, limit, remaining) = (budget.per_minute, budget.limit, budget.remaining);
         let sources = streams.iter().flat_map(|stream| {
-            stream.sources.iter().map(|(source, status)| SourceReport::of(source.as_str(), status, stream, now))
+            stream
+                .sources
+                .iter()
+                .map(|(source, status)| SourceReport::of(source.as_str(), status, stream, now))
         });
-        let workflows = streams.iter().flat_map(|stream| {
-            stream.workflows.iter().map(|workflow| WorkflowReport::of(workflow, stream))
-        });
+        let workflows = streams
+            .iter()
+            .flat_map(|stream| stream.workflows.iter().map(|workflow| WorkflowReport::of(workflow, stream)));
         Some(Self {
             name: first.key.project.as_ref().into(),
             budget: BudgetReport { per_minute, limit, remaining },
@@ -200,7 +203,8 @@ impl SourceReport {
         let kapso_now = now.saturating_add(stream.skew).unwrap_or(now);
         let failed_last = status.last.as_ref().map(|last| last.finished);
         let last_failure = status.history.last_failure().and_then(ErrorReport::of);
-        let refusal = stream.refusal.as_ref().map(|refusal| ErrorReport::new("refused", &refusal.why, refusal.at));
+        let refusal =
+            stream.refusal.as_ref().map(|refusal| ErrorReport::new("refused", &refusal.why, refusal.at));
         let error = status.history.last_failure().filter(|failure| Some(failure.finished) == failed_last);
         Self {
             source,
@@ -271,7 +275,8 @@ impl From<&Swept> for SweepReport {
 impl From<&Swept> for PastSweep {
     fn from(swept: &Swept) -> Self {
         let error = swept.failure.as_ref();
-        let error = error.map(|failure| FailureReport { reason: failure.reason, message: failure.message.to_string() });
+        let error = error
+            .map(|failure| FailureReport { reason: failure.reason, message: failure.message.to_string() });
         Self { sweep: swept.into(), error }
     }
 }

@@ -29,7 +29,8 @@ use crate::{clock::Clock, metrics::WorkflowFigures, project::StreamKey};
 
 const STYLE: &str = include_str!("../../../templates/status.css");
 const OPENAPI: &str = include_str!("../../../docs/openapi.json");
-const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// The stylesheet of one version never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
@@ -78,7 +79,8 @@ pub(in crate::web) fn starting(path: &str, clock: &Clock, started: Instant) -> O
     match path {
         "/api/v1/status" => Some((SAFE, Json(report)).into_response()),
         "/" => {
-            let (frame, query) = (frame("kapso-exporter", "/metrics", clock, &Query::default()), Query::default());
+            let (frame, query) =
+                (frame("kapso-exporter", "/metrics", clock, &Query::default()), Query::default());
             Some(html(StatusCode::OK, &Index::new(frame, &report, &query, true)))
         }
         "/status.css" => Some(stylesheet()),
@@ -162,7 +164,9 @@ async fn workflow(
     let stream = streams.iter().find(|stream| *stream.key.project == *name && stream.key.api.as_str() == api);
     let found = stream.and_then(|stream| Some((stream, shared.find(&stream.key, &id)?)));
     let (open, kapso_now) = match found {
-        Some((stream, (Some(number), now))) => (Some(idlest(&shared.turn, stream.clone(), number).await), now),
+        Some((stream, (Some(number), now))) => {
+            (Some(idlest(&shared.turn, stream.clone(), number).await), now)
+        }
         Some((_, (None, now))) => (None, now),
         None => return shared.missing("There is no such workflow in this project."),
     };

@@ -9,7 +9,11 @@ use crate::model::seconds_between;
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A time span, in one or two units.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a span of whole seconds is small")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a span of whole seconds is small"
+)]
 pub(super) fn span(seconds: f64) -> String {
     if seconds < 9.95 && seconds.fract() > 0.0 {
         return format!("{seconds:.1} s");

@@ -44,7 +44,9 @@ impl<'a> WorkflowPage<'a> {
         kapso_now: jiff::Timestamp,
     ) -> Self {
         let (executions, open) = open.map_or_else(Default::default, |(listed, open)| (listed, Some(open)));
-        let since = |at: Option<_>| at.map_or_else(|| "unknown".into(), |at| words::span(seconds_between(at, kapso_now)));
+        let since = |at: Option<_>| {
+            at.map_or_else(|| "unknown".into(), |at| words::span(seconds_between(at, kapso_now)))
+        };
         let row = |execution: IdleExecution| Row {
             id: label::id(execution.id.as_str()).into(),
             status: execution.status.as_str(),

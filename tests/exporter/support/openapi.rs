@@ -17,8 +17,20 @@ struct Judge<'a> {
 
 /// The keywords that are understood; another one in a schema is an error, so that none is ignored.
 const KEYWORDS: [&str; 14] = [
-    "$ref", "additionalProperties", "description", "enum", "format", "items", "maxItems", "minItems", "minimum", "oneOf",
-    "properties", "propertyNames", "required", "type",
+    "$ref",
+    "additionalProperties",
+    "description",
+    "enum",
+    "format",
+    "items",
+    "maxItems",
+    "minItems",
+    "minimum",
+    "oneOf",
+    "properties",
+    "propertyNames",
+    "required",
+    "type",
 ];
 
 impl Judge<'_> {
