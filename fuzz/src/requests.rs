@@ -76,6 +76,7 @@ fn app() -> (Router, Arc<Renderer>) {
         renderer: renderer.clone(),
         readiness: Arc::new(Readiness::default()),
         clock: Clock::system(),
+        started: tokio::time::Instant::now(),
         telemetry_path: "/metrics".into(),
         reloading: None,
         deliveries: Deliveries::new(Inbox::new().0),

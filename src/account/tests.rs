@@ -684,3 +684,17 @@ fn a_clock_that_is_set_back_does_not_hide_what_is_asked_later() {
     account.read(&mut listing, &page, at(41));
     assert_eq!(counted(&account), (1, 0, 1, 0));
 }
+
+#[test]
+fn the_open_executions_that_are_idle_for_longest_are_found_without_sorting_all() {
+    let mut account = account();
+    let running = |number: i64| execution(&format!("e{number}"), Status::Running, 1, 10_000 - number);
+    let mut all: Vec<_> = (0..5000).map(running).collect();
+    all.push(execution("over", Status::Ended, 1, 2));
+    read(&mut account, &[&all], 20_000);
+    let (idlest, open) = account.ledger.idlest(0, 3);
+    let ids: Vec<_> = idlest.iter().map(|execution| execution.id.as_str()).collect();
+    assert_eq!((ids, open), (vec!["e4999", "e4998", "e4997"], 5000));
+    assert_eq!(account.ledger.idlest(0, 5000).0.len(), 5000);
+    assert_eq!(account.ledger.idlest(1, 3), (Vec::new(), 0));
+}

@@ -65,6 +65,7 @@ pub struct Setup {
 /// If an address cannot be bound, or a part of the program ends before it is told to.
 pub async fn serve(setup: Setup) -> anyhow::Result<()> {
     let Setup { config, web, transports, clock, shutdown, load, demo } = setup;
+    let started = Instant::now();
     let mut listeners = Vec::new();
     for address in &web.listen_addresses {
         let bound = web::bind(address).await;
@@ -78,7 +79,7 @@ pub async fn serve(setup: Setup) -> anyhow::Result<()> {
     }
     let mut tasks = JoinSet::new();
     let pages = Arc::new(SetOnce::new());
-    tasks.spawn(web::serve(listeners, web::starting(pages.clone()), shutdown.clone()));
+    tasks.spawn(web::serve(listeners, web::starting(pages.clone(), clock.clone()), shutdown.clone()));
     let given_up = async {
         shutdown.cancelled().await;
         sleep(SAVED_WITHIN).await;
@@ -90,7 +91,7 @@ pub async fn serve(setup: Setup) -> anyhow::Result<()> {
         opened = Serving::open(app, config, load, clock.clone()) => opened?,
         () = given_up => anyhow::bail!("stopped before the state file was open"),
     };
-    pages.set(web::router(serving.pages(clock, web.telemetry_path))).ok();
+    pages.set(web::router(serving.pages(clock, started, web.telemetry_path))).ok();
     serving.spawn(&mut tasks, grace, &shutdown).await;
     let (stopped, unexpected) = ended(&mut tasks, &shutdown).await;
     let refusal = serving.supervisor.stopped().await;
@@ -157,11 +158,12 @@ impl Serving {
         Ok(Self { supervisor, publisher, readiness, changed, reloading, deliveries, outlet })
     }
 
-    fn pages(&self, clock: Clock, telemetry_path: String) -> Pages {
+    fn pages(&self, clock: Clock, started: Instant, telemetry_path: String) -> Pages {
         Pages {
             renderer: self.publisher.renderer(),
             readiness: self.readiness.clone(),
             clock,
+            started,
             telemetry_path,
             reloading: self.reloading.clone(),
             deliveries: self.deliveries.clone(),

@@ -18,7 +18,8 @@ pub use self::{
 };
 
 /// Paths of the server that no telemetry path may take.
-pub const RESERVED_PATHS: [&str; 4] = ["/", "/-/healthy", "/-/ready", "/-/reload"];
+pub const RESERVED_PATHS: [&str; 7] =
+    ["/", "/-/healthy", "/-/ready", "/-/reload", "/api/v1/openapi.json", "/api/v1/status", "/status.css"];
 
 /// What the exporter is to do.
 #[derive(Debug, Clone)]

@@ -72,7 +72,7 @@ pub use self::{
     histogram::{Buckets, Histogram},
     micros::Micros,
     observation::{Applied, Coverage, List, Observation, Origin},
-    open::OpenExecution,
+    open::{IdleExecution, OpenExecution},
     totals::{Event, Totals},
     watch::Scope,
     workflow::{Told, WorkflowState},

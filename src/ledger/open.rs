@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 
 use super::{Ledger, entry::Entry, micros::Micros, table::Slot};
-use crate::model::{ExecutionId, Status};
+use crate::model::{ExecutionId, Status, Step};
 
 /// An execution that is open, and what it would take to see it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,50 @@ pub struct OpenExecution {
     pub since: Option<usize>,
 }
 
+/// An execution that is open, for people who ask which ones are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdleExecution {
+    /// Identity.
+    pub id: ExecutionId,
+    /// Its status, an open one.
+    pub status: Status,
+    /// Where it stands.
+    pub step: Option<Step>,
+    /// When it started.
+    pub started_at: Option<Timestamp>,
+    /// When anything last happened in it.
+    pub last_event_at: Option<Timestamp>,
+}
+
+impl From<&Entry> for IdleExecution {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            id: entry.id.clone(),
+            status: entry.status,
+            step: entry.step.as_deref().cloned(),
+            started_at: entry.started_at.map(Into::into),
+            last_event_at: entry.last_event_at.map(Into::into),
+        }
+    }
+}
+
 impl Ledger {
+    /// Those of the open executions of a workflow in which nothing happened for longest, that one first; and how many are
+    /// open. Takes time for each open execution once, and sorts none but these.
+    #[must_use]
+    pub fn idlest(&self, workflow: usize, most: usize) -> (Vec<IdleExecution>, usize) {
+        let of_workflow = self.open().filter(|entry| entry.workflow as usize == workflow);
+        let mut open: Vec<_> = of_workflow.collect();
+        let idle_since = |entry: &&Entry| (entry.last_event_at.or(entry.started_at), entry.request_seq);
+        let count = open.len();
+        if count > most {
+            open.select_nth_unstable_by_key(most, idle_since);
+            open.truncate(most);
+        }
+        open.sort_by_key(idle_since);
+        (open.into_iter().map(Into::into).collect(), count)
+    }
+
     /// How many executions are open.
     #[must_use]
     pub fn open_executions(&self) -> usize {

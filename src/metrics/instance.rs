@@ -86,6 +86,18 @@ impl InstanceMetrics {
         }
     }
 
+    /// The state file, if there is one.
+    #[must_use]
+    pub fn state(&self) -> Option<StateFigures> {
+        *self.state.lock()
+    }
+
+    /// The configuration file, if there is one.
+    #[must_use]
+    pub fn config(&self) -> Option<ConfigFigures> {
+        self.config.lock().clone()
+    }
+
     /// Takes note of what got no series of its own.
     pub(super) fn refused(&self, refused: Refused) {
         let mut so_far = self.refused.lock();
@@ -101,8 +113,8 @@ impl InstanceMetrics {
             (family.name, refused.workflows + steps)
         });
         Instance {
-            state: *self.state.lock(),
-            config: self.config.lock().clone(),
+            state: self.state(),
+            config: self.config(),
             series_dropped: dropped.collect(),
             log_lines_dropped: logging::dropped_lines(),
             series,

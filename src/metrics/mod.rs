@@ -7,6 +7,7 @@
 
 mod exposition;
 mod family;
+mod figures;
 mod gzip;
 mod instance;
 mod pieces;
@@ -16,6 +17,7 @@ mod sink;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trends;
 mod view;
 mod workflow;
 
@@ -29,10 +31,12 @@ use prometheus::{core::Collector, process_collector::ProcessCollector};
 use self::{exposition::Exposition, gzip::Gzip, pieces::Pieces};
 pub use self::{
     family::{Family, Kind, Label, Note, Rows, RowsFrom, Shown, Unit},
+    figures::{StreamFigures, WorkflowFigures},
     instance::{ConfigFigures, Instance, InstanceMetrics, StateFigures},
     reference::reference,
     sink::{Labels, Sink},
     table::TABLE,
+    trends::{MINUTES, Trend},
     view::{Limits, OTHER, View},
     workflow::Workflow,
 };
@@ -59,6 +63,8 @@ pub struct Snapshot {
     pub plain: Bytes,
     /// Compressed with gzip.
     pub gzip: Bytes,
+    /// The figures in it, by project and API.
+    pub streams: Arc<[Arc<StreamFigures>]>,
 }
 
 /// Everything that is published, and its newest rendering.
@@ -103,6 +109,12 @@ impl Renderer {
         &self.streams
     }
 
+    /// What is published of the process itself.
+    #[must_use]
+    pub fn instance(&self) -> &InstanceMetrics {
+        &self.instance
+    }
+
     /// The newest rendering.
     #[must_use]
     pub fn newest(&self) -> Arc<Snapshot> {
@@ -121,7 +133,8 @@ impl Renderer {
         pieces.update(&streams, limits, |refused| self.instance.refused(refused))?;
         let (plain, blocks) = Exposition::of(&self.instance, pieces, self.process.collect())?;
         let gzip = gzip.compress(&plain, &blocks)?;
-        Ok(Snapshot { plain, gzip })
+        let streams = pieces.iter().map(|piece| piece.figures().clone()).collect();
+        Ok(Snapshot { plain, gzip, streams })
     }
 
     /// Makes a rendering the newest one.

@@ -11,11 +11,12 @@ use jiff::SignedDuration;
 use prometheus::{Encoder, TextEncoder};
 
 use super::{
-    TABLE,
+    StreamFigures, TABLE,
     exposition::HEADS_BYTES,
     family::Of,
     series_budget::{Refused, SeriesBudget},
     sink::MetricFamilies,
+    trends::Trends,
     view::{Limits, View},
 };
 use crate::{
@@ -35,6 +36,7 @@ pub struct Pieces(BTreeMap<StreamKey, Kept>);
 #[derive(Default)]
 struct Kept {
     series_budget: SeriesBudget,
+    trends: Trends,
     piece: Option<Piece>,
 }
 
@@ -42,6 +44,12 @@ struct Kept {
 pub struct Piece {
     version: Version,
     rendered_at: Steady,
+    lines: Lines,
+    figures: Arc<StreamFigures>,
+}
+
+/// Samples as text.
+struct Lines {
     /// Has their lines, and may have others.
     text: Bytes,
     /// Where in the text the lines of each family are, in the order of [`TABLE`].
@@ -84,11 +92,15 @@ impl Pieces {
             let longest = longest(index, streams.len());
             let kept = self.0.entry(stream.key.clone()).or_default();
             if kept.piece.as_ref().is_none_or(|piece| !piece.is_valid(&version, now, longest)) {
-                let (view, left_out) = View::of(stream, &mut kept.series_budget, limits);
+                let Kept { series_budget, trends, .. } = kept;
+                let (view, left_out) = View::of(stream, series_budget, trends, limits);
                 refused(left_out);
                 let view = View { is_first: version.is_first, ..view };
                 let size = kept.piece.as_ref().map_or(0, Piece::size);
-                kept.piece = Some(Piece::new(&view, version, now, size)?);
+                let lines = Lines::of(&view, size)?;
+                let skew = stream.client.clock().at(now).duration_since(now.timestamp());
+                let figures = StreamFigures::of(view, &kept.trends, skew, stream.settings.clone());
+                kept.piece = Some(Piece { version, rendered_at: now, lines, figures: Arc::new(figures) });
             }
         }
         Ok(())
@@ -105,9 +117,9 @@ impl Pieces {
     }
 }
 
-impl Piece {
-    /// Of about as many bytes as `size`.
-    fn new(view: &View, version: Version, rendered_at: Steady, size: usize) -> anyhow::Result<Self> {
+impl Lines {
+    /// The samples of a stream, which have about as many bytes as `size`.
+    fn of(view: &View, size: usize) -> anyhow::Result<Self> {
         let mut text = Vec::with_capacity(size + size / 8 + HEADS_BYTES);
         let (mut families, mut series) = (Vec::with_capacity(TABLE.len()), 0);
         for family in TABLE.iter() {
@@ -118,31 +130,38 @@ impl Piece {
             TextEncoder::new().encode(&sink.sorted(), &mut text)?;
             families.push(start + head_size(&text[start..])..text.len());
         }
-        Ok(Self { version, rendered_at, text: text.into(), families, series })
+        Ok(Self { text: text.into(), families, series })
     }
+}
 
+impl Piece {
     fn is_valid(&self, version: &Version, now: Steady, longest: SignedDuration) -> bool {
         self.version == *version && now.since(self.rendered_at) < longest
     }
 
+    /// The same as plain data.
+    pub fn figures(&self) -> &Arc<StreamFigures> {
+        &self.figures
+    }
+
     /// How many series there are.
     pub fn series(&self) -> usize {
-        self.series
+        self.lines.series
     }
 
     /// How many bytes the lines of all families have.
     pub fn size(&self) -> usize {
-        self.families.iter().map(Range::len).sum()
+        self.lines.families.iter().map(Range::len).sum()
     }
 
     /// The lines of a family.
     pub fn lines(&self, family: usize) -> &[u8] {
-        &self.text[self.families[family].clone()]
+        &self.lines.text[self.lines.families[family].clone()]
     }
 
     /// From now on the lines are read from this text, where they are as well: the one before is not needed any more.
     pub fn move_to(&mut self, text: Bytes, families: Vec<Range<usize>>) {
-        (self.text, self.families) = (text, families);
+        (self.lines.text, self.lines.families) = (text, families);
     }
 }
 

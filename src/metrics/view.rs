@@ -8,6 +8,7 @@ use super::{
     Workflow,
     series_budget::{Refused, SeriesBudget},
     table::series_per_workflow,
+    trends::Trends,
     workflow::workflows,
 };
 use crate::{
@@ -82,10 +83,16 @@ pub struct Conversation {
 impl View {
     /// The stream now, and what it brought that got no series of its own. The stream's locks are held while it is
     /// copied, and no longer.
-    pub(super) fn of(stream: &Stream, series_budget: &mut SeriesBudget, limits: Limits) -> (Self, Refused) {
+    pub(super) fn of(
+        stream: &Stream,
+        series_budget: &mut SeriesBudget,
+        trends: &mut Trends,
+        limits: Limits,
+    ) -> (Self, Refused) {
         let (now, steady) = (stream.client.clock().now(), stream.client.clock().steady_now());
         let (status, budget) = (stream.status.lock().clone(), stream.budget.status());
         let account = stream.account.lock();
+        trends.sample(account.ledger.workflows().iter().map(Into::into), steady);
         let (key, now) = (stream.key.clone(), (now, steady));
         Self::new(key, status, budget, &account, series_budget, limits, now)
     }

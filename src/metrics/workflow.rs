@@ -47,6 +47,8 @@ impl HandoffKinds {
 #[derive(Debug)]
 pub struct Workflow {
     pub(super) kinds: HandoffKinds,
+    /// Its number in the ledger; `other` has none.
+    pub(super) number: Option<usize>,
     pub(super) id: Box<str>,
     pub(super) name: Box<str>,
     pub(super) totals: Totals,
@@ -73,6 +75,7 @@ impl Workflow {
         let handoffs = kinds.into_iter().flatten().map(|kind| (kind, 0)).collect();
         Self {
             kinds: HandoffKinds::Delivered,
+            number: None,
             id: OTHER.into(),
             name: OTHER.into(),
             totals: Totals { handoffs, ..Totals::new(&buckets) },
@@ -126,11 +129,11 @@ pub(super) fn workflows(
     for (index, (state, by_status)) in ledger.workflows().iter().zip(current.workflows).enumerate() {
         shown_at.push(match series_budget.place(index) {
             Some(Place::Own) => {
-                shown.push(workflow(kinds, state, by_status));
+                shown.push(workflow(kinds, index, state, by_status));
                 Some(shown.len() - 1)
             }
             Some(Place::Other(_)) => {
-                shown[0].merge(&workflow(kinds, state, by_status));
+                shown[0].merge(&workflow(kinds, index, state, by_status));
                 Some(0)
             }
             Some(Place::Nowhere(_)) | None => None,
@@ -157,6 +160,7 @@ fn other(kinds: HandoffKinds, current: &Current, series_budget: &SeriesBudget) -
     };
     Some(Workflow {
         kinds,
+        number: None,
         id: OTHER.into(),
         name: OTHER.into(),
         totals: series_budget.other()?.clone(),
@@ -168,9 +172,10 @@ fn other(kinds: HandoffKinds, current: &Current, series_budget: &SeriesBudget) -
     })
 }
 
-fn workflow(kinds: HandoffKinds, state: &WorkflowState, by_status: [ByStatus; 6]) -> Workflow {
+fn workflow(kinds: HandoffKinds, number: usize, state: &WorkflowState, by_status: [ByStatus; 6]) -> Workflow {
     Workflow {
         kinds,
+        number: Some(number),
         id: state.id.as_str().into(),
         name: state.name().into(),
         totals: state.totals.clone(),

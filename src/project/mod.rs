@@ -3,13 +3,19 @@
 //! A stream is the one handle on all that is known of a project in one API. Whoever changes its account or its status
 //! says so to [`Changed`], and whoever publishes them listens there.
 
+mod advice;
+mod history;
+mod in_force;
 mod status;
 mod stream;
 mod streams;
 mod webhook;
 
 pub use self::{
-    status::{LastSweep, SourceStatus, StreamStatus},
+    advice::Advice,
+    history::{Failure, History, Swept},
+    in_force::{Setting, in_force},
+    status::{LastSweep, Refusal, SourceStatus, StreamStatus},
     stream::{HttpTransports, Project, Stream, StreamKey, Transports},
     streams::Streams,
     webhook::{DeliveryResult, Webhook},

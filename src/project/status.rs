@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use strum::VariantArray;
 
-use super::DeliveryResult;
+use super::{DeliveryResult, History};
 use crate::{
     crawl::Backlog,
     kapso::{Endpoint, Observer, Reason},
@@ -46,9 +46,18 @@ pub struct StreamStatus {
     /// Webhook deliveries by event and what came of them; empty where none are taken.
     pub deliveries: BTreeMap<(WebhookEvent, DeliveryResult), u64>,
     /// Why it is not watched: what is known is another project's.
-    pub refusal: Option<String>,
+    pub refusal: Option<Refusal>,
     /// How many changes there were.
     pub(crate) changes: u64,
+}
+
+/// Why a stream is not watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// In words.
+    pub why: String,
+    /// Since when, in our clock.
+    pub at: Timestamp,
 }
 
 /// How a source is doing.
@@ -66,6 +75,8 @@ pub struct SourceStatus {
     pub sweeps: BTreeMap<Outcome, u64>,
     /// Sweeps that were given up.
     pub restarts: u64,
+    /// The sweeps before, and the last one.
+    pub history: History,
     /// Of its last sweep; incomplete as soon as something fails in the present one.
     outcome: Outcome,
     /// Its numbers are up to date, as far as the last pass tells.
@@ -85,8 +96,6 @@ pub struct LastSweep {
     pub watched: usize,
     /// Executions that are open.
     pub open: usize,
-    /// What went wrong.
-    pub error: Option<String>,
 }
 
 impl StreamStatus {
@@ -106,9 +115,9 @@ impl StreamStatus {
     }
 
     /// Takes note of why it is not watched.
-    pub fn refused(&mut self, why: &str) {
+    pub fn refused(&mut self, why: &str, at: Timestamp) {
         self.changes += 1;
-        self.refusal = Some(why.into());
+        self.refusal = Some(Refusal { why: why.into(), at });
     }
 
     /// Goes on with these sources.
@@ -169,10 +178,8 @@ impl StreamStatus {
     /// Whether everything is learned, and in time. `None` while the API does not exist: it is neither up nor down.
     #[must_use]
     pub fn is_up(&self) -> Option<bool> {
-        let present: Vec<_> =
-            self.sources.values().filter(|source| source.outcome != Outcome::Absent).collect();
-        let is_up = |source: &&SourceStatus| source.outcome == Outcome::Complete && source.in_time;
-        (!present.is_empty()).then(|| present.iter().all(is_up))
+        let present: Vec<_> = self.sources.values().filter_map(SourceStatus::is_up).collect();
+        (!present.is_empty()).then(|| present.into_iter().all(|is_up| is_up))
     }
 
     /// Whether every source had a sweep to which nothing was missing.
@@ -195,6 +202,12 @@ impl StreamStatus {
 }
 
 impl SourceStatus {
+    /// Whether everything is learned, and in time. `None` while its API does not exist.
+    #[must_use]
+    pub fn is_up(&self) -> Option<bool> {
+        (self.outcome != Outcome::Absent).then(|| self.outcome == Outcome::Complete && self.in_time)
+    }
+
     fn new(interval: Duration) -> Self {
         Self {
             interval,
@@ -203,6 +216,7 @@ impl SourceStatus {
             last_success: None,
             sweeps: Outcome::ALL.map(|outcome| (outcome, 0)).into(),
             restarts: 0,
+            history: History::default(),
             outcome: Outcome::Incomplete,
             in_time: true,
         }
@@ -229,8 +243,8 @@ impl SourceStatus {
             duration: report.duration,
             watched: report.progress.watched,
             open: report.progress.open,
-            error: report.progress.error.as_ref().map(ToString::to_string),
         });
+        self.history.push(report.into());
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{Changed, DeliveryResult, StreamStatus, Webhook};
+use super::{Changed, DeliveryResult, Setting, StreamStatus, Webhook, in_force};
 use crate::{
     account::Account,
     clock::{Clock, Steady},
@@ -156,6 +156,7 @@ impl Project {
             account: opened.account.clone(),
             status,
             changed: changed.of_another(),
+            settings: in_force(&self.config),
             webhook: Webhook::of(&self.config, opened.claim.clone(), started)
                 .filter(|_| api == Api::Platform),
         })
@@ -176,6 +177,8 @@ pub struct Stream {
     pub status: Arc<Mutex<StreamStatus>>,
     /// Told of every change of the two.
     pub changed: Changed,
+    /// What is configured of its project, secrets left out.
+    pub settings: Vec<Setting>,
     /// Takes deliveries, where the project has a webhook and this is the platform API.
     pub webhook: Option<Webhook>,
 }
@@ -195,7 +198,7 @@ impl Stream {
 
     /// Takes note of why it is not watched.
     pub fn refused(&self, why: &str) {
-        self.status.lock().refused(why);
+        self.status.lock().refused(why, self.client.clock().steady_now().timestamp());
         self.changed.notify();
     }
 

@@ -5,9 +5,9 @@
 mod connections;
 mod deadline;
 mod encoding;
-mod landing;
 mod readiness;
 mod server;
+mod status;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use tokio::{
@@ -51,6 +51,8 @@ pub struct Pages {
     pub readiness: Arc<Readiness>,
     /// Our clock.
     pub clock: Clock,
+    /// When the program started.
+    pub started: Instant,
     /// Where the metrics are.
     pub telemetry_path: String,
     /// Reads the configuration file again, if there is one.
@@ -62,26 +64,28 @@ pub struct Pages {
 /// All routes: another path answers 404, another method 405.
 pub fn router(pages: Pages) -> Router {
     Router::new()
-        .route("/", get(|State(pages): State<Pages>| async move { Html(landing::page(&pages)) }))
         .route("/-/healthy", get(|| async { HEALTHY }))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload))
         .route("/webhooks/kapso/{project}", post(webhooks::deliver))
         .route(&pages.telemetry_path, get(metrics))
-        .with_state(pages)
+        .with_state(pages.clone())
+        .merge(status::router(pages))
 }
 
 /// Answers as `pages` do, once there are any. Until then requests wait for them, but not for long, and the program
-/// is healthy.
-pub fn starting(pages: Arc<SetOnce<Router>>) -> Router {
-    let until = Instant::now() + STARTED_SOON;
+/// is healthy; the status tells that it starts.
+pub fn starting(pages: Arc<SetOnce<Router>>, clock: Clock) -> Router {
+    let started = Instant::now();
+    let until = started + STARTED_SOON;
     let answer = async move |State(pages): State<Arc<SetOnce<Router>>>, request: Request| {
         if pages.get().is_none() && request.uri().path() == "/-/healthy" {
             return HEALTHY.into_response();
         }
         match timeout_at(until, pages.wait()).await {
             Ok(pages) => pages.clone().oneshot(request).await.into_response(),
-            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, STARTING).into_response(),
+            Err(_) => status::starting(request.uri().path(), &clock, started)
+                .unwrap_or_else(|| (StatusCode::SERVICE_UNAVAILABLE, STARTING).into_response()),
         }
     };
     Router::new().fallback(answer).with_state(pages)

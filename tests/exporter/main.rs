@@ -27,6 +27,7 @@ mod rendering;
 mod secrets;
 mod serving;
 mod state;
+mod status;
 mod stuck;
 mod support;
 mod upgrade;

@@ -341,7 +341,10 @@ async fn the_key_of_another_project_that_is_put_in_while_it_runs_is_refused_for_
     let refusal =
         exporter.log().lines().find(|line| line.contains("belongs to another project")).map(str::to_owned);
     assert!(refusal.unwrap().contains("project=first"));
-    assert!(exporter.get("/").await.1.contains("not watched"));
+    wait_for("the refusal on the page", async || exporter.get("/").await.1.contains("Not watched")).await;
+    let status: Value = serde_json::from_str(&exporter.get("/api/v1/status").await.1).unwrap();
+    let source = &status["projects"][0]["sources"][0];
+    assert_eq!((&source["up"], &source["error"]["reason"]), (&json!(false), &json!("refused")), "{source}");
     wait_for("it is down", async || !is_up("first").await).await;
     key("first.key", DEFAULT_KEY);
     wait_for("it is up again", async || is_up("first").await).await;

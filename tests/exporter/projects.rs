@@ -102,7 +102,7 @@ async fn of_fifty_projects_two_are_broken_and_the_others_are_exact() {
     assert_eq!(refused, 1, "{}", exporter.log());
     assert!(exporter.log().contains("project=p7"));
     let (_, page) = exporter.get("/").await;
-    assert!(page.contains("<td>p7</td>") && page.contains("401"), "{page}");
+    assert!(page.contains(">p7</a>") && page.contains("401"), "{page}");
     assert_eq!(exporter.get("/-/ready").await.0, 200);
 }
 

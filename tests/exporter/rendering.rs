@@ -149,7 +149,7 @@ async fn an_exposition_reads_as_if_nothing_of_it_had_been_ready() {
         exporter.reconfigure(watched);
         exporter.start(watched[round * round % watched.len()]);
         tokio::time::sleep(Duration::from_secs(round as u64 % 3)).await;
-        let Snapshot { plain, gzip } = exporter.render();
+        let Snapshot { plain, gzip, .. } = exporter.render();
         let mut unzipped = Vec::new();
         GzDecoder::new(&gzip[..]).read_to_end(&mut unzipped).unwrap();
         assert!(plain == unzipped, "round {round}: the compressed one differs");

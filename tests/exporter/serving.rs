@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Exporter, Kapso, wait_for};
+use crate::support::{Exporter, Kapso};
 
 #[tokio::test]
 async fn the_demo_shows_every_family_that_the_reference_and_the_dashboard_name() {
@@ -113,24 +113,6 @@ async fn other_paths_are_404_and_other_methods_405() {
     assert_eq!(post.status(), 405);
     let head = reqwest::Client::new().head(format!("{}/metrics", exporter.url)).send().await.unwrap();
     assert_eq!(head.status(), 200);
-}
-
-#[tokio::test]
-async fn the_landing_page_tells_how_each_source_is_doing() {
-    let kapso = Kapso::start(Scenario::quiet(1)).await;
-    let exporter = kapso.watched(&["--scrape.interval=1s"]).await.ready().await;
-    let (status, page) = exporter.get("/").await;
-    assert_eq!(status, 200);
-    for part in ["href=\"/metrics\"", "conversations <small>(platform)", "complete", "This exporter is ready"]
-    {
-        assert!(page.contains(part), "{part}: {page}");
-    }
-    kapso.simulator.set_key("another");
-    wait_for("the failure on the page", async || {
-        let page = exporter.get("/").await.1;
-        page.contains("incomplete") && page.contains("workflows answered 401 Unauthorized")
-    })
-    .await;
 }
 
 #[tokio::test]

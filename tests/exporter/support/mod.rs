@@ -8,6 +8,7 @@ mod hostile;
 pub mod judge;
 mod kapso;
 pub mod nowhere;
+pub mod openapi;
 mod program;
 pub mod simulated;
 

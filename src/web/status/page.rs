@@ -1,0 +1,249 @@
+//! What all pages have in common, and how figures look on them.
+
+use jiff::Timestamp;
+
+use super::{
+    graphics,
+    report::{ErrorReport, ProjectReport, SourceReport, StatusReport, SweepReport, WorkflowReport},
+    words,
+};
+use crate::{model::Status, project::Advice};
+
+/// A page that reloads does so after so many seconds.
+pub(super) const REFRESH: u32 = 30;
+/// A list is late above so many intervals.
+const LATE: f64 = 2.0;
+/// For so many seconds that is not said of a first sweep.
+const FIRST_SWEEP: f64 = 600.0;
+
+/// What stands around each page.
+pub(super) struct Frame {
+    pub title: String,
+    pub telemetry_path: String,
+    pub stylesheet: String,
+    /// The page reloads by itself.
+    pub refreshes: bool,
+    /// The URL of the same page that reloads by itself, or no longer does.
+    pub toggle: String,
+    pub now: Timestamp,
+}
+
+/// A verdict: the class of its looks, and the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub class: &'static str,
+    pub words: &'static str,
+}
+
+impl Frame {
+    pub fn as_of(&self) -> String {
+        words::moment(self.now)
+    }
+
+    pub fn ago(&self, at: &Timestamp) -> String {
+        words::ago(*at, self.now)
+    }
+}
+
+impl StatusReport {
+    pub fn uptime(&self) -> String {
+        words::span(self.uptime_seconds)
+    }
+
+    /// Sources that are not up, and all.
+    pub fn down(&self) -> (usize, usize) {
+        let sources = || self.projects.iter().flat_map(|project| &project.sources);
+        (sources().filter(|source| source.is_troubled()).count(), sources().count())
+    }
+
+    /// What to do about state that was not written.
+    pub fn state_advice(&self) -> Option<Advice> {
+        self.state.as_ref().filter(|state| state.errors > 0).map(|_| Advice::on_state())
+    }
+
+    /// What to do about a configuration file that was refused.
+    pub fn configuration_advice(&self) -> Option<Advice> {
+        let refused =
+            self.configuration.as_ref().filter(|configuration| !configuration.last_reload_successful);
+        refused.map(|_| Advice::on_configuration())
+    }
+
+    pub fn state_size(&self) -> String {
+        words::bytes(self.state.as_ref().map_or(0, |state| state.size_bytes))
+    }
+}
+
+impl SweepReport {
+    pub fn moment(&self) -> String {
+        words::moment(self.finished)
+    }
+
+    pub fn took(&self) -> String {
+        words::span(self.duration_seconds)
+    }
+}
+
+impl ProjectReport {
+    pub fn path(&self) -> String {
+        format!("/projects/{}", words::segment(&self.name))
+    }
+
+    /// Anything that somebody has to look at.
+    pub fn is_troubled(&self) -> bool {
+        self.sources.iter().any(SourceReport::is_troubled)
+    }
+
+    pub fn lateness(&self) -> f64 {
+        self.sources.iter().map(|source| source.lateness_seconds).fold(0.0, f64::max)
+    }
+
+    pub fn open(&self) -> u64 {
+        self.workflows.iter().map(WorkflowReport::open).sum()
+    }
+
+    pub fn failed_last_hour(&self) -> u64 {
+        self.workflows.iter().map(WorkflowReport::failed_last_hour).sum()
+    }
+
+    pub fn handoffs_last_hour(&self) -> u64 {
+        self.workflows.iter().map(WorkflowReport::handoffs_last_hour).sum()
+    }
+
+    /// How much of the budget there is against the limit of the key.
+    pub fn budget_bar(&self) -> Option<String> {
+        let limit = self.budget.limit.filter(|limit| *limit > 0)?;
+        Some(graphics::bar(f64::from(self.budget.per_minute) / f64::from(limit), "plain"))
+    }
+
+    /// How much of the limit is left.
+    pub fn remaining_bar(&self) -> Option<String> {
+        let limit = self.budget.limit.filter(|limit| *limit > 0)?;
+        let share = f64::from(self.budget.remaining?) / f64::from(limit);
+        Some(graphics::bar(share, if share < 0.1 { "bad" } else { "good" }))
+    }
+
+    /// The workflows in this order.
+    pub fn sorted(&self, sort: &str) -> Vec<&WorkflowReport> {
+        let mut workflows: Vec<_> = self.workflows.iter().collect();
+        let most = |of: fn(&WorkflowReport) -> u64| {
+            move |workflow: &&WorkflowReport| std::cmp::Reverse(of(workflow))
+        };
+        workflows.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        match sort {
+            "open" => workflows.sort_by_key(most(WorkflowReport::open)),
+            "failed" => workflows.sort_by_key(most(WorkflowReport::failed_last_hour)),
+            "handoffs" => workflows.sort_by_key(most(WorkflowReport::handoffs_last_hour)),
+            _ => {}
+        }
+        workflows
+    }
+}
+
+impl SourceReport {
+    /// Whether somebody has to look at it.
+    pub fn is_troubled(&self) -> bool {
+        self.error.is_some()
+            || self.stale
+            || self.is_late()
+            || (self.up == Some(false) && self.last_sweep.is_some())
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        let (class, words) = match self.up {
+            _ if self.is_refused() => ("bad", "Not watched"),
+            None => ("idle", "No such API"),
+            Some(true) => ("good", "Up"),
+            Some(false) if self.last_sweep.is_none() => ("idle", "First sweep under way"),
+            Some(false) => ("bad", "Down"),
+        };
+        Verdict { class, words }
+    }
+
+    pub fn is_refused(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| error.reason == "refused")
+    }
+
+    pub fn interval(&self) -> String {
+        words::span(self.interval_seconds)
+    }
+
+    pub fn age(&self) -> Option<String> {
+        self.data_age_seconds.map(words::span)
+    }
+
+    pub fn lateness(&self) -> String {
+        words::span(self.lateness_seconds)
+    }
+
+    /// Whether lists are late. In the first sweep everything is, and that is no cause for alarm for a while.
+    pub fn is_late(&self) -> bool {
+        let is_first = self.last_sweep.is_none() && self.lateness_seconds < FIRST_SWEEP;
+        self.lateness_seconds > self.interval_seconds * LATE && !is_first
+    }
+
+    /// What to do about lists that are late.
+    pub fn late_advice(&self) -> Option<Advice> {
+        self.is_late().then(Advice::on_lateness)
+    }
+
+    /// How old the data is, up to three intervals.
+    pub fn age_bar(&self) -> Option<String> {
+        let share = self.data_age_seconds? / (self.interval_seconds * 3.0);
+        Some(graphics::bar(share, if share > 2.0 / 3.0 { "bad" } else { "good" }))
+    }
+
+    /// How many of the watched lists are due.
+    #[allow(clippy::cast_precision_loss, reason = "a share")]
+    pub fn due_bar(&self) -> String {
+        let share = self.due as f64 / self.watched.max(self.due).max(1) as f64;
+        graphics::bar(share, if self.is_late() { "bad" } else { "plain" })
+    }
+
+    pub fn strip(&self) -> String {
+        graphics::strip(&self.history)
+    }
+
+    pub fn failed_sweeps(&self) -> usize {
+        self.history.iter().filter(|past| past.error.is_some()).count()
+    }
+
+    /// The newest failure, where all is well again.
+    pub fn earlier_failure(&self) -> Option<&ErrorReport> {
+        self.last_failure.as_ref().filter(|_| self.error.is_none())
+    }
+}
+
+impl WorkflowReport {
+    pub fn path(&self, project: &str) -> String {
+        let (project, id) = (words::segment(project), words::segment(&self.id));
+        format!("/projects/{project}/workflows/{}/{id}", self.api)
+    }
+
+    /// Executions in a status; `None` where that is not known.
+    pub fn count(&self, status: &str) -> Option<u64> {
+        self.executions.get(status).copied()
+    }
+
+    pub fn open(&self) -> u64 {
+        Status::OPEN.iter().filter_map(|status| self.count(status.as_str())).sum()
+    }
+
+    pub fn failed_last_hour(&self) -> u64 {
+        self.last_hour.as_ref().map_or(0, |hour| hour.failed.iter().copied().map(u64::from).sum())
+    }
+
+    pub fn handoffs_last_hour(&self) -> u64 {
+        self.last_hour.as_ref().map_or(0, |hour| hour.handoffs.iter().copied().map(u64::from).sum())
+    }
+
+    pub fn failed_spark(&self) -> String {
+        graphics::sparkline(self.last_hour.as_ref().map_or(&[0; 60][..], |hour| &hour.failed))
+    }
+
+    pub fn handoffs_spark(&self) -> String {
+        graphics::sparkline(self.last_hour.as_ref().map_or(&[0; 60][..], |hour| &hour.handoffs))
+    }
+}
+
+/// The statuses, open ones first, as columns of a table.
+pub(super) const COLUMNS: [&str; 6] = ["running", "waiting", "handoff", "unknown", "ended", "failed"];
