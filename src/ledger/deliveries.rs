@@ -87,9 +87,23 @@ impl Ledger {
 
     /// Drops what waits for an execution that is not to be taken in: that counts nothing.
     pub(super) fn drop_what_waits(&mut self, id: &ExecutionId) {
-        if self.awaits(id)
-            && let Some(slot) = self.outcomes.find(id)
-        {
+        self.drop_waiting(id, |_| true);
+    }
+
+    /// The same, as of an answer whose newest time is this one. What was told later waits on: the answer may be one of a
+    /// replica that lags behind.
+    pub(super) fn drop_what_waits_until(&mut self, id: &ExecutionId, newest: Option<Micros>) {
+        self.drop_waiting(id, |mark| !newest.is_some_and(|newest| mark.is_later_than(newest)));
+    }
+
+    fn drop_waiting(&mut self, id: &ExecutionId, is_dropped: impl Fn(Mark) -> bool) {
+        if !self.awaits(id) {
+            return;
+        }
+        let Some(slot) = self.outcomes.find(id) else { return };
+        let Some(outcomes) = self.outcomes.get_mut(slot) else { return };
+        outcomes.waiting.retain(|waiting| !is_dropped(waiting.mark));
+        if outcomes.waiting.is_empty() {
             self.outcomes.remove(slot);
         }
     }

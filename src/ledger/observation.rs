@@ -144,7 +144,8 @@ impl Ledger {
         };
         let mut belongs = Belongs { workflow, conversation, forgotten_up_to };
         if known.is_none() && self.is_over_and_done(seen, belongs, coverage, now) {
-            self.drop_what_waits(&execution.id);
+            let newest = execution.last_event_at.max(execution.ended_at).map(Micros::from);
+            self.drop_what_waits_until(&execution.id, newest);
             return Applied::NOTHING;
         }
         let slot = known.unwrap_or_else(|| {

@@ -66,6 +66,11 @@ impl Mark {
         }
     }
 
+    /// Whether its delivery says that it happened after `time`.
+    pub fn is_later_than(self, time: Micros) -> bool {
+        self.is_dated && time < self.at && !time.is_whole_second_of(self.at)
+    }
+
     /// Whether two deliveries tell the same.
     fn is_same(self, other: Self) -> bool {
         let are_dated = self.is_dated && other.is_dated;

@@ -749,6 +749,33 @@ fn a_history_that_is_spoilt_twice_is_read_again() {
     judge(&world).unwrap();
 }
 
+/// What was told of an execution that ran again was dropped, since an answer of a replica that lagged behind showed it over.
+#[test]
+fn a_handoff_that_is_told_of_a_resumed_execution_before_answers_show_it_counts() {
+    let lag = Wrong::Lag { seconds: 11, one_in: 1 };
+    let world = World {
+        seed: 446_634,
+        conversations: 2,
+        history: 5,
+        failures_percent: 31,
+        handoffs_percent: 32,
+        limit_headers: false,
+        interval: 30,
+        schedule: vec![
+            Phase { faults: vec![OddRefusal], end: End::Resume, ..undisturbed(1) },
+            Phase {
+                faults: vec![ShortPage],
+                wrongs: vec![lag],
+                moves: vec![Move::PassThrough],
+                ..undisturbed(1)
+            },
+        ],
+        webhook: Some(PUNCTUAL),
+        ..still()
+    };
+    judge(&world).unwrap();
+}
+
 /// Another source began while Kapso's clock was off and ours was set back.
 #[test]
 fn another_source_that_begins_while_the_clocks_are_off_loses_no_start() {
