@@ -15,6 +15,9 @@ use super::{
 
 /// A block is complete once it has so many bytes: then it compresses about as well as a larger one.
 const BLOCK_BYTES: usize = 32 << 10;
+/// A family begins a block, so that one that did not change is not compressed again, unless the block before has fewer
+/// bytes: each block costs some time, and what it can refer back to.
+const LEAST_BLOCK_BYTES: usize = 4 << 10;
 /// Where a stream's number is a multiple of this a block begins, wherever those before it began.
 const BLOCK_STREAMS: usize = 64;
 /// HELP and TYPE lines, and the process's own families, have about so many bytes.
@@ -47,11 +50,11 @@ impl Exposition {
         let mut moved: Vec<Vec<Range<usize>>> =
             pieces.iter().map(|_| Vec::with_capacity(TABLE.len())).collect();
         for (number, family) in TABLE.iter().enumerate() {
-            exposition.begin((number, 0));
+            exposition.begin_family(number);
             exposition.add_instance(family, &instance)?;
             exposition.add_streams((number, family), pieces, &mut moved);
         }
-        exposition.begin((TABLE.len(), 0));
+        exposition.begin_family(TABLE.len());
         TextEncoder::new().encode(&process_families.sorted(), &mut exposition.text)?;
         exposition.end();
         let text = Bytes::from(exposition.text);
@@ -77,14 +80,26 @@ impl Exposition {
             self.text.extend_from_slice(head(family).as_bytes());
         }
         for (index, (piece, moved)) in pieces.iter().zip(moved).enumerate() {
-            let size = self.text.len() - self.blocks.last().map_or(0, |(_, range)| range.start);
-            if size >= BLOCK_BYTES || index % BLOCK_STREAMS == 0 {
+            let is_multiple = index > 0 && index % BLOCK_STREAMS == 0;
+            if is_multiple || self.block_size() >= BLOCK_BYTES {
                 self.begin((number, index));
             }
             let start = self.text.len();
             self.text.extend_from_slice(piece.lines(number));
             moved.push(start..self.text.len());
         }
+    }
+
+    /// What follows is of another family.
+    fn begin_family(&mut self, number: usize) {
+        if self.blocks.is_empty() || self.block_size() >= LEAST_BLOCK_BYTES {
+            self.begin((number, 0));
+        }
+    }
+
+    /// The size of the last block so far.
+    fn block_size(&self) -> usize {
+        self.text.len() - self.blocks.last().map_or(0, |(_, range)| range.start)
     }
 
     /// What follows is another block.

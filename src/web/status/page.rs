@@ -186,10 +186,11 @@ impl SourceReport {
         self.is_late().then(Advice::on_lateness)
     }
 
-    /// How old the data is, up to three intervals.
+    /// How old the data is, up to three intervals. Old data is no fault while no list is late: where deliveries tell what
+    /// happens, lists are asked for less often.
     pub fn age_bar(&self) -> Option<String> {
         let share = self.data_age_seconds? / (self.interval_seconds * 3.0);
-        Some(graphics::bar(share, if share > 2.0 / 3.0 { "bad" } else { "good" }))
+        Some(graphics::bar(share, if self.is_late() { "bad" } else { "good" }))
     }
 
     /// How many of the watched lists are due.
