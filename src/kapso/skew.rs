@@ -10,8 +10,8 @@
 //! Right after a start the skew is **in doubt** while it says that our own clock is wrong by more than half a minute:
 //! the watch must not begin at a time that Kapso takes back. It is trusted once answers have agreed for half a minute,
 //! or two of them agree with our clock; at the latest with the second answer after two minutes: what the last two agree
-//! on, or else what the first answers told. Time without answers proves nothing, but after two hours it is trusted all the same. A first answer that agrees with our
-//! clock is trusted at once.
+//! on, or else what the first answers told. Time without answers proves nothing, but after two hours it is trusted all
+//! the same. A first answer that agrees with our clock is trusted at once.
 
 use std::{collections::VecDeque, time::SystemTime};
 

@@ -32,7 +32,7 @@ pub struct StreamFigures {
     /// By how much Kapso's clock is ahead of ours.
     pub skew: SignedDuration,
     /// What is configured of its project.
-    pub settings: Vec<Setting>,
+    pub settings: Arc<[Setting]>,
     /// The workflows that have series of their own, and `other` for the rest.
     pub workflows: Vec<WorkflowFigures>,
 }
@@ -66,7 +66,7 @@ pub struct WorkflowFigures {
 
 impl StreamFigures {
     /// Those of a view, with what is configured.
-    pub(super) fn of(view: View, trends: &Trends, skew: SignedDuration, settings: Vec<Setting>) -> Self {
+    pub(super) fn of(view: View, trends: &Trends, skew: SignedDuration, settings: Arc<[Setting]>) -> Self {
         let rest = rest(&view.workflows, trends);
         let workflows = view.workflows.into_iter().map(|workflow| {
             let trend = workflow.number.map_or(rest.as_ref(), |number| trends.of(number));
@@ -82,6 +82,14 @@ impl StreamFigures {
             settings,
             workflows: workflows.collect(),
         }
+    }
+}
+
+impl StreamFigures {
+    /// The time at Kapso when it is `now` by our clock.
+    #[must_use]
+    pub fn kapso_now(&self, now: Timestamp) -> Timestamp {
+        now.saturating_add(self.skew).unwrap_or(now)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Failures and handoffs of the last hour, minute by minute, for people who have no Prometheus at hand.
 //!
 //! Sampled from the totals whenever a stream is rendered, which is every ten seconds at least: an event is in the minute
-//! in which it was counted. Nothing of it survives a restart. A workflow costs 24 bytes, and 488 more while it had an
+//! in which it was counted. Nothing of it survives a restart. A workflow costs 24 bytes, and 480 more while it had an
 //! event within the hour.
 
 use jiff::SignedDuration;

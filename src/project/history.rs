@@ -33,6 +33,10 @@ pub struct Swept {
     pub finished: Timestamp,
     /// How long it took.
     pub duration: Duration,
+    /// Conversations that are watched.
+    pub watched: usize,
+    /// Executions that are open.
+    pub open: usize,
     /// What was missing, where something was.
     pub failure: Option<Failure>,
 }
@@ -60,26 +64,28 @@ impl History {
     }
 
     /// All that are kept, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &Swept> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Swept> {
         self.failed.iter().chain(&self.recent).map(Arc::as_ref)
+    }
+
+    /// The newest one.
+    #[must_use]
+    pub fn last(&self) -> Option<&Swept> {
+        self.recent.back().map(Arc::as_ref)
     }
 
     /// The newest one that failed.
     #[must_use]
     pub fn last_failure(&self) -> Option<&Swept> {
-        self.recent
-            .iter()
-            .rev()
-            .chain(self.failed.iter().rev())
-            .map(Arc::as_ref)
-            .find(|s| s.failure.is_some())
+        self.iter().rev().find(|swept| swept.failure.is_some())
     }
 }
 
 impl From<&Report> for Swept {
     fn from(report: &Report) -> Self {
-        let Report { outcome, finished, duration, .. } = *report;
-        Self { outcome, finished, duration, failure: Failure::of(report) }
+        let Report { outcome, finished, duration, ref progress, .. } = *report;
+        let (watched, open) = (progress.watched, progress.open);
+        Self { outcome, finished, duration, watched, open, failure: Failure::of(report) }
     }
 }
 
@@ -113,6 +119,8 @@ mod tests {
             outcome: if fails { Outcome::Incomplete } else { Outcome::Complete },
             finished: Timestamp::from_second(second).unwrap(),
             duration: Duration::from_secs(1),
+            watched: 2,
+            open: 1,
             failure: fails.then_some(failure),
         }
     }

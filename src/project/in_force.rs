@@ -1,6 +1,6 @@
 //! The configuration in force, for people: what is secret is left out, and so is what names a person.
 
-use std::fmt::Display;
+use std::{fmt::Display, sync::Arc};
 
 use crate::{
     config::ProjectConfig,
@@ -12,10 +12,10 @@ pub type Setting = (&'static str, String);
 
 /// The settings of a project. Of keys, secrets, conversations and phone numbers it tells whether there are any.
 #[must_use]
-pub fn in_force(config: &ProjectConfig) -> Vec<Setting> {
+pub fn in_force(config: &ProjectConfig) -> Arc<[Setting]> {
     let account = &config.account;
     let span = |span: jiff::SignedDuration| format!("{span:#}");
-    vec![
+    [
         ("api_key", "set, not shown".into()),
         ("sources", list(config.sources.iter())),
         ("platform_url", config.base_url(Api::Platform).to_string()),
@@ -31,8 +31,9 @@ pub fn in_force(config: &ProjectConfig) -> Vec<Setting> {
         ("phone_number_ids", count(config.phone_number_ids.len(), "all")),
         ("agents", count(config.agents.len(), "no names")),
         ("handoff_reasons", classes(config)),
-        ("webhook", count(config.webhook_secrets.len(), "none").replace(" given", " secrets, not shown")),
+        ("webhook", secrets(config.webhook_secrets.len())),
     ]
+    .into()
 }
 
 fn half() -> String {
@@ -41,6 +42,10 @@ fn half() -> String {
 
 fn count(count: usize, none: &str) -> String {
     if count == 0 { none.into() } else { format!("{count} given") }
+}
+
+fn secrets(count: usize) -> String {
+    if count == 0 { "none".into() } else { format!("{count} secrets, not shown") }
 }
 
 fn classes(config: &ProjectConfig) -> String {

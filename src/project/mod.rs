@@ -15,7 +15,7 @@ pub use self::{
     advice::Advice,
     history::{Failure, History, Swept},
     in_force::{Setting, in_force},
-    status::{LastSweep, Refusal, SourceStatus, StreamStatus},
+    status::{Refusal, SourceStatus, StreamStatus},
     stream::{HttpTransports, Project, Stream, StreamKey, Transports},
     streams::Streams,
     webhook::{DeliveryResult, Webhook},

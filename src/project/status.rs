@@ -67,35 +67,18 @@ pub struct SourceStatus {
     pub interval: Duration,
     /// What there was to do, when that was last looked at.
     pub backlog: Option<Backlog>,
-    /// The last sweep.
-    pub last: Option<LastSweep>,
     /// When the last complete sweep was done, in our clock.
     pub last_success: Option<Timestamp>,
     /// Sweeps by how they went.
     pub sweeps: BTreeMap<Outcome, u64>,
     /// Sweeps that were given up.
     pub restarts: u64,
-    /// The sweeps before, and the last one.
+    /// The last sweeps.
     pub history: History,
     /// Of its last sweep; incomplete as soon as something fails in the present one.
     outcome: Outcome,
     /// Its numbers are up to date, as far as the last pass tells.
     in_time: bool,
-}
-
-/// The figures of a source's last sweep.
-#[derive(Debug, Clone)]
-pub struct LastSweep {
-    /// How it went.
-    pub outcome: Outcome,
-    /// When it was done, in our clock.
-    pub finished: Timestamp,
-    /// How long it took.
-    pub duration: Duration,
-    /// Conversations that are watched.
-    pub watched: usize,
-    /// Executions that are open.
-    pub open: usize,
 }
 
 impl StreamStatus {
@@ -185,8 +168,9 @@ impl StreamStatus {
     /// Whether every source had a sweep to which nothing was missing.
     #[must_use]
     pub fn is_swept(&self) -> bool {
-        let whole =
-            |source: &SourceStatus| source.last.as_ref().is_some_and(|l| l.outcome != Outcome::Incomplete);
+        let whole = |source: &SourceStatus| {
+            source.history.last().is_some_and(|last| last.outcome != Outcome::Incomplete)
+        };
         self.sources.values().all(whole)
     }
 
@@ -212,7 +196,6 @@ impl SourceStatus {
         Self {
             interval,
             backlog: None,
-            last: None,
             last_success: None,
             sweeps: Outcome::ALL.map(|outcome| (outcome, 0)).into(),
             restarts: 0,
@@ -237,13 +220,6 @@ impl SourceStatus {
         if report.outcome == Outcome::Complete {
             self.last_success = Some(report.finished);
         }
-        self.last = Some(LastSweep {
-            outcome: report.outcome,
-            finished: report.finished,
-            duration: report.duration,
-            watched: report.progress.watched,
-            open: report.progress.open,
-        });
         self.history.push(report.into());
     }
 }

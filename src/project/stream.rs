@@ -178,7 +178,7 @@ pub struct Stream {
     /// Told of every change of the two.
     pub changed: Changed,
     /// What is configured of its project, secrets left out.
-    pub settings: Vec<Setting>,
+    pub settings: Arc<[Setting]>,
     /// Takes deliveries, where the project has a webhook and this is the platform API.
     pub webhook: Option<Webhook>,
 }

@@ -98,7 +98,7 @@ pub(super) static FAMILIES: &[Family] = &[
         labels: &[],
         kind: Kind::Gauge,
         shown: Shown::Always,
-        rows: RowsFrom::Source(|source, rows| if let Some(last) = &source.last {
+        rows: RowsFrom::Source(|source, rows| if let Some(last) = source.history.last() {
             rows.gauge(&[], last.duration.as_secs_f64());
         }),
         note: Note {

@@ -53,15 +53,17 @@ impl Query {
         self.sort == sort
     }
 
+    /// What is looked for: as an id, and in lower case as a part of a name.
+    pub fn sought(&self) -> (&str, String) {
+        let sought = self.q.trim();
+        (sought, sought.to_lowercase())
+    }
+
     /// Whether a project is asked for.
     fn wants(&self, project: &ProjectReport) -> bool {
-        let (sought, contains) =
-            (self.q.trim().to_lowercase(), |text: &str, sought: &str| text.to_lowercase().contains(sought));
-        let named = contains(&project.name, &sought)
-            || project
-                .workflows
-                .iter()
-                .any(|workflow| contains(&workflow.name, &sought) || *workflow.id == *self.q.trim());
+        let (id, sought) = self.sought();
+        let named = project.name.to_lowercase().contains(&sought)
+            || project.workflows.iter().any(|workflow| workflow.fits(&sought, id));
         named && (self.show != "problems" || project.is_troubled())
     }
 }

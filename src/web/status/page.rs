@@ -7,7 +7,7 @@ use super::{
     report::{ErrorReport, ProjectReport, SourceReport, StatusReport, SweepReport, WorkflowReport},
     words,
 };
-use crate::{model::Status, project::Advice};
+use crate::{metrics::MINUTES, model::Status, project::Advice};
 
 /// A page that reloads does so after so many seconds.
 pub(super) const REFRESH: u32 = 30;
@@ -23,6 +23,8 @@ pub(super) struct Frame {
     pub stylesheet: String,
     /// The page reloads by itself.
     pub refreshes: bool,
+    /// That happens after so many seconds.
+    pub every: u32,
     /// The URL of the same page that reloads by itself, or no longer does.
     pub toggle: String,
     pub now: Timestamp,
@@ -229,21 +231,34 @@ impl WorkflowReport {
         Status::OPEN.iter().filter_map(|status| self.count(status.as_str())).sum()
     }
 
+    /// Whether its name contains this text, in lower case, or this is its id.
+    pub fn fits(&self, sought: &str, id: &str) -> bool {
+        self.name.to_lowercase().contains(sought) || *self.id == *id
+    }
+
     pub fn failed_last_hour(&self) -> u64 {
-        self.last_hour.as_ref().map_or(0, |hour| hour.failed.iter().copied().map(u64::from).sum())
+        sum(self.last_hour.as_ref().map(|hour| &hour.failed))
     }
 
     pub fn handoffs_last_hour(&self) -> u64 {
-        self.last_hour.as_ref().map_or(0, |hour| hour.handoffs.iter().copied().map(u64::from).sum())
+        sum(self.last_hour.as_ref().map(|hour| &hour.handoffs))
     }
 
     pub fn failed_spark(&self) -> String {
-        graphics::sparkline(self.last_hour.as_ref().map_or(&[0; 60][..], |hour| &hour.failed))
+        spark(self.last_hour.as_ref().map(|hour| &hour.failed))
     }
 
     pub fn handoffs_spark(&self) -> String {
-        graphics::sparkline(self.last_hour.as_ref().map_or(&[0; 60][..], |hour| &hour.handoffs))
+        spark(self.last_hour.as_ref().map(|hour| &hour.handoffs))
     }
+}
+
+fn sum(counts: Option<&Vec<u32>>) -> u64 {
+    counts.into_iter().flatten().copied().map(u64::from).sum()
+}
+
+fn spark(counts: Option<&Vec<u32>>) -> String {
+    graphics::sparkline(counts.map_or(&[0; MINUTES], Vec::as_slice))
 }
 
 /// The statuses, open ones first, as columns of a table.

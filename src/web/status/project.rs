@@ -31,9 +31,9 @@ pub(super) struct ProjectPage<'a> {
 
 impl<'a> ProjectPage<'a> {
     pub fn new(frame: Frame, project: &'a ProjectReport, query: &'a Query) -> Self {
-        let sought = query.q.trim().to_lowercase();
+        let (id, sought) = query.sought();
         let mut workflows = project.sorted(&query.sort);
-        workflows.retain(|w| w.name.to_lowercase().contains(&sought) || *w.id == *query.q.trim());
+        workflows.retain(|workflow| workflow.fits(&sought, id));
         let more = workflows.len().saturating_sub(MOST_WORKFLOWS);
         workflows.truncate(MOST_WORKFLOWS);
         Self { frame, project, query, workflows, more, sorts: SORTS, columns: COLUMNS }

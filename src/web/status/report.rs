@@ -127,6 +127,12 @@ pub(super) struct WorkflowReport {
     pub steps: Vec<StepReport>,
     /// `None` where nothing failed and nothing was handed off.
     pub last_hour: Option<HourReport>,
+    /// Its number in the ledger; `other` has none.
+    #[serde(skip)]
+    pub number: Option<usize>,
+    /// The time at Kapso.
+    #[serde(skip)]
+    pub kapso_now: Timestamp,
 }
 
 #[derive(Debug, Serialize)]
@@ -184,9 +190,9 @@ impl ProjectReport {
                 .iter()
                 .map(|(source, status)| SourceReport::of(source.as_str(), status, stream, now))
         });
-        let workflows = streams
-            .iter()
-            .flat_map(|stream| stream.workflows.iter().map(|workflow| WorkflowReport::of(workflow, stream)));
+        let workflows = streams.iter().flat_map(|stream| {
+            stream.workflows.iter().map(|workflow| WorkflowReport::of(workflow, stream, now))
+        });
         Some(Self {
             name: first.key.project.as_ref().into(),
             budget: BudgetReport { per_minute, limit, remaining },
@@ -200,28 +206,25 @@ impl ProjectReport {
 impl SourceReport {
     fn of(source: &'static str, status: &SourceStatus, stream: &StreamFigures, now: Timestamp) -> Self {
         let backlog = status.backlog.unwrap_or_default();
-        let kapso_now = now.saturating_add(stream.skew).unwrap_or(now);
-        let failed_last = status.last.as_ref().map(|last| last.finished);
-        let last_failure = status.history.last_failure().and_then(ErrorReport::of);
+        let last = status.history.last();
         let refusal =
             stream.refusal.as_ref().map(|refusal| ErrorReport::new("refused", &refusal.why, refusal.at));
-        let error = status.history.last_failure().filter(|failure| Some(failure.finished) == failed_last);
         Self {
             source,
             api: stream.key.api.as_str(),
             up: if refusal.is_some() { Some(false) } else { status.is_up() },
             stale: stream.stale,
             interval_seconds: status.interval.as_secs_f64(),
-            last_sweep: status.history.iter().last().map(Into::into),
+            last_sweep: last.map(Into::into),
             last_success: status.last_success,
-            data_age_seconds: backlog.oldest_list.map(|at| seconds_between(at, kapso_now)),
+            data_age_seconds: backlog.oldest_list.map(|at| seconds_between(at, stream.kapso_now(now))),
             due: backlog.due,
             lateness_seconds: backlog.lateness,
             failing: backlog.failing,
-            watched: status.last.as_ref().map_or(0, |last| last.watched),
-            open: status.last.as_ref().map_or(0, |last| last.open),
-            error: refusal.or_else(|| error.and_then(ErrorReport::of)),
-            last_failure,
+            watched: last.map_or(0, |last| last.watched),
+            open: last.map_or(0, |last| last.open),
+            error: refusal.or_else(|| last.and_then(ErrorReport::of)),
+            last_failure: status.history.last_failure().and_then(ErrorReport::of),
             history: status.history.iter().map(Into::into).collect(),
         }
     }
@@ -240,7 +243,7 @@ impl ErrorReport {
 }
 
 impl WorkflowReport {
-    fn of(workflow: &WorkflowFigures, stream: &StreamFigures) -> Self {
+    fn of(workflow: &WorkflowFigures, stream: &StreamFigures, now: Timestamp) -> Self {
         let counts = Status::ALL.into_iter().zip(workflow.executions).filter(|_| !stream.stale);
         let steps = workflow.steps.iter().filter(|(.., count)| *count > 0 && !stream.stale);
         let steps = steps.map(|(status, step, executions)| StepReport {
@@ -261,6 +264,8 @@ impl WorkflowReport {
             last_event: workflow.last_event_at,
             steps: steps.collect(),
             last_hour: workflow.trend.as_deref().map(Into::into),
+            number: workflow.number,
+            kapso_now: stream.kapso_now(now),
         }
     }
 }

@@ -9,7 +9,7 @@ use askama::Template;
 use axum::{
     Json, Router,
     extract::{Path, Query as FromQuery, State},
-    http::{HeaderName, StatusCode, Uri, header},
+    http::{HeaderName, StatusCode, header},
     response::{Html, IntoResponse, Response},
     routing::get,
 };
@@ -22,10 +22,10 @@ use super::{
     index::{Index, Query},
     page::{Frame, REFRESH},
     project::ProjectPage,
-    report::StatusReport,
+    report::{StatusReport, WorkflowReport},
     workflow::WorkflowPage,
 };
-use crate::{clock::Clock, metrics::WorkflowFigures, project::StreamKey};
+use crate::clock::Clock;
 
 const STYLE: &str = include_str!("../../../templates/status.css");
 const OPENAPI: &str = include_str!("../../../docs/openapi.json");
@@ -67,7 +67,7 @@ pub(in crate::web) fn router(pages: Pages) -> Router {
         .route("/", get(index))
         .route("/projects/{name}", get(project))
         .route("/projects/{name}/workflows/{api}/{id}", get(workflow))
-        .route("/status.css", get(style))
+        .route("/status.css", get(|| async { stylesheet() }))
         .route("/api/v1/status", get(status))
         .route("/api/v1/openapi.json", get(openapi))
         .with_state(Shared { pages, turn: Arc::new(Semaphore::new(1)) })
@@ -79,8 +79,8 @@ pub(in crate::web) fn starting(path: &str, clock: &Clock, started: Instant) -> O
     match path {
         "/api/v1/status" => Some((SAFE, Json(report)).into_response()),
         "/" => {
-            let (frame, query) =
-                (frame("kapso-exporter", "/metrics", clock, &Query::default()), Query::default());
+            let query = Query::default();
+            let frame = frame("kapso-exporter", "/metrics", clock, &query);
             Some(html(StatusCode::OK, &Index::new(frame, &report, &query, true)))
         }
         "/status.css" => Some(stylesheet()),
@@ -89,13 +89,15 @@ pub(in crate::web) fn starting(path: &str, clock: &Clock, started: Instant) -> O
 }
 
 fn frame(title: &str, telemetry_path: &str, clock: &Clock, query: &Query) -> Frame {
-    let refreshes = query.refresh == REFRESH.to_string();
+    let refresh = REFRESH.to_string();
+    let refreshes = query.refresh == refresh;
     Frame {
         title: title.into(),
         telemetry_path: telemetry_path.into(),
         stylesheet: STYLESHEET.clone(),
         refreshes,
-        toggle: query.with("refresh", if refreshes { "" } else { "30" }),
+        every: REFRESH,
+        toggle: query.with("refresh", if refreshes { "" } else { &refresh }),
         now: clock.wall(),
     }
 }
@@ -108,15 +110,6 @@ impl Shared {
     fn missing(&self, what: &'static str) -> Response {
         let frame = self.frame("Not found", &Query::default());
         html(StatusCode::NOT_FOUND, &Missing { frame, what })
-    }
-
-    /// Where a workflow is in the newest rendering: its number, and the time at Kapso.
-    fn find(&self, key: &StreamKey, id: &str) -> Option<(Option<usize>, jiff::Timestamp)> {
-        let snapshot = self.pages.renderer.newest();
-        let stream = snapshot.streams.iter().find(|stream| stream.key == *key)?;
-        let number = stream.workflows.iter().find(|workflow: &&WorkflowFigures| *workflow.id == *id)?.number;
-        let now = self.pages.clock.wall();
-        Some((number, now.saturating_add(stream.skew).unwrap_or(now)))
     }
 }
 
@@ -155,27 +148,21 @@ async fn workflow(
     FromQuery(query): FromQuery<Query>,
 ) -> Response {
     let report = StatusReport::of(&shared.pages);
-    let project = report.projects.iter().find(|project| *project.name == *name);
-    let workflow = |project| workflows(project).find(|workflow| workflow.api == api && *workflow.id == *id);
-    let Some((project, workflow)) = project.and_then(|project| Some((project, workflow(project)?))) else {
-        return shared.missing("There is no such workflow in this project.");
-    };
     let streams = shared.pages.renderer.streams().all();
     let stream = streams.iter().find(|stream| *stream.key.project == *name && stream.key.api.as_str() == api);
-    let found = stream.and_then(|stream| Some((stream, shared.find(&stream.key, &id)?)));
-    let (open, kapso_now) = match found {
-        Some((stream, (Some(number), now))) => {
-            (Some(idlest(&shared.turn, stream.clone(), number).await), now)
-        }
-        Some((_, (None, now))) => (None, now),
-        None => return shared.missing("There is no such workflow in this project."),
+    let found = report.projects.iter().find(|project| *project.name == *name).and_then(|project| {
+        let is_meant = |workflow: &&WorkflowReport| workflow.api == api && *workflow.id == *id;
+        Some((stream?, project, project.workflows.iter().find(is_meant)?))
+    });
+    let Some((stream, project, workflow)) = found else {
+        return shared.missing("There is no such workflow in this project.");
+    };
+    let open = match workflow.number {
+        Some(number) => Some(idlest(&shared.turn, stream.clone(), number).await),
+        None => None,
     };
     let frame = shared.frame(&format!("{} · {name} · kapso-exporter", workflow.name), &query);
-    html(StatusCode::OK, &WorkflowPage::new(frame, project, workflow, open, kapso_now))
-}
-
-fn workflows(project: &super::report::ProjectReport) -> impl Iterator<Item = &super::report::WorkflowReport> {
-    project.workflows.iter()
+    html(StatusCode::OK, &WorkflowPage::new(frame, project, workflow, open))
 }
 
 async fn status(State(shared): State<Shared>) -> Response {
@@ -184,10 +171,6 @@ async fn status(State(shared): State<Shared>) -> Response {
 
 async fn openapi() -> Response {
     (SAFE, [(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
-}
-
-async fn style(_: Uri) -> Response {
-    stylesheet()
 }
 
 fn stylesheet() -> Response {

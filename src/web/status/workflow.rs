@@ -41,11 +41,10 @@ impl<'a> WorkflowPage<'a> {
         project: &'a ProjectReport,
         workflow: &'a WorkflowReport,
         open: Option<(Vec<IdleExecution>, usize)>,
-        kapso_now: jiff::Timestamp,
     ) -> Self {
         let (executions, open) = open.map_or_else(Default::default, |(listed, open)| (listed, Some(open)));
         let since = |at: Option<_>| {
-            at.map_or_else(|| "unknown".into(), |at| words::span(seconds_between(at, kapso_now)))
+            at.map_or_else(|| "unknown".into(), |at| words::span(seconds_between(at, workflow.kapso_now)))
         };
         let row = |execution: IdleExecution| Row {
             id: label::id(execution.id.as_str()).into(),
