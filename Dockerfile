@@ -19,12 +19,13 @@ COPY --from=build /usr/local/bin/kapso-exporter /usr/local/bin/kapso-exporter
 USER 65532:65532
 EXPOSE 10110
 
-# The port is that of the environment variable, where one is set. The address given by a flag cannot be known here.
+# The port is that of the environment variable, where one is set. The address given by a flag cannot be known here. A
+# TLS port answers 400 to plain HTTP, which is a sign of life as well.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["bash", "-c", "\
 port=${KAPSO_EXPORTER_WEB_LISTEN_ADDRESS##*:}; \
 exec 3<>/dev/tcp/127.0.0.1/${port:-10110} || exit 1; \
 printf 'GET /-/healthy HTTP/1.0\\r\\n\\r\\n' >&3; \
-read -rt 4 _ code _ <&3; [[ $code == 200 ]]"]
+read -rt 4 _ code _ <&3; [[ $code == 200 || $code == 400 ]]"]
 
 ENTRYPOINT ["/usr/local/bin/kapso-exporter"]
 

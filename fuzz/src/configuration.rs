@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Router, routing::get};
-use kapso_exporter::config::{RESERVED_PATHS, parse};
+use kapso_exporter::config::{RESERVED_PATHS, parse, web::ListenAddress};
 use secrecy::ExposeSecret;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,9 +28,14 @@ pub fn run(data: &[u8]) {
 }
 
 fn listen_address(text: &str) {
-    let Ok(address) = parse::listen_address(text) else { return };
-    let (_, port) = address.rsplit_once(':').expect("a port");
-    port.parse::<u16>().expect("a port");
+    match parse::listen_address(text) {
+        Ok(ListenAddress::Tcp(address)) => {
+            let (_, port) = address.rsplit_once(':').expect("a port");
+            port.parse::<u16>().expect("a port");
+        }
+        Ok(ListenAddress::Unix(path)) => assert!(path.is_absolute()),
+        Err(_) => {}
+    }
 }
 
 fn telemetry_path(text: &str) {

@@ -33,6 +33,10 @@ fn parse_from(arguments: &[OsString]) -> Result<Cli, Error> {
         matches => matches?,
     };
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    if cli.serve.web.systemd_socket && is_given(&matches, "listen_address") {
+        let message = "the argument '--web.systemd-socket' cannot be used with '--web.listen-address'";
+        return Err(command.error(ErrorKind::ArgumentConflict, message));
+    }
     let of_command = matches.subcommand().map_or(&matches, |(_, matches)| matches);
     let watch = match &mut cli.command {
         None => &mut cli.serve.watch,
@@ -149,6 +153,16 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn sockets_come_from_systemd_or_are_opened() {
+        assert!(watch(&["--web.systemd-socket"]).is_ok());
+        let error = watch(&["--web.systemd-socket", "--web.listen-address=:1"]).unwrap_err();
+        assert!(
+            error.contains("'--web.systemd-socket' cannot be used with '--web.listen-address'"),
+            "{error}"
+        );
     }
 
     #[test]

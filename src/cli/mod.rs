@@ -19,6 +19,7 @@ use crate::{
     config::{
         KeyFrom, LogConfig, LogFormat, LogLevel, MetricsConfig, Raw, RawProject, StateConfig, WebConfig,
         parse,
+        web::{Listen, ListenAddress},
     },
     model::{ConversationId, Source, WorkflowFilter},
     simulator::DEFAULT_KEY,
@@ -80,6 +81,8 @@ pub struct Check {
     pub output: Output,
     #[command(flatten)]
     pub watch: Watch,
+    #[command(flatten)]
+    pub web: WebFile,
 }
 
 /// Formats of a report.
@@ -210,14 +213,32 @@ pub struct Metrics {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Web")]
 pub struct Web {
-    /// Address to listen on (repeatable); without a host, every address of the machine
-    #[arg(long = "web.listen-address", env = "KAPSO_EXPORTER_WEB_LISTEN_ADDRESS", value_name = "[HOST]:PORT",
-        value_delimiter = ',', default_value = ":10110", value_parser = parse::listen_address)]
-    pub listen_address: Vec<String>,
+    /// Address to listen on (repeatable); without a host, every address of the machine; unix:/path is a socket in the
+    /// file system
+    #[arg(long = "web.listen-address", env = "KAPSO_EXPORTER_WEB_LISTEN_ADDRESS",
+        value_name = "[HOST]:PORT|unix:PATH", value_delimiter = ',', default_value = ":10110",
+        value_parser = parse::listen_address)]
+    pub listen_address: Vec<ListenAddress>,
+    /// Listen on the sockets that systemd hands over (socket activation), instead of --web.listen-address
+    #[arg(long = "web.systemd-socket", env = "KAPSO_EXPORTER_WEB_SYSTEMD_SOCKET",
+        value_parser = BoolishValueParser::new())]
+    pub systemd_socket: bool,
     /// Path of the metrics
     #[arg(long = "web.telemetry-path", env = "KAPSO_EXPORTER_WEB_TELEMETRY_PATH", value_name = "PATH",
         default_value = "/metrics", value_parser = parse::telemetry_path)]
     pub telemetry_path: String,
+    #[command(flatten)]
+    pub file: WebFile,
+}
+
+/// Who may ask, and over what.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Web")]
+pub struct WebFile {
+    /// YAML file for TLS, passwords, headers and a rate limit, in the format of the Prometheus exporter-toolkit; it is read
+    /// again when it or a file that it names changes
+    #[arg(long = "web.config.file", env = "KAPSO_EXPORTER_WEB_CONFIG_FILE", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
 }
 
 /// What is logged, to stderr.
@@ -249,7 +270,7 @@ pub struct Log {
 pub struct Simulate {
     /// Address to listen on
     #[arg(long = "web.listen-address", value_name = "[HOST]:PORT", default_value = "127.0.0.1:10111",
-        value_parser = parse::listen_address)]
+        value_parser = parse::tcp_address)]
     pub listen_address: String,
     /// Seed of everything random
     #[arg(long, default_value = "1")]
@@ -335,7 +356,9 @@ impl From<State> for StateConfig {
 
 impl From<Web> for WebConfig {
     fn from(flags: Web) -> Self {
-        Self { listen_addresses: flags.listen_address, telemetry_path: flags.telemetry_path }
+        let listen =
+            if flags.systemd_socket { Listen::Systemd } else { Listen::Addresses(flags.listen_address) };
+        Self { listen, telemetry_path: flags.telemetry_path, file: flags.file.web_config_file }
     }
 }
 

@@ -83,7 +83,9 @@ fn relate(text: &mut String, served: &[&Arg], of_command: &[&Arg]) {
 
 fn names(flags: &[&Arg]) -> String {
     let names = flags.iter().filter_map(|flag| flag.get_long()).map(|name| format!("`--{name}`"));
-    names.collect::<Vec<_>>().join(" and ")
+    let mut names: Vec<_> = names.collect();
+    let last = names.split_off(names.len().saturating_sub(2)).join(" and ");
+    names.into_iter().chain([last]).collect::<Vec<_>>().join(", ")
 }
 
 fn table<'a>(text: &mut String, flags: impl Iterator<Item = &'a Arg>) {
@@ -168,7 +170,10 @@ mod tests {
             }
         }
         assert!(
-            served.len() > 15 && text.contains("but not `--web.listen-address` and `--web.telemetry-path`.")
+            served.len() > 15
+                && text.contains(
+                    "but not `--web.listen-address`, `--web.systemd-socket` and `--web.telemetry-path`."
+                )
         );
     }
 

@@ -5,18 +5,20 @@ pub mod once;
 pub mod serve;
 pub mod simulate;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
+use self::check::WebReport;
 use crate::{
-    cli::{Cli, Command, Watch},
+    cli::{self, Cli, Command, WebFile},
     clock::Clock,
-    config::{self, Config},
+    config::{self, Config, WebConfig},
     process::CliError,
     project::{HttpTransports, Transports},
     reload::LoadConfig,
     simulator::Simulator,
+    web::{Opened, Rules, Watch},
 };
 
 /// Does what the command line says, until it is done or `shutdown` is cancelled.
@@ -29,8 +31,9 @@ pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliErr
     match cli.command {
         None => {
             let (config, demo) = config(cli.serve.watch, &clock, &shutdown).await?;
-            let (web, load) = (cli.serve.web.into(), again(&config));
-            let setup = serve::Setup { config, web, transports, clock, shutdown, load, demo };
+            let web: WebConfig = cli.serve.web.into();
+            let (access, load) = (access(web.file.as_deref())?, again(&config));
+            let setup = serve::Setup { config, web, access, transports, clock, shutdown, load, demo };
             serve::serve(setup).await.map_err(CliError::Run)
         }
         Some(Command::Once(flags)) => {
@@ -38,12 +41,14 @@ pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliErr
             once::once(config, transports, clock, shutdown).await.map_err(CliError::Run)
         }
         Some(Command::Check(flags)) if flags.offline => {
-            let config = given(flags.watch)?;
-            check::offline(&config, flags.output).map_err(CliError::Run)
+            let (config, web) = (given(flags.watch)?, web_report(flags.web, &clock)?);
+            check::offline(&config, web.as_ref(), flags.output).map_err(CliError::Run)
         }
         Some(Command::Check(flags)) => {
+            let web = web_report(flags.web, &clock)?;
             let (config, _) = config(flags.watch, &clock, &shutdown).await?;
-            check::check(config, transports, clock, shutdown, flags.output).await.map_err(CliError::Run)
+            let checked = check::check(config, web.as_ref(), transports, clock, shutdown, flags.output);
+            checked.await.map_err(CliError::Run)
         }
         Some(Command::Simulate(flags)) => {
             simulate::simulate(flags, clock, shutdown).await.map_err(CliError::Run)
@@ -52,12 +57,25 @@ pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliErr
 }
 
 /// What the configuration file says, or the flags.
-fn given(flags: Watch) -> Result<Config, CliError> {
+fn given(flags: cli::Watch) -> Result<Config, CliError> {
     let config = match flags.config_file.clone() {
         Some(file) => config::file::read(&file, flags.state.into()).map_err(Into::into),
         None => Config::resolve(flags.into()),
     };
     config.map_err(CliError::Usage)
+}
+
+/// Who may ask what, as the web configuration file says it; everybody may ask everything without one.
+fn access(file: Option<&Path>) -> Result<(Rules, Option<Opened>), CliError> {
+    let Some(file) = file else { return Ok((Rules::default(), None)) };
+    let (rules, opened) = Watch::open(file).map_err(|problems| CliError::Usage(problems.into()))?;
+    Ok((rules, Some(opened)))
+}
+
+fn web_report(flags: WebFile, clock: &Clock) -> Result<Option<WebReport>, CliError> {
+    let Some(file) = flags.web_config_file else { return Ok(None) };
+    let (rules, _) = access(Some(&file))?;
+    Ok(Some(WebReport::of(&file, &rules, clock.wall())))
 }
 
 /// Reads the configuration file again, if there is one.
@@ -68,7 +86,7 @@ fn again(config: &Config) -> Option<LoadConfig> {
 
 /// What the flags come to; for the demo with the embedded simulated Kapso.
 async fn config(
-    flags: Watch,
+    flags: cli::Watch,
     clock: &Clock,
     shutdown: &CancellationToken,
 ) -> Result<(Config, Option<Simulator>), CliError> {

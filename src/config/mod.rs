@@ -6,6 +6,8 @@ mod log;
 pub mod parse;
 mod project;
 mod raw;
+pub mod web;
+mod yaml;
 
 use std::path::PathBuf;
 
@@ -15,11 +17,14 @@ pub use self::{
     log::{LogConfig, LogFormat, LogLevel},
     project::{KEY_VARIABLE, ProjectConfig},
     raw::{KeyFrom, Raw, RawProject},
+    web::WebConfig,
+    yaml::{Place, Problem, Problems},
 };
 
 /// Paths of the server that no telemetry path may take.
-pub const RESERVED_PATHS: [&str; 7] =
-    ["/", "/-/healthy", "/-/ready", "/-/reload", "/api/v1/openapi.json", "/api/v1/status", "/status.css"];
+pub const RESERVED_PATHS: [&str; 2] = ["/", "/status.css"];
+/// Nor may it be below these.
+pub const RESERVED_FOLDERS: [&str; 4] = ["/-/", "/api/", "/projects/", "/webhooks/"];
 
 /// What the exporter is to do.
 #[derive(Debug, Clone)]
@@ -54,15 +59,6 @@ pub struct StateConfig {
     pub path: Option<PathBuf>,
     /// How long the state of a project is kept that is no longer configured; none = for good.
     pub retention: Option<SignedDuration>,
-}
-
-/// What is served where.
-#[derive(Debug, Clone)]
-pub struct WebConfig {
-    /// Addresses to listen on, as `[HOST]:PORT`.
-    pub listen_addresses: Vec<String>,
-    /// Path of the metrics.
-    pub telemetry_path: String,
 }
 
 impl Config {

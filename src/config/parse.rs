@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 use secrecy::SecretString;
 use url::Url;
 
-use super::RESERVED_PATHS;
+use super::{RESERVED_FOLDERS, RESERVED_PATHS, web::ListenAddress};
 use crate::model::{ConversationId, Source};
 
 type Parsed<T> = Result<T, String>;
@@ -187,7 +187,19 @@ fn number<T: FromStr + PartialOrd + std::fmt::Display>(text: &str, allowed: Rang
 ///
 /// # Errors
 /// What is allowed, if `text` is not.
-pub fn listen_address(text: &str) -> Parsed<String> {
+pub fn listen_address(text: &str) -> Parsed<ListenAddress> {
+    match text.trim().strip_prefix("unix:") {
+        Some(path) if path.starts_with('/') => Ok(ListenAddress::Unix(path.into())),
+        Some(_) => Err("expected the whole path of a socket, such as unix:/run/kapso-exporter.sock".into()),
+        None => tcp_address(text).map(ListenAddress::Tcp),
+    }
+}
+
+/// `--web.listen-address` of the simulated Kapso.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn tcp_address(text: &str) -> Parsed<String> {
     let text = text.trim();
     let port = text.rsplit_once(':').and_then(|(host, port)| {
         let bare_ipv6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
@@ -204,11 +216,14 @@ pub fn listen_address(text: &str) -> Parsed<String> {
 pub fn telemetry_path(text: &str) -> Parsed<String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
     let plain = text.starts_with('/') && text.chars().all(fits) && !text.contains("//");
-    if plain && !RESERVED_PATHS.contains(&text) {
+    let is_below = |folder: &&str| text.starts_with(*folder) || text == folder.trim_end_matches('/');
+    if plain && !RESERVED_PATHS.contains(&text) && !RESERVED_FOLDERS.iter().any(is_below) {
         return Ok(text.to_owned());
     }
-    let reserved = RESERVED_PATHS.join(", ");
-    Err(format!("expected a path such as /metrics, of letters, digits and '/-_.~', other than {reserved}"))
+    let (paths, folders) = (RESERVED_PATHS.join(", "), RESERVED_FOLDERS.join(", "));
+    Err(format!(
+        "expected a path such as /metrics, of letters, digits and '/-_.~', other than {paths}, and not below {folders}"
+    ))
 }
 
 #[cfg(test)]
@@ -247,15 +262,19 @@ mod tests {
         for good in [":10110", "127.0.0.1:0", "localhost:80", "[::1]:10110"] {
             assert!(listen_address(good).is_ok(), "{good}");
         }
-        for bad in ["", "10110", "::1", "::1:80", "localhost", ":99999", "localhost:http"] {
+        for bad in ["", "10110", "::1", "::1:80", "localhost", ":99999", "localhost:http", "unix:", "unix:a"]
+        {
             assert!(listen_address(bad).is_err(), "{bad}");
         }
+        let unix = listen_address("unix:/run/kapso exporter.sock").unwrap();
+        assert_eq!(unix.to_string(), "unix:/run/kapso exporter.sock");
     }
 
     #[test]
     fn the_telemetry_path_hides_no_other_page() {
         assert!(telemetry_path("/custom/metrics").is_ok());
-        for bad in ["", "metrics", "/", "/-/healthy", "/-/ready", "/a//b", "/{x}", "/a b"] {
+        let below = ["/-/healthy", "/api/v1/status", "/projects/a", "/webhooks/metrics", "/webhooks"];
+        for bad in ["", "metrics", "/", "/a//b", "/{x}", "/a b"].into_iter().chain(below) {
             assert!(telemetry_path(bad).is_err(), "{bad}");
         }
     }

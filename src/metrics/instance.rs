@@ -1,11 +1,18 @@
 //! The process: what is published beside the streams.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use super::{series_budget::Refused, table};
+use super::{
+    series_budget::Refused,
+    table,
+    web::{WebFigures, WebMetrics},
+};
 use crate::logging;
 
 /// What a process publishes of itself, kept up to date by its parts.
@@ -13,6 +20,7 @@ use crate::logging;
 pub struct InstanceMetrics {
     state: Mutex<Option<StateFigures>>,
     config: Mutex<Option<ConfigFigures>>,
+    web: OnceLock<Arc<WebMetrics>>,
     refused: Mutex<Refused>,
 }
 
@@ -45,6 +53,8 @@ pub struct Instance {
     pub state: Option<StateFigures>,
     /// Its configuration file, if it has one.
     pub config: Option<ConfigFigures>,
+    /// Its web configuration file, if it has one.
+    pub web: Option<WebFigures>,
     /// Workflows, or steps, that got no series of their own, by family.
     pub series_dropped: BTreeMap<&'static str, u64>,
     /// Lines of the log that were dropped since the start.
@@ -86,6 +96,11 @@ impl InstanceMetrics {
         }
     }
 
+    /// Publishes what the server counts, too.
+    pub fn serves(&self, web: Arc<WebMetrics>) {
+        self.web.set(web).ok();
+    }
+
     /// The state file, if there is one.
     #[must_use]
     pub fn state(&self) -> Option<StateFigures> {
@@ -115,6 +130,7 @@ impl InstanceMetrics {
         Instance {
             state: self.state(),
             config: self.config(),
+            web: self.web.get().and_then(|web| web.now()),
             series_dropped: dropped.collect(),
             log_lines_dropped: logging::dropped_lines(),
             series,

@@ -19,6 +19,7 @@ mod table;
 mod tests;
 mod trends;
 mod view;
+mod web;
 mod workflow;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub use self::{
     table::TABLE,
     trends::{MINUTES, Trend},
     view::{Limits, OTHER, View},
+    web::{RequestRefusal, WebFigures, WebMetrics},
     workflow::Workflow,
 };
 use crate::project::Streams;

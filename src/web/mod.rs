@@ -1,13 +1,18 @@
-//! What is served: the exposition, the probes and a page for people; and where webhook deliveries come in.
+//! What is served: the exposition, the probes and pages for people; and where webhook deliveries come in. Who may ask is
+//! said by `access`, and how a connection is encrypted by `tls`.
 //!
 //! No handler asks Kapso anything or waits for a sweep; `/metrics` hands out bytes that are ready.
 
+mod access;
+mod connection;
 mod connections;
 mod deadline;
 mod encoding;
+mod listener;
 mod readiness;
 mod server;
 mod status;
+mod tls;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -26,8 +31,11 @@ use tokio::{
 use tower::ServiceExt;
 
 pub use self::{
+    access::{Access, Opened, Rules, Watch},
+    listener::{Listener, SocketFile, bind},
     readiness::Readiness,
-    server::{bind, serve},
+    server::serve,
+    tls::Tls,
     webhooks::Deliveries,
 };
 use crate::{

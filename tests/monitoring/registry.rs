@@ -5,7 +5,11 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::{files, promql::Query, support::Exporter};
+use crate::{
+    files,
+    promql::Query,
+    support::{Exporter, Folder},
+};
 
 /// What Prometheus itself adds or makes.
 const PROMETHEUS: &[(&str, &str)] = &[("up", "gauge"), ("ALERTS", "gauge")];
@@ -79,9 +83,13 @@ pub fn published() -> &'static Families {
         std::fs::write(&file, format!("projects: [{project}]")).unwrap();
         // The two make every family appear.
         let demo = ["--demo", &format!("--state.path={}", folder.path().join("state").display())];
-        let configured = [format!("--config.file={}", file.display())];
+        let tls = Folder::new();
+        let web = tls.flag("tls_server_config: {cert_file: server.crt, key_file: server.key}");
+        let configured = [&format!("--config.file={}", file.display()), web.as_str()];
         let text = runtime.block_on(async {
-            let configured = Exporter::start(&[&configured[0]], &[]).await.get("/metrics").await.1;
+            let configured = Exporter::start(&configured, &[]).await;
+            let url = configured.url.replace("http:", "https:") + "/metrics";
+            let configured = tls.client().get(url).send().await.unwrap().text().await.unwrap();
             let demo = Exporter::start(&demo, &[]).await.ready().await.get("/metrics").await.1;
             [Described::in_exposition(&configured), Described::in_exposition(&demo)].concat()
         });

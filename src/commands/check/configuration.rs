@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::WebReport;
 use crate::config::{ProjectConfig, StateConfig};
 
 /// What the flags say; times in seconds.
@@ -24,10 +25,12 @@ pub struct Configuration {
     pub state_path: Option<String>,
     /// Where webhook deliveries are taken; `null` = they are not.
     pub webhook_path: Option<String>,
+    /// What `--web.config.file` says; `null` without one.
+    pub web: Option<WebReport>,
 }
 
 impl Configuration {
-    pub(super) fn of(project: &ProjectConfig, state: &StateConfig) -> Self {
+    pub(super) fn of(project: &ProjectConfig, state: &StateConfig, web: Option<&WebReport>) -> Self {
         Self {
             project: project.name.clone(),
             sources: project.sources.iter().map(|source| source.as_str()).collect(),
@@ -41,6 +44,7 @@ impl Configuration {
             requests_per_minute: project.requests_per_minute,
             state_path: state.path.as_ref().map(|path| path.display().to_string()),
             webhook_path: project.takes_deliveries().then(|| format!("/webhooks/kapso/{}", project.name)),
+            web: web.cloned(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod report;
 mod state_file;
 mod survey;
 mod text;
+mod web;
 
 use std::{
     io::{self, Write},
@@ -26,6 +27,7 @@ pub use self::report::{
     Conversations, Forecast, Limit, Problem, Report, Sample, SourceReport, State, Workflows,
 };
 pub use self::state_file::StateFileReport;
+pub use self::web::WebReport;
 use crate::{
     cli::Output,
     clock::Clock,
@@ -40,8 +42,8 @@ pub const MAX_REQUESTS: u32 = 12;
 ///
 /// # Errors
 /// If the report cannot be written.
-pub fn offline(config: &Config, output: Output) -> anyhow::Result<()> {
-    let reports = config.projects.iter().map(|project| Report::offline(project, &config.state));
+pub fn offline(config: &Config, web: Option<&WebReport>, output: Output) -> anyhow::Result<()> {
+    let reports = config.projects.iter().map(|project| Report::offline(project, &config.state, web));
     write(&reports.collect::<Vec<_>>(), config.file.is_some(), output)
 }
 
@@ -51,6 +53,7 @@ pub fn offline(config: &Config, output: Output) -> anyhow::Result<()> {
 /// If a source does not work, the check was interrupted, or the report cannot be written.
 pub async fn check(
     config: Config,
+    web: Option<&WebReport>,
     transports: Arc<dyn Transports>,
     clock: Clock,
     shutdown: CancellationToken,
@@ -58,7 +61,7 @@ pub async fn check(
 ) -> anyhow::Result<()> {
     let mut reports = Vec::new();
     for project in config.projects {
-        let mut report = Report::offline(&project, &config.state);
+        let mut report = Report::offline(&project, &config.state, web);
         let project = Project::new(project, transports.clone(), clock.clone(), shutdown.clone());
         examine(&mut report, &project, &config.state).await?;
         ensure!(!project.shutdown.is_cancelled(), "interrupted before the check was complete");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Configuration, StateFileReport, advice, forecast, survey::Survey};
+use super::{Configuration, StateFileReport, WebReport, advice, forecast, survey::Survey};
 use crate::{
     config::{ProjectConfig, StateConfig},
     crawl::Requests,
@@ -143,12 +143,12 @@ pub struct Forecast {
 }
 
 impl Report {
-    pub(super) fn offline(project: &ProjectConfig, state: &StateConfig) -> Self {
+    pub(super) fn offline(project: &ProjectConfig, state: &StateConfig, web: Option<&WebReport>) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             ok: true,
             offline: true,
-            configuration: Configuration::of(project, state),
+            configuration: Configuration::of(project, state, web),
             state_file: None,
             sources: Vec::new(),
             limit: None,

@@ -59,6 +59,9 @@ fn configuration(page: &mut Page, configuration: &Configuration) {
     if let Some(path) = &configuration.webhook_path {
         page.row("webhook", format!("taken at {path}"));
     }
+    if let Some(web) = &configuration.web {
+        page.row("web", web.text());
+    }
 }
 
 fn source(page: &mut Page, source: &SourceReport, configuration: &Configuration) {

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{
-    tree::Node,
-    walk::{Mapping, Walk, join},
-};
 use crate::{
-    config::{MetricsConfig, parse},
+    config::{
+        MetricsConfig, parse,
+        yaml::{Mapping, Node, Walk, join},
+    },
     ledger::Buckets,
 };
 

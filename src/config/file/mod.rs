@@ -1,36 +1,26 @@
 //! The configuration file: YAML for several projects.
 //!
-//! The file becomes a tree whose values know where they stand (`tree`). A walk over it (`walk`) reads every value or
-//! notes what is wrong with it, so that all mistakes are told at once, each with its place (`problem`). What the single
-//! values mean is said by the same functions as for flags. Secrets stand in files and variables of their own: the walk
-//! asks a [`Secrets`] for them, and is free of I/O otherwise.
+//! What the single values mean is said by the same functions as for flags. Secrets stand in files and variables of their
+//! own: the walk over the file asks a [`Secrets`] for them, and is free of I/O otherwise.
 
 mod metrics;
-mod problem;
 mod project;
 mod schema;
 mod secrets;
-mod tree;
-mod walk;
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, path::Path};
 
 use secrecy::ExposeSecret;
 
 pub use self::{
-    problem::{Problem, Problems},
     schema::schema,
     secrets::{Environment, SecretFrom, Secrets},
-    tree::Place,
 };
-use self::{
-    tree::{Node, Value},
-    walk::{Mapping, Walk},
+use super::{
+    Config, MetricsConfig, ProjectConfig, StateConfig,
+    yaml::{Mapping, Node, Place, Problem, Problems, Value, Walk, text_of, tree_of},
 };
-use super::{Config, MetricsConfig, ProjectConfig, StateConfig};
 
-/// The largest file, in bytes: ten thousand projects need less.
-const LARGEST: u64 = 4 << 20;
 /// The most projects.
 const MOST_PROJECTS: usize = 10_000;
 
@@ -49,28 +39,11 @@ pub struct FileConfig {
 /// All that is wrong with it.
 pub fn read(path: &Path, state: StateConfig) -> Result<Config, Problems> {
     let failed = |problems| Problems { file: path.into(), problems };
-    let text = text_of(path).map_err(|message| failed(vec![problem(message)]))?;
+    let text = text_of(path).map_err(|message| failed(vec![Problem::of_file(message)]))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut secrets = Environment::new(folder);
     let FileConfig { projects, metrics } = parse(&text, &mut secrets).map_err(failed)?;
     Ok(Config { projects, metrics, state, file: Some(path.into()), secret_files: secrets.into_files(), text })
-}
-
-fn problem(message: String) -> Problem {
-    Problem { place: Place::default(), path: String::new(), message }
-}
-
-/// The text of a file that is one. Opening a pipe would wait for whoever writes into it.
-fn text_of(path: &Path) -> Result<String, String> {
-    let metadata = fs::metadata(path).map_err(|error| format!("cannot read it: {error}"))?;
-    if !metadata.is_file() {
-        return Err("it is not a file".into());
-    }
-    if metadata.len() > LARGEST {
-        return Err(format!("it has {} bytes; at most {LARGEST} are read", metadata.len()));
-    }
-    let bytes = fs::read(path).map_err(|error| format!("cannot read it: {error}"))?;
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".into())
 }
 
 /// Reads the text of a configuration file; `secrets` reads the secrets that it names.
@@ -78,35 +51,11 @@ fn text_of(path: &Path) -> Result<String, String> {
 /// # Errors
 /// All that is wrong with it, in the order of its lines.
 pub fn parse(text: &str, secrets: &mut dyn Secrets) -> Result<FileConfig, Vec<Problem>> {
-    let root = tree_of(text)?;
+    let root = tree_of(text).map_err(|problem| vec![problem])?;
     let mut walk = Walk::default();
     let config = file(&mut walk, &root, secrets);
-    walk.problems.sort_by(|a, b| (a.place, &a.path).cmp(&(b.place, &b.path)));
-    match config {
-        Some(config) if walk.problems.is_empty() => Ok(config),
-        _ => Err(walk.problems),
-    }
-}
-
-fn tree_of(text: &str) -> Result<Node, Vec<Problem>> {
-    let options =
-        serde_saphyr::options! { budget: serde_saphyr::budget! { max_total_scalar_bytes: 1 << 24 } };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let place = error.location().map(Into::into).unwrap_or_default();
-        let said = error.without_snippet().to_string();
-        vec![Problem {
-            place,
-            path: String::new(),
-            message: format!("this is not YAML: {}", in_our_words(&said)),
-        }]
-    })
-}
-
-/// What the parser says, without the place, which stands before it, and without hints for programmers.
-fn in_our_words(said: &str) -> &str {
-    let ends = [" at line ", ", set DuplicateKeyPolicy", "; use from_str_multiple"];
-    let end = ends.iter().filter_map(|end| said.find(end)).min().unwrap_or(said.len());
-    said[..end].lines().next().unwrap_or_default()
+    walk.done()?;
+    config.ok_or_else(Vec::new)
 }
 
 fn file(walk: &mut Walk, root: &Node, secrets: &mut dyn Secrets) -> Option<FileConfig> {

@@ -4,13 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use secrecy::SecretString;
 
-use super::{
-    secrets::{SecretFrom, Secrets},
-    tree::{Node, Value},
-    walk::{Mapping, Walk, join},
-};
+use super::secrets::{SecretFrom, Secrets};
 use crate::{
-    config::{KeyFrom, ProjectConfig, RawProject, parse},
+    config::{
+        KeyFrom, ProjectConfig, RawProject, parse,
+        yaml::{Mapping, Node, Value, Walk, join},
+    },
     model::{ReasonRule, WorkflowFilter, WorkflowId},
 };
 

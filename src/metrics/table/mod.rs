@@ -6,6 +6,7 @@ mod instance;
 mod open;
 mod streams;
 mod sweeps;
+mod web;
 mod webhooks;
 
 use std::sync::LazyLock;
@@ -28,6 +29,7 @@ pub static TABLE: LazyLock<Vec<&'static Family>> = LazyLock::new(|| {
         open::FAMILIES,
         streams::FAMILIES,
         sweeps::FAMILIES,
+        web::FAMILIES,
         webhooks::FAMILIES,
     ];
     let mut table: Vec<_> = parts.into_iter().flatten().collect();

@@ -1,6 +1,6 @@
 //! The text of every family, in full.
 
-use std::{env, fs, path::Path};
+use std::{env, fs, path::Path, sync::Arc};
 
 use jiff::SignedDuration;
 
@@ -10,6 +10,7 @@ use crate::{
     crawl::{Backlog, Progress},
     kapso::{Endpoint, Error, Observer, Reason},
     ledger::Taken,
+    metrics::{RequestRefusal, WebMetrics},
     model::{
         Conversation, ConversationStatus, Delivery, Handoff, HandoffReason, HandoffSource, ToldOutcome,
         WebhookEvent,
@@ -127,6 +128,15 @@ fn status() -> StreamStatus {
     status
 }
 
+/// A web configuration file of which a change was refused, and a request.
+fn web() -> Arc<WebMetrics> {
+    let web = Arc::<WebMetrics>::default();
+    web.loaded(Some(at(90)), at(75));
+    web.change_refused();
+    web.request_refused(RequestRefusal::WrongPassword);
+    web
+}
+
 /// Each family of a text by its name.
 fn families(text: &str) -> BTreeMap<&str, &str> {
     let starts: Vec<_> = text.match_indices("# HELP ").map(|(at, _)| at).chain([text.len()]).collect();
@@ -143,6 +153,7 @@ fn every_family_is_published_as_expected() {
     instance.state_written(8192, at(80));
     instance.state_failed();
     instance.config_loaded("0123456789abcdef", at(70));
+    instance.serves(web());
     world.admit();
     let (view, refused) = world.view();
     instance.refused(Refused { workflows: 1, ..refused });

@@ -1,6 +1,7 @@
 //! What the tests share: the program as a child process, a simulated Kapso on a port of its own, the exposition
 //! as a map, a disk that hangs, and the comparison of that with the simulator's tally.
 
+mod authority;
 mod config_file;
 mod disk;
 mod exposition;
@@ -13,6 +14,7 @@ mod program;
 pub mod simulated;
 
 pub use self::{
+    authority::{Certificate, Folder, s_client},
     config_file::ConfigFile,
     disk::Disk,
     exposition::Exposition,

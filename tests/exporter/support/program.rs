@@ -155,9 +155,10 @@ impl Exporter {
         });
     }
 
+    /// The first in TCP.
     fn address(&self) -> Option<String> {
         let log = self.log();
-        let line = log.lines().find(|line| line.contains("listening"))?;
+        let line = log.lines().find(|line| line.contains("listening") && !line.contains("unix:"))?;
         let (_, rest) = line.split_once("address=").or_else(|| line.split_once("\"address\":\""))?;
         Some(rest.split([' ', '"']).next()?.to_owned())
     }

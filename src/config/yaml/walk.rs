@@ -32,6 +32,15 @@ impl<'a> Mapping<'a> {
 }
 
 impl Walk {
+    /// Ends it.
+    ///
+    /// # Errors
+    /// All that was wrong, in the order of the file's lines.
+    pub fn done(mut self) -> Result<(), Vec<Problem>> {
+        self.problems.sort_by(|a, b| (a.place, &a.path).cmp(&(b.place, &b.path)));
+        if self.problems.is_empty() { Ok(()) } else { Err(self.problems) }
+    }
+
     /// Notes that something is wrong.
     pub fn problem(&mut self, place: Place, path: &str, message: impl Into<String>) {
         self.problems.push(Problem { place, path: path.into(), message: message.into() });

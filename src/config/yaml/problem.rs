@@ -18,6 +18,13 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// Something that is wrong with the whole file.
+    pub(in crate::config) fn of_file(message: String) -> Self {
+        Self { place: Place::default(), path: String::new(), message }
+    }
+}
+
 /// All that is wrong with a file, in the order of its lines.
 #[derive(Debug, thiserror::Error)]
 pub struct Problems {

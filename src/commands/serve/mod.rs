@@ -1,43 +1,38 @@
 //! Serving: binds everything, starts the projects, and runs until it is stopped.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+mod listening;
+mod rendering;
+mod systemd;
+
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
+use sd_notify::NotifyState;
 use tokio::{
     sync::{SetOnce, watch},
     task::JoinSet,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
+use self::{
+    listening::{deliver, listen},
+    rendering::Rendering,
+};
 use crate::{
     app::App,
     clock::Clock,
     config::{Config, WebConfig},
     inbox::{Inbox, Outlet},
-    project::{Streams, Transports},
+    metrics::WebMetrics,
+    project::Transports,
     publisher::Publisher,
     reload::{LoadConfig, Reloading},
     simulator::Simulator,
     supervisor::{OnRefusal, Supervisor},
-    web::{self, Deliveries, Pages, Readiness},
+    web::{self, Access, Deliveries, Opened, Pages, Readiness, Rules, Watch},
 };
 
-/// The exposition is rendered anew at least this often: idle times grow by themselves. A stream's text may be ten
-/// seconds old by then.
-const RENDER_INTERVAL: Duration = Duration::from_secs(5);
-/// While streams change it is rendered no more often than this, ...
-const RENDER_PACE: Duration = Duration::from_millis(250);
-/// ... and takes no more than a twentieth of one core.
-const RENDER_SHARE: u32 = 20;
-/// While deliveries come it is rendered no more often than this, ...
-const HURRIED_PACE: Duration = Duration::from_millis(20);
-/// ... and takes no more than a quarter of one core.
-const HURRIED_SHARE: u32 = 4;
 /// From a stop to the moment at which a disk that has not answered is given up. Less than the process may take.
 const SAVED_WITHIN: Duration = Duration::from_millis(3500);
 
@@ -47,6 +42,8 @@ pub struct Setup {
     pub config: Config,
     /// Where to serve.
     pub web: WebConfig,
+    /// To whom, and the file that says so, if there is one.
+    pub access: (Rules, Option<Opened>),
     /// How Kapso is reached.
     pub transports: Arc<dyn Transports>,
     /// Our clock.
@@ -64,22 +61,21 @@ pub struct Setup {
 /// # Errors
 /// If an address cannot be bound, or a part of the program ends before it is told to.
 pub async fn serve(setup: Setup) -> anyhow::Result<()> {
-    let Setup { config, web, transports, clock, shutdown, load, demo } = setup;
+    let Setup { config, web, access, transports, clock, shutdown, load, demo } = setup;
     let started = Instant::now();
-    let mut listeners = Vec::new();
-    for address in &web.listen_addresses {
-        let bound = web::bind(address).await;
-        listeners.push(bound.with_context(|| format!("cannot listen on {address} (--web.listen-address)"))?);
-    }
-    for listener in &listeners {
-        tracing::info!(address = %listener.local_addr()?, path = web.telemetry_path, "listening");
-    }
-    if let (Some(demo), Some(listener)) = (demo, listeners.first()) {
-        demo.set_webhook_url(webhook_url(listener.local_addr()?));
+    let listeners = listen(&web).await?;
+    let (rules, opened) = access;
+    if let Some(demo) = demo {
+        deliver(&demo, &listeners, &rules);
     }
     let mut tasks = JoinSet::new();
-    let pages = Arc::new(SetOnce::new());
-    tasks.spawn(web::serve(listeners, web::starting(pages.clone(), clock.clone()), shutdown.clone()));
+    let (pages, figures) = (Arc::new(SetOnce::new()), Arc::<WebMetrics>::default());
+    let access = Arc::new(Access::new(rules, figures.clone())?);
+    let router = web::starting(pages.clone(), clock.clone());
+    tasks.spawn(web::serve(listeners, access.clone(), router, shutdown.clone()));
+    if let Some(opened) = opened {
+        tasks.spawn(Watch::new(opened, access, clock.clone()).run(shutdown.clone()));
+    }
     let given_up = async {
         shutdown.cancelled().await;
         sleep(SAVED_WITHIN).await;
@@ -91,9 +87,12 @@ pub async fn serve(setup: Setup) -> anyhow::Result<()> {
         opened = Serving::open(app, config, load, clock.clone()) => opened?,
         () = given_up => anyhow::bail!("stopped before the state file was open"),
     };
+    serving.publisher.instance().serves(figures);
     pages.set(web::router(serving.pages(clock, started, web.telemetry_path))).ok();
+    systemd::notify(NotifyState::Ready);
     serving.spawn(&mut tasks, grace, &shutdown).await;
     let (stopped, unexpected) = ended(&mut tasks, &shutdown).await;
+    systemd::notify(NotifyState::Stopping);
     let refusal = serving.supervisor.stopped().await;
     let saved = serving.publisher.close(stopped + SAVED_WITHIN).await;
     saved.context("state is not written")?;
@@ -101,14 +100,6 @@ pub async fn serve(setup: Setup) -> anyhow::Result<()> {
         return Err(refusal.into());
     }
     unexpected.map_or(Ok(()), |why| Err(anyhow::anyhow!("a part of the exporter ended unexpectedly: {why}")))
-}
-
-/// Where the one project of the demo takes its deliveries.
-fn webhook_url(mut served_at: SocketAddr) -> String {
-    if served_at.ip().is_unspecified() {
-        served_at.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    format!("http://{served_at}/webhooks/kapso/default")
 }
 
 /// Waits until all tasks have ended. Returns when the first one did, which is when they were told to stop, and why
@@ -189,67 +180,6 @@ impl Serving {
             tasks.spawn(reloading.run(shutdown.clone()));
         }
         tasks.spawn(grace_period(self.readiness.clone(), grace, shutdown.clone()));
-    }
-}
-
-/// When it may be rendered again: where nobody hurries, and where somebody does.
-#[derive(Clone, Copy)]
-struct Earliest {
-    calm: Instant,
-    hurried: Instant,
-}
-
-/// Publishes what changed, and at least every [`RENDER_INTERVAL`].
-struct Rendering {
-    publisher: Arc<Publisher>,
-    streams: Arc<Streams>,
-    readiness: Arc<Readiness>,
-    changed: watch::Receiver<u64>,
-}
-
-impl Rendering {
-    /// Once all sources were swept and that is published, the exporter is ready.
-    async fn run(mut self) {
-        let mut earliest = Earliest { calm: Instant::now(), hurried: Instant::now() };
-        loop {
-            self.wait(earliest).await;
-            let all_swept = self.streams.all().iter().all(|stream| stream.status.lock().is_swept());
-            let begun = Instant::now();
-            match self.publisher.publish().await {
-                Ok(rendered) => {
-                    earliest = Earliest {
-                        calm: begun + RENDER_PACE.max(rendered * RENDER_SHARE),
-                        hurried: begun + HURRIED_PACE.max(rendered * HURRIED_SHARE),
-                    };
-                }
-                Err(error) => {
-                    tracing::error!(%error, "cannot render the metrics");
-                    continue;
-                }
-            }
-            if all_swept {
-                self.readiness.set_ready();
-            }
-        }
-    }
-
-    /// Waits until there is something new, and it is not too early.
-    async fn wait(&mut self, earliest: Earliest) {
-        let hurried = async {
-            self.publisher.hurried().await;
-            sleep_until(earliest.hurried).await;
-        };
-        let changed = async {
-            // The sender lives as long as the supervisor does.
-            self.changed.changed().await.ok();
-            sleep_until(earliest.calm).await;
-            self.changed.mark_unchanged();
-        };
-        tokio::select! {
-            () = changed => {}
-            () = hurried => {}
-            () = sleep(RENDER_INTERVAL) => {}
-        }
     }
 }
 

@@ -54,6 +54,13 @@ pub struct Key {
     pub text: String,
 }
 
+impl Node {
+    /// Whether it is text without a character.
+    pub fn is_empty_text(&self) -> bool {
+        matches!(&self.value, Value::Scalar(text) if text.is_empty())
+    }
+}
+
 impl Value {
     /// What it is, in a word.
     pub fn kind(&self) -> &'static str {

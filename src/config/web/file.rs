@@ -1,0 +1,131 @@
+//! Reading the file of `--web.config.file`, and the files that it names.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+use super::{
+    access::{self, HttpConfig, RateLimit, Users},
+    tls::{self, TlsConfig},
+};
+use crate::config::yaml::{Problem, Problems, Value, Walk, text_of, tree_of};
+
+const KEYS: [&str; 4] = ["tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"];
+/// The largest file of certificates or of a key, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// What the file says.
+#[derive(Debug, Clone, Default)]
+pub struct WebFile {
+    /// `None` = plain HTTP.
+    pub tls: Option<TlsConfig>,
+    /// HTTP/2 and headers.
+    pub http: HttpConfig,
+    /// None = no password is needed.
+    pub users: Users,
+    /// `None` = no limit.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// A web configuration file as it was read.
+#[derive(Debug)]
+pub struct Read {
+    /// What it says, or all that is wrong with it.
+    pub said: Result<WebFile, Problems>,
+    /// What was read.
+    pub contents: Contents,
+}
+
+/// Files, each with a digest of what it held; `None` if it could not be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contents(BTreeMap<PathBuf, Option<[u8; 32]>>);
+
+impl Contents {
+    /// Whether all files hold what they held. Blocks.
+    #[must_use]
+    pub fn are_as_they_were(&self) -> bool {
+        self.0.iter().all(|(path, digest)| fs::read(path).ok().map(digest_of) == *digest)
+    }
+
+    fn note(&mut self, path: &Path, content: Option<&str>) {
+        self.0.insert(path.into(), content.map(digest_of));
+    }
+}
+
+fn digest_of(content: impl AsRef<[u8]>) -> [u8; 32] {
+    Sha256::digest(content.as_ref()).into()
+}
+
+/// Reads the files that a web configuration file names.
+pub trait Files {
+    /// Where the file is, and the text in it.
+    ///
+    /// # Errors
+    /// Why it cannot be read, in a sentence that quotes nothing of it.
+    fn read(&mut self, path: &Path) -> Result<(PathBuf, SecretString), String>;
+}
+
+impl WebFile {
+    /// Reads a file, and those that it names. Blocks.
+    #[must_use]
+    pub fn read(path: &Path) -> Read {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut files = Disk { folder: folder.into(), contents: Contents::default() };
+        let text = text_of(path);
+        files.contents.note(path, text.as_deref().ok());
+        let said = text.map_err(|message| vec![Problem::of_file(message)]);
+        let said = said.and_then(|text| parse(&text, &mut files));
+        let said = said.map_err(|problems| Problems { file: path.into(), problems });
+        Read { said, contents: files.contents }
+    }
+}
+
+/// Reads the text of a web configuration file; `files` reads those that it names.
+///
+/// # Errors
+/// All that is wrong with it, in the order of its lines.
+pub fn parse(text: &str, files: &mut dyn Files) -> Result<WebFile, Vec<Problem>> {
+    let root = tree_of(text).map_err(|problem| vec![problem])?;
+    let mut walk = Walk::default();
+    let mut said = WebFile::default();
+    // An empty file asks for nothing.
+    if !matches!(root.value, Value::Null)
+        && let Some(file) = walk.mapping(&root, "", &KEYS)
+    {
+        said.http = access::http(&mut walk, file.get("http_server_config"));
+        let tls = file.get("tls_server_config");
+        said.tls = tls.and_then(|node| tls::tls(&mut walk, node, said.http.http2, files));
+        said.users = access::users(&mut walk, file.get("basic_auth_users"));
+        said.rate_limit = access::rate_limit(&mut walk, file.get("rate_limit"));
+    }
+    walk.done().map(|()| said)
+}
+
+/// Files beside the web configuration file.
+struct Disk {
+    folder: PathBuf,
+    contents: Contents,
+}
+
+impl Files for Disk {
+    fn read(&mut self, path: &Path) -> Result<(PathBuf, SecretString), String> {
+        let path = self.folder.join(path);
+        let text = content(&path);
+        self.contents.note(&path, text.as_deref().ok());
+        Ok((path, text?.into()))
+    }
+}
+
+fn content(path: &Path) -> Result<String, String> {
+    let metadata = fs::metadata(path).map_err(|error| format!("cannot read it: {error}"))?;
+    if !metadata.is_file() || metadata.len() > LARGEST {
+        return Err(format!("it is not a file of at most {LARGEST} bytes"));
+    }
+    let bytes = fs::read(path).map_err(|error| format!("cannot read it: {error}"))?;
+    String::from_utf8(bytes).map_err(|_| "it is not PEM: that is ASCII text".into())
+}

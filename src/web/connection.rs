@@ -1,0 +1,260 @@
+//! A connection, from its first byte to its end: TLS if there is any, and HTTP/1.1 or HTTP/2.
+//!
+//! A client is untrusted. What it may take is bounded in
+//! - **time**: a handshake and a request's head each have a deadline, an idle connection is closed, and an answer has 30 s
+//!   to be taken. In HTTP/2 neither what was not taken nor silence shows from outside, so such a connection is ended
+//!   after a minute: the client is told to open another (GOAWAY), and what is being answered has 30 s. Only
+//!   webhook deliveries have a body that is read (see `webhooks`): another request of HTTP/1.1 that has one is answered
+//!   at once, and its connection closed.
+//! - **memory**: a head has 16 KiB and 64 headers, an HTTP/2 connection few streams and small windows, and an exposition is
+//!   sent from the one copy that all share.
+
+use std::{convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    access::Access,
+    deadline::WriteDeadline,
+    listener::{Peer, Stream, first_byte},
+    tls::Tls,
+};
+
+/// For a request's head to arrive, the wait for it on an idle connection included. No usual scrape interval,
+/// so that a connection is not closed just when the next scrape begins.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(45);
+/// For an answer to be taken.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// For TLS to be agreed on.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest head of a request, in bytes and in headers.
+const MAX_HEAD: usize = 16 << 10;
+const MAX_HEADERS: usize = 64;
+/// An HTTP/2 connection takes no new requests after so long.
+const HTTP2_LIFE: Duration = Duration::from_mins(1);
+/// Requests of one HTTP/2 connection that are answered at the same time.
+const HTTP2_STREAMS: u32 = 16;
+/// What a client may send of one body, and of all, before it is read.
+const HTTP2_STREAM_WINDOW: u32 = 64 << 10;
+const HTTP2_WINDOW: u32 = 256 << 10;
+/// The first byte of every TLS connection: a handshake.
+const TLS_HANDSHAKE: u8 = 22;
+const NOT_TLS: &str = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                       Connection: close\r\n\r\nThis is an HTTPS port, and the request is plain HTTP.\n";
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What is served, and to whom.
+pub(super) struct Served {
+    pub access: Arc<Access>,
+    pub pages: Router,
+}
+
+/// Serves a connection until it ends.
+pub(super) async fn connection(
+    stream: Stream,
+    peer: Peer,
+    served: Arc<Served>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let Some(tls) = served.access.rules().tls().cloned() else {
+        return http1(stream, peer.ip(), served, shutdown).await;
+    };
+    let Some(stream) = timeout(HANDSHAKE_TIMEOUT, encrypted(stream, tls)).await?? else {
+        return Ok(());
+    };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        http2(stream, peer.ip(), served, shutdown).await
+    } else {
+        http1(stream, peer.ip(), served, shutdown).await
+    }
+}
+
+/// Agrees on TLS. `None` if the client does not want any: it is told so.
+async fn encrypted(stream: Stream, tls: Tls) -> io::Result<Option<TlsStream<WriteDeadline<Stream>>>> {
+    match first_byte(&stream).await? {
+        Some(TLS_HANDSHAKE) => {
+            let stream = WriteDeadline::new(stream, WRITE_TIMEOUT);
+            TlsAcceptor::from(tls.config).accept(stream).await.map(Some)
+        }
+        Some(byte) if byte.is_ascii_uppercase() => refuse_plain(stream).await.map(|()| None),
+        _ => Ok(None),
+    }
+}
+
+async fn refuse_plain(mut stream: Stream) -> io::Result<()> {
+    stream.write_all(NOT_TLS.as_bytes()).await?;
+    stream.shutdown().await?;
+    // A connection that is closed before all was read is reset, and the answer with it.
+    let mut rest = [0; 1 << 10];
+    for _ in 0..MAX_HEAD / rest.len() {
+        if stream.read(&mut rest).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn http1(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Option<IpAddr>,
+    served: Arc<Served>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let io = TokioIo::new(WriteDeadline::new(stream, WRITE_TIMEOUT));
+    let answer = service_fn(move |request| answer(served.clone(), peer, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(io, answer);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        result = connection.as_mut() => return Ok(result?),
+        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    Ok(connection.await?)
+}
+
+async fn http2(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Option<IpAddr>,
+    served: Arc<Served>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let io = TokioIo::new(stream);
+    let answer = service_fn(move |request| answer(served.clone(), peer, request));
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(HTTP2_STREAMS)
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW)
+        .initial_connection_window_size(HTTP2_WINDOW)
+        .max_header_list_size(u32::try_from(MAX_HEAD)?)
+        .serve_connection(io, answer);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        result = connection.as_mut() => return Ok(result?),
+        () = shutdown.cancelled() => {}
+        () = sleep(HTTP2_LIFE) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    Ok(timeout(WRITE_TIMEOUT, connection).await??)
+}
+
+async fn answer(
+    served: Arc<Served>,
+    peer: Option<IpAddr>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    Ok(served.access.answer(peer, request.map(Body::new), &served.pages).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{DuplexStream, duplex},
+        time::Instant,
+    };
+
+    use super::*;
+    use crate::web::access::Rules;
+
+    const LARGE: usize = 1 << 20;
+
+    fn served() -> Arc<Served> {
+        let access = Access::new(Rules::default(), Arc::default()).unwrap();
+        let pages = Router::new().route("/", get(|| async { vec![b'x'; LARGE] }));
+        Arc::new(Served { access: Arc::new(access), pages })
+    }
+
+    /// The client's end of a connection to a server with one large page.
+    fn connected() -> DuplexStream {
+        let (near, far) = duplex(1 << 10);
+        tokio::spawn(http1(near, None, served(), CancellationToken::new()));
+        far
+    }
+
+    /// Writes a piece again and again; how long the server put up with it.
+    async fn endured(mut far: DuplexStream, piece: &[u8], pause: Duration) -> Duration {
+        let begun = Instant::now();
+        while far.write_all(piece).await.is_ok() && begun.elapsed() < Duration::from_hours(1) {
+            sleep(pause).await;
+        }
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed() {
+        let (mut far, begun) = (connected(), Instant::now());
+        assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
+        assert_eq!(begun.elapsed(), HEAD_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_trickles_is_given_up() {
+        let second = Duration::from_secs(1);
+        let endured = endured(connected(), b"X", second).await;
+        assert!(endured <= HEAD_TIMEOUT + second, "{endured:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_read_byte_by_byte_is_given_up() {
+        let (mut far, begun) = (connected(), Instant::now());
+        far.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let (mut read, mut byte) = (0, [0]);
+        while far.read(&mut byte).await.unwrap() > 0 {
+            read += 1;
+            sleep(Duration::from_millis(20)).await;
+        }
+        assert!(read < LARGE / 100 && begun.elapsed() < WRITE_TIMEOUT * 2, "{read} in {:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endless_body_is_not_read() {
+        let mut far = connected();
+        far.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999\r\n\r\n").await.unwrap();
+        let endured = endured(far, &[b'x'; 1 << 10], Duration::from_millis(1)).await;
+        assert!(endured < Duration::from_secs(1), "{endured:?}");
+    }
+
+    /// How long an HTTP/2 connection is kept whose client sends these bytes and nothing more.
+    async fn kept(sent: &[u8]) -> Duration {
+        let (near, mut far) = duplex(1 << 10);
+        tokio::spawn(http2(near, None, served(), CancellationToken::new()));
+        let begun = Instant::now();
+        far.write_all(sent).await.unwrap();
+        while far.read(&mut [0; 1 << 10]).await.is_ok_and(|read| read > 0) {}
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http2_client_is_silent_for_a_minute_at_most() {
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        assert!(kept(b"").await <= HTTP2_LIFE + WRITE_TIMEOUT);
+        assert!(kept(preface).await <= HTTP2_LIFE + WRITE_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http2_client_that_takes_no_answer_is_cut_off() {
+        let no_window = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+        // GET / of x by https, in HPACK's static table but for the name of the host.
+        let request = b"\0\0\x06\x01\x05\0\0\0\x01\x82\x84\x87\x41\x01x";
+        let kept = kept(&[&no_window[..], request].concat()).await;
+        assert!(kept >= HTTP2_LIFE && kept <= HTTP2_LIFE + WRITE_TIMEOUT, "{kept:?}");
+    }
+}

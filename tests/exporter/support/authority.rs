@@ -1,0 +1,106 @@
+//! Certificates and their keys, made anew for each test, and OpenSSL as a client that takes or refuses them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256,
+    SignatureAlgorithm,
+};
+use tempfile::TempDir;
+use tokio::{io::AsyncWriteExt, process::Command};
+
+/// A certificate that is its own CA.
+pub struct Certificate {
+    /// As PEM.
+    pub certificate: String,
+    /// As PEM.
+    pub key: String,
+}
+
+impl Certificate {
+    /// For this machine, with an RSA key.
+    pub fn of_server() -> Self {
+        Self::new(&PKCS_RSA_SHA256, &["localhost", "127.0.0.1"], None)
+    }
+
+    /// For a client that has these names.
+    pub fn of_client(names: &[&str]) -> Self {
+        Self::new(&PKCS_ECDSA_P256_SHA256, names, None)
+    }
+
+    /// For this machine, until the end of a year.
+    pub fn until(year: i32) -> Self {
+        Self::new(&PKCS_ECDSA_P256_SHA256, &["localhost", "127.0.0.1"], Some(year))
+    }
+
+    fn new(algorithm: &'static SignatureAlgorithm, names: &[&str], until: Option<i32>) -> Self {
+        let names: Vec<_> = names.iter().copied().map(str::to_owned).collect();
+        let mut params = CertificateParams::new(names.clone()).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, names.concat());
+        if let Some(year) = until {
+            params.not_after = rcgen::date_time_ymd(year, 12, 31);
+        }
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        Self { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+    }
+}
+
+/// A folder with a web configuration file, `server.crt` and `server.key`.
+pub struct Folder(TempDir);
+
+impl Folder {
+    /// With a new certificate of the server.
+    pub fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.put("server", &Certificate::of_server());
+        folder
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file as an editor does: under another name first.
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.path("new"), text).unwrap();
+        fs::rename(self.path("new"), self.path(name)).unwrap();
+    }
+
+    /// Writes `NAME.crt` and `NAME.key`.
+    pub fn put(&self, name: &str, certificate: &Certificate) {
+        self.write(&format!("{name}.crt"), &certificate.certificate);
+        self.write(&format!("{name}.key"), &certificate.key);
+    }
+
+    /// The flag, with this as the file.
+    pub fn flag(&self, text: &str) -> String {
+        self.write("web.yml", text);
+        format!("--web.config.file={}", self.path("web.yml").display())
+    }
+
+    /// A client that trusts the server's certificate.
+    pub fn client(&self) -> reqwest::Client {
+        let pem = fs::read(self.path("server.crt")).unwrap();
+        let root = reqwest::Certificate::from_pem(&pem).unwrap();
+        reqwest::Client::builder().tls_certs_only([root]).build().unwrap()
+    }
+}
+
+/// Asks a server for its health with OpenSSL's own client, which trusts `ca` alone. Returns all that it prints: with
+/// `200 OK` if there was an answer, and `Cipher is`.
+pub async fn s_client(address: &str, ca: &Path, args: &[&str]) -> String {
+    let mut command = Command::new("openssl");
+    command.args(["s_client", "-ign_eof", "-verify_return_error", "-connect", address, "-CAfile"]).arg(ca);
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A client that was refused reads nothing.
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.ok();
+    let output = child.wait_with_output().await.unwrap();
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
