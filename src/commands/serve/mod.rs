@@ -84,10 +84,9 @@ pub async fn serve(setup: Setup) -> anyhow::Result<()> {
     let grace = intervals.max().unwrap_or_default();
     let app = App::open(config.clone(), transports, clock.clone(), shutdown.clone());
     let mut serving = tokio::select! {
-        opened = Serving::open(app, config, load, clock.clone()) => opened?,
+        opened = Serving::open(app, config, load, figures, clock.clone()) => opened?,
         () = given_up => anyhow::bail!("stopped before the state file was open"),
     };
-    serving.publisher.instance().serves(figures);
     pages.set(web::router(serving.pages(clock, started, web.telemetry_path))).ok();
     systemd::notify(NotifyState::Ready);
     serving.spawn(&mut tasks, grace, &shutdown).await;
@@ -132,6 +131,7 @@ impl Serving {
         app: impl Future<Output = anyhow::Result<App>>,
         config: Config,
         load: Option<LoadConfig>,
+        figures: Arc<WebMetrics>,
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let (app, readiness) = (app.await?, Arc::new(Readiness::default()));
@@ -139,6 +139,7 @@ impl Serving {
         let on_refusal = if config.file.is_some() { OnRefusal::WatchOthers } else { OnRefusal::Stop };
         let supervisor = Arc::new(Supervisor::new(app, on_refusal));
         let reloading = load.map(|load| Reloading::new(load, &config, &supervisor, &publisher, clock));
+        publisher.instance().serves(figures);
         publisher.publish().await?;
         if publisher.is_restored() {
             readiness.set_ready();
