@@ -7,6 +7,7 @@
 mod access;
 mod address;
 mod file;
+mod pem;
 mod tls;
 
 use std::path::PathBuf;
@@ -15,7 +16,8 @@ pub use self::{
     access::{HttpConfig, RateLimit, Users},
     address::{Listen, ListenAddress},
     file::{Contents, Files, Read, WebFile, parse},
-    tls::{CIPHER_SUITES, CURVES, ClientAuth, Pem, TlsConfig, TlsVersion},
+    pem::Pem,
+    tls::{CIPHER_SUITES, CURVES, ClientAuth, TlsConfig, TlsVersion},
 };
 
 /// What is served where.

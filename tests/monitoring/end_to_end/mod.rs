@@ -3,6 +3,7 @@
 
 mod scaled;
 mod stack;
+mod tls;
 
 use std::{
     collections::BTreeSet,

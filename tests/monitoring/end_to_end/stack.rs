@@ -108,7 +108,7 @@ impl Stack {
 }
 
 /// An address on loopback that nobody listens on.
-fn free_address() -> String {
+pub(super) fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
@@ -172,7 +172,7 @@ fn start_alertmanager(directory: &TempDir, address: &str, receiver: &str) -> Chi
     )
 }
 
-fn start(program: &str, args: &[String]) -> Child {
+pub(super) fn start(program: &str, args: &[String]) -> Child {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     command.spawn().unwrap_or_else(|error| {
