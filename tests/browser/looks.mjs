@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { onEveryPage } from './support/browser.mjs';
+import { onEveryPage, VIEWS } from './support/browser.mjs';
+import { TROUBLED } from './support/places.mjs';
 import { stage } from './support/stage.mjs';
 
 test('no page is wider than 400 px', async () => {
-  await onEveryPage(stage, { widths: [400] }, async (page, url, where) => {
+  await onEveryPage(stage, { views: VIEWS.filter(view => view.width === 400) }, async (page, url, where) => {
     await page.goto(url);
     const width = await page.evaluate(() => document.scrollingElement.scrollWidth);
     assert.equal(width, 400, where);
@@ -24,6 +25,14 @@ test('no page has a script, asks for more than its style or gives the console ca
     assert.equal(new URL(style).origin, new URL(url).origin, where);
     assert.deepEqual(requests, [url, style], where);
   });
+});
+
+test('what a source that never was up has seen is a dash, and no nought', async () => {
+  const page = await stage.browser.newPage();
+  await page.goto(`${stage.places[1].url}/projects/${TROUBLED}`);
+  const said = await page.locator('.source dl div', { hasText: /^Open/ }).locator('dd').textContent();
+  assert.equal(said, '–executions');
+  await page.close();
 });
 
 test('a script that came into a page would not run, and the console would tell of it', async () => {
