@@ -8,7 +8,7 @@ import { status, stopAll } from './support/program.mjs';
 
 const MINUTES = 5;
 const WIDTH = 1200;
-const MOST_HEIGHT = 1000;
+const MOST_HEIGHT = 1100;
 const PICTURES = [
   { name: 'status', path: '/' },
   { name: 'status-dark', path: '/', colorScheme: 'dark' },
@@ -19,11 +19,17 @@ const PICTURES = [
 async function take(browser, url, { name, path, colorScheme = 'light' }) {
   const page = await browser.newPage({ colorScheme, viewport: { width: WIDTH, height: 100 } });
   await page.goto(url + path);
-  const whole = await page.evaluate(() => document.scrollingElement.scrollHeight);
-  const clip = { x: 0, y: 0, width: WIDTH, height: Math.min(whole, MOST_HEIGHT) };
+  const clip = { x: 0, y: 0, width: WIDTH, height: await page.evaluate(height, MOST_HEIGHT) };
   const file = fileURLToPath(new URL(`../../docs/${name}.png`, import.meta.url));
   await page.screenshot({ path: file, fullPage: true, clip });
   await page.close();
+}
+
+// Runs in the page: all of it, or as many sections and rows as there is room for.
+function height(most) {
+  const parts = [...document.querySelectorAll('html, section, tr')];
+  const ends = parts.map(part => Math.floor(part.getBoundingClientRect().bottom));
+  return Math.max(...ends.filter(end => end <= most));
 }
 
 const { url } = await demo();
