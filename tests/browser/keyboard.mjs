@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { WIDTHS } from './support/browser.mjs';
-import { TROUBLED } from './support/places.mjs';
+import { RECOVERED, TROUBLED } from './support/places.mjs';
 import { stage } from './support/stage.mjs';
 
 for (const width of WIDTHS) {
@@ -75,6 +75,17 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
+test('the last failure of a source that is well again is unfolded by keyboard, scripts forbidden', async () => {
+  const page = await stage.browser.newPage({ javaScriptEnabled: false });
+  await page.goto(`${stage.places[1].url}/projects/${RECOVERED}`);
+  const advice = page.getByText('Kapso refuses the API key');
+  assert.equal(await advice.isVisible(), false);
+  await reach(page, page.locator('summary'));
+  await page.keyboard.press('Enter');
+  await advice.waitFor();
+  await page.close();
+});
+
 test('a reader may skip to the content', async () => {
   const page = await stage.browser.newPage();
   for (const place of stage.places) {
@@ -88,13 +99,18 @@ test('a reader may skip to the content', async () => {
   await page.close();
 });
 
-// Goes to an element with Tab, writes what there is to write, and presses Enter.
-async function use(page, element, text) {
+// Goes to an element with Tab.
+async function reach(page, element) {
   const isThere = () => element.evaluate(wanted => wanted === document.activeElement);
   for (let tabs = 0; !(await isThere()); tabs += 1) {
     assert.ok(tabs < 300, `Tab does not reach ${element}`);
     await page.keyboard.press('Tab');
   }
+}
+
+// Goes to an element, writes what there is to write, and presses Enter.
+async function use(page, element, text) {
+  await reach(page, element);
   if (text !== undefined) {
     await page.keyboard.press('Control+A');
     await page.keyboard.press('Delete');

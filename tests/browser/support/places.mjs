@@ -1,4 +1,4 @@
-// What the tests look at: the demo, and fifty projects, one of them in trouble.
+// What the tests look at: the demo, and fifty projects, with whatever may be wrong.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,8 @@ import { start, status, until } from './program.mjs';
 const KEY = 'kapso-simulated-key';
 /** The project whose key is wrong. */
 export const TROUBLED = 'p7';
+/** The project whose key was wrong. */
+export const RECOVERED = 'p8';
 /** As long as a name may be, and without a place to break it. */
 export const LONG = 'l'.repeat(64);
 
@@ -38,7 +40,7 @@ function workflowPath(project, isMeant) {
   return `/projects/${project.name}/workflows/${busiest.api}/${busiest.id}`;
 }
 
-/** Fifty projects: names and names of agents may be long, one has fewer workflows, one a wrong key. */
+/** Fifty projects. Names are long, one has fewer workflows, one fails, one did, and a change of the file is refused. */
 export async function fifty() {
   const kapso = await start('simulate', '--keys', '50', '--rate-limit', '100000');
   const folder = mkdtempSync(join(tmpdir(), 'kapso-'));
@@ -50,11 +52,26 @@ export async function fifty() {
     const sources = projects.flatMap(project => project.sources);
     return projects.length === 50 && sources.every(source => source.last_sweep);
   });
-  const { projects } = await status(url);
-  const p1 = projects.find(project => project.name === 'p1');
-  const paths = ['/', '/projects/p1', `/projects/${TROUBLED}`, `/projects/${LONG}`];
-  paths.push(workflowPath(p1, workflow => workflow.api === 'platform'));
-  return { url, paths };
+  await recover(url, folder);
+  await refuse(url, file);
+  const p1 = await named(url, 'p1');
+  const paths = ['p1', TROUBLED, RECOVERED, LONG].map(name => `/projects/${name}`);
+  return { url, paths: ['/', ...paths, workflowPath(p1, workflow => workflow.api === 'platform')] };
+}
+
+async function named(url, name) {
+  return (await status(url)).projects.find(project => project.name === name);
+}
+
+async function recover(url, folder) {
+  writeFileSync(join(folder, 'key-8'), `${KEY}-8`);
+  await until('a project that recovered', async () => (await named(url, RECOVERED)).sources[0].up);
+}
+
+async function refuse(url, file) {
+  writeFileSync(file, 'projects: nonsense');
+  const isInForce = async () => (await status(url)).configuration.last_reload_successful;
+  await until('a file that was refused', async () => !(await isInForce()));
 }
 
 // YAML takes JSON as it is.
@@ -64,7 +81,7 @@ function configuration(folder, kapso) {
   for (let number = 1; number <= 50; number += 1) {
     const key = `key-${number}`;
     const project = { name: `p${number}`, api_key: { file: key }, ...urls, ...peculiar[number] };
-    writeFileSync(join(folder, key), project.name === TROUBLED ? 'wrong' : `${KEY}-${number}`);
+    writeFileSync(join(folder, key), [TROUBLED, RECOVERED].includes(project.name) ? 'wrong' : `${KEY}-${number}`);
     projects.push(project);
   }
   const file = join(folder, 'config.yaml');
