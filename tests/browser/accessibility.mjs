@@ -23,8 +23,8 @@ test('axe finds no fault on any page, contrast included', async () => {
   });
 });
 
-// Runs in the page. That it reloads by itself is no fault where its reader asked for that. Whether the contrast of a cell
-// is enough axe cannot tell where the cell is cut off or spans rows; others have the same colours.
+// Runs in the page. That it reloads by itself is no fault where its reader asked for that. Axe cannot tell the contrast
+// of a cell that is cut off or spans rows; others have the same colours.
 async function run(reloads) {
   const rules = { 'meta-refresh': { enabled: !reloads } };
   const resultTypes = ['violations', 'incomplete'];

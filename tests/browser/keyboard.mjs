@@ -145,7 +145,7 @@ function focused() {
   const { outlineStyle, outlineWidth, outlineOffset } = getComputedStyle(element);
   const margin = parseFloat(outlineWidth) + parseFloat(outlineOffset);
   const inner = element.getBoundingClientRect();
-  const frame = { left: inner.left - margin, right: inner.right + margin, top: inner.top - margin, bottom: inner.bottom + margin };
+  const frame = { left: inner.left - margin, top: inner.top - margin, bottom: inner.bottom + margin };
   let fault = outlineStyle === 'none' || parseFloat(outlineWidth) < 2 ? 'no frame' : '';
   for (let around = element.parentElement; around; around = around.parentElement) {
     const cuts = getComputedStyle(around).overflowX !== 'visible';
