@@ -202,6 +202,11 @@ impl SourceReport {
         graphics::bar(share, if self.is_late() { "bad" } else { "plain" })
     }
 
+    /// Whether the number of open executions is known. None is not what a source that never was up has seen.
+    pub fn knows_open(&self) -> bool {
+        self.last_sweep.is_some() && (self.open > 0 || self.up == Some(true))
+    }
+
     pub fn strip(&self) -> String {
         graphics::strip(&self.history)
     }

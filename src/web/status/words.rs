@@ -15,6 +15,9 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
     reason = "a span of whole seconds is small"
 )]
 pub(super) fn span(seconds: f64) -> String {
+    if seconds > 0.0 && seconds < 0.095 {
+        return format!("{:.0} ms", seconds * 1000.0);
+    }
     if seconds < 9.95 && seconds.fract() > 0.0 {
         return format!("{seconds:.1} s");
     }
@@ -59,8 +62,8 @@ mod tests {
 
     #[test]
     fn a_span_has_the_units_that_matter() {
-        let spans = [0.0, 9.94, 9.96, 119.4, 150.0, 7199.0, 7260.0, 200_000.0];
-        let expected = ["0 s", "9.9 s", "10 s", "119 s", "2 min", "119 min", "2 h 1 min", "2 d 7 h"];
+        let spans = [0.0, 0.0274, 9.94, 9.96, 119.4, 150.0, 7199.0, 7260.0, 200_000.0];
+        let expected = ["0 s", "27 ms", "9.9 s", "10 s", "119 s", "2 min", "119 min", "2 h 1 min", "2 d 7 h"];
         assert_eq!(spans.map(span), expected);
     }
 
