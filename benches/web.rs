@@ -20,7 +20,7 @@ use std::{
 };
 
 use program::{KEY, Program};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, DnType, KeyPair};
 use reqwest::{Certificate, Client, StatusCode};
 use tokio::{
     task::JoinSet,
@@ -54,7 +54,7 @@ async fn main() {
     ]);
     let bench = Arc::new(Bench::start(&kapso.url));
     let client = bench.client();
-    while bench.scrape(&client).await.is_none_or(|(_, open)| open < EXECUTIONS as f64) {
+    while bench.scrape(&client).await.map_or(true, |(_, open)| open < EXECUTIONS as f64) {
         sleep(Duration::from_secs(1)).await;
     }
     println!(
@@ -69,7 +69,7 @@ async fn main() {
 impl Bench {
     fn start(kapso: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let certificates: Vec<_> = (0..=ROTATIONS).map(|_| certificate()).collect();
+        let certificates: Vec<_> = (0..=ROTATIONS).map(certificate).collect();
         put(folder.path(), &certificates[0]);
         fs::write(folder.path().join("key"), KEY).unwrap();
         let hash = bcrypt::hash(PASSWORD, 10).unwrap();
@@ -95,20 +95,22 @@ impl Bench {
         Client::builder().tls_certs_only(roots).build().unwrap()
     }
 
-    /// How long it took, and how many executions are open; `None` if it failed.
-    async fn scrape(&self, client: &Client) -> Option<(Duration, f64)> {
+    /// How long it took, and how many executions are open.
+    async fn scrape(&self, client: &Client) -> reqwest::Result<(Duration, f64)> {
         let begun = Instant::now();
-        let answer = client.get(&self.url).basic_auth("prometheus", Some(PASSWORD)).send().await.ok()?;
-        let text = answer.error_for_status().ok()?.text().await.ok()?;
+        let answer = client.get(&self.url).basic_auth("prometheus", Some(PASSWORD)).send().await?;
+        let text = answer.error_for_status()?.text().await?;
         let took = begun.elapsed();
         let values = text.lines().filter(|line| line.starts_with("kapso_executions{"));
-        Some((took, values.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()))
+        Ok((took, values.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()))
     }
 }
 
-fn certificate() -> (String, String) {
+/// Each has a name of its own: among too many of the same name a client does not look for the right one.
+fn certificate(number: usize) -> (String, String) {
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, format!("certificate {number}"));
     (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
 }
 
@@ -154,8 +156,11 @@ async fn scrapes(bench: Arc<Bench>, ends: Arc<AtomicBool>) -> (Vec<Duration>, us
         }
         let new = if number % 2 == 0 { bench.client() } else { kept.clone() };
         match bench.scrape(&new).await {
-            Some((took, _)) => times.push(took),
-            None => failed += 1,
+            Ok((took, _)) => times.push(took),
+            Err(error) => {
+                eprintln!("a scrape failed: {error:?}");
+                failed += 1;
+            }
         }
         sleep(Duration::from_millis(100)).await;
     }
@@ -191,7 +196,7 @@ async fn rotate(bench: &Arc<Bench>) {
         put(bench.folder.path(), certificate);
         let root = Certificate::from_pem(certificate.0.as_bytes()).unwrap();
         let trusting = || Client::builder().tls_certs_only([root.clone()]).build().unwrap();
-        while bench.scrape(&trusting()).await.is_none() {
+        while bench.scrape(&trusting()).await.is_err() {
             sleep(Duration::from_millis(100)).await;
         }
     }

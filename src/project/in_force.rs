@@ -45,7 +45,11 @@ fn count(count: usize, none: &str) -> String {
 }
 
 fn secrets(count: usize) -> String {
-    if count == 0 { "none".into() } else { format!("{count} secrets, not shown") }
+    match count {
+        0 => "none".into(),
+        1 => "1 secret, not shown".into(),
+        _ => format!("{count} secrets, not shown"),
+    }
 }
 
 fn classes(config: &ProjectConfig) -> String {

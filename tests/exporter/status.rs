@@ -125,7 +125,7 @@ async fn a_source_that_fails_says_why_since_when_and_what_to_do_and_it_stays_vis
     let source_is_up = async |up: bool| source().await["up"] == up;
     wait_for("a source that is up", async || source_is_up(true).await).await;
     assert_eq!(source().await["error"], Value::Null);
-    assert!(exporter.get("/").await.1.contains("All 1 sources are well"));
+    assert!(exporter.get("/").await.1.contains("All is well"));
 
     kapso.simulator.set_key("another");
     wait_for("the error", async || source().await["error"]["reason"] == "unauthorized").await;
@@ -135,7 +135,7 @@ async fn a_source_that_fails_says_why_since_when_and_what_to_do_and_it_stays_vis
     assert_eq!(failing["error"]["at"], failing["last_sweep"]["finished"]);
     let page = exporter.get("/").await.1;
     let runbook = format!("href=\"{RUNBOOKS}#kapsokeyrefused\"");
-    for part in ["1 of 1 sources need attention", "Down", "401 Unauthorized", &runbook, "replace it"] {
+    for part in ["1 of 1 source needs attention", "Down", "401 Unauthorized", &runbook, "replace it"] {
         assert!(page.contains(part), "{part}: {page}");
     }
 

@@ -52,10 +52,20 @@ impl StatusReport {
         words::span(self.uptime_seconds)
     }
 
-    /// Sources that are not up, and all.
-    pub fn down(&self) -> (usize, usize) {
-        let sources = || self.projects.iter().flat_map(|project| &project.sources);
-        (sources().filter(|source| source.is_troubled()).count(), sources().count())
+    /// How many sources there are.
+    pub fn sources(&self) -> String {
+        words::count(self.projects.iter().map(|project| project.sources.len()).sum(), "source")
+    }
+
+    /// How it is all in all.
+    pub fn headline(&self) -> String {
+        let sources = self.projects.iter().flat_map(|project| &project.sources);
+        match sources.filter(|source| source.is_troubled()).count() {
+            0 if !self.ready => "Not ready: no complete sweep yet".into(),
+            0 => "All is well".into(),
+            1 => format!("1 of {} needs attention", self.sources()),
+            troubled => format!("{troubled} of {} need attention", self.sources()),
+        }
     }
 
     /// What to do about state that was not written.

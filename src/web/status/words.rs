@@ -31,6 +31,11 @@ pub(super) fn span(seconds: f64) -> String {
     }
 }
 
+/// So many of something.
+pub(super) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// How long ago something was.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
     format!("{} ago", span(seconds_between(at, now)))
