@@ -127,7 +127,8 @@ static TURNED_AWAY: AtomicUsize = AtomicUsize::new(0);
 
 /// Scrapes ten times a second while `load` lasts, every other time over a new connection.
 async fn row(bench: &Arc<Bench>, name: &str, load: impl AsyncFnOnce()) {
-    (SENT.store(0, Ordering::Relaxed), TURNED_AWAY.store(0, Ordering::Relaxed));
+    SENT.store(0, Ordering::Relaxed);
+    TURNED_AWAY.store(0, Ordering::Relaxed);
     let ends = Arc::new(AtomicBool::new(false));
     let (cpu, begun) = (bench.exporter.cpu(), Instant::now());
     let scrapes = tokio::spawn(scrapes(bench.clone(), ends.clone()));

@@ -111,9 +111,9 @@ impl Passwords {
             );
             let mut known = known.lock();
             if right {
-                known.right.insert(digest)
+                known.right.insert(digest);
             } else {
-                known.wrong.insert(digest)
+                known.wrong.insert(digest);
             }
             right
         };

@@ -89,7 +89,13 @@ async fn encrypted(stream: Stream, tls: Tls) -> io::Result<Option<TlsStream<Writ
     match first_byte(&stream).await? {
         Some(TLS_HANDSHAKE) => {
             let stream = WriteDeadline::new(stream, WRITE_TIMEOUT);
-            TlsAcceptor::from(tls.config).accept(stream).await.map(Some)
+            match TlsAcceptor::from(tls.config).accept(stream).into_fallible().await {
+                Ok(stream) => Ok(Some(stream)),
+                Err((error, stream)) => {
+                    linger(stream).await.ok();
+                    Err(error)
+                }
+            }
         }
         Some(byte) if byte.is_ascii_uppercase() => refuse_plain(stream).await.map(|()| None),
         _ => Ok(None),
@@ -98,8 +104,13 @@ async fn encrypted(stream: Stream, tls: Tls) -> io::Result<Option<TlsStream<Writ
 
 async fn refuse_plain(mut stream: Stream) -> io::Result<()> {
     stream.write_all(NOT_TLS.as_bytes()).await?;
+    linger(stream).await
+}
+
+/// Ends a connection so that the client learns why: one that is closed before all was read is reset, and what was written
+/// to it is lost.
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     stream.shutdown().await?;
-    // A connection that is closed before all was read is reset, and the answer with it.
     let mut rest = [0; 1 << 10];
     for _ in 0..MAX_HEAD / rest.len() {
         if stream.read(&mut rest).await? == 0 {

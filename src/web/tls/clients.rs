@@ -25,6 +25,8 @@ use crate::config::{
 pub(super) struct ClientVerifier {
     /// The CA, if there is one.
     ca: Option<Arc<dyn ClientCertVerifier>>,
+    /// The certificates of the CA. A client that has one of these itself is let in, as Go does: it signed itself.
+    trusted: Vec<CertificateDer<'static>>,
     /// Whether the CA has to have signed the certificate.
     verifies: bool,
     /// Whether there has to be one.
@@ -46,8 +48,10 @@ impl ClientVerifier {
             ClientAuth::RequireAndVerifyClientCert => (true, true),
         };
         let allowed = tls.client_allowed_sans.clone();
+        let trusted = tls.client_ca.as_ref().map(certificate::chain).transpose()?.unwrap_or_default();
         Ok(Some(Arc::new(Self {
-            ca: ca(tls, provider)?,
+            ca: ca(tls, &trusted, provider)?,
+            trusted,
             verifies,
             mandatory: mandatory || allowed.is_some(),
             allowed,
@@ -63,15 +67,35 @@ impl ClientVerifier {
 
 fn ca(
     tls: &TlsConfig,
+    trusted: &[CertificateDer<'static>],
     provider: &Arc<CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, Problem> {
     let Some(pem) = &tls.client_ca else { return Ok(None) };
     let mut roots = RootCertStore::empty();
-    for certificate in certificate::chain(pem)? {
-        roots.add(certificate).map_err(|_| problem(pem, "a certificate in it cannot be that of a CA"))?;
+    for certificate in trusted {
+        roots
+            .add(certificate.clone())
+            .map_err(|_| problem(pem, "a certificate in it cannot be that of a CA"))?;
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
     verifier.build().map(Some).map_err(|error| problem(pem, &error.to_string()))
+}
+
+/// Whether a certificate that is trusted itself holds at this time, and for clients.
+fn is_for_clients(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateError> {
+    let (_, parsed) = parse_x509_certificate(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    if now < parsed.validity().not_before.timestamp() {
+        return Err(CertificateError::NotValidYet);
+    }
+    if now > parsed.validity().not_after.timestamp() {
+        return Err(CertificateError::Expired);
+    }
+    match parsed.extended_key_usage() {
+        Ok(None) => Ok(()),
+        Ok(Some(usage)) if usage.value.client_auth || usage.value.any => Ok(()),
+        _ => Err(CertificateError::InvalidPurpose),
+    }
 }
 
 /// The subject alternative names: DNS names, addresses, e-mail addresses and URIs.
@@ -112,7 +136,11 @@ impl ClientCertVerifier for ClientVerifier {
     ) -> Result<ClientCertVerified, Error> {
         if self.verifies {
             let Some(ca) = &self.ca else { return Err(CertificateError::UnknownIssuer.into()) };
-            ca.verify_client_cert(certificate, intermediates, now)?;
+            if self.trusted.contains(certificate) {
+                is_for_clients(certificate, now)?;
+            } else {
+                ca.verify_client_cert(certificate, intermediates, now)?;
+            }
         }
         if self.allows(certificate) {
             Ok(ClientCertVerified::assertion())

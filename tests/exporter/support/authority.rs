@@ -7,8 +7,8 @@ use std::{
 };
 
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256,
-    SignatureAlgorithm,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, SignatureAlgorithm,
 };
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, process::Command};
@@ -16,38 +16,59 @@ use tokio::{io::AsyncWriteExt, process::Command};
 /// A certificate that is its own CA.
 pub struct Certificate {
     /// As PEM.
-    pub certificate: String,
+    pub pem: String,
     /// As PEM.
     pub key: String,
+    params: CertificateParams,
 }
 
 impl Certificate {
     /// For this machine, with an RSA key.
     pub fn of_server() -> Self {
-        Self::new(&PKCS_RSA_SHA256, &["localhost", "127.0.0.1"], None)
+        Self::with(&PKCS_RSA_SHA256, &["localhost", "127.0.0.1"], |_| {})
     }
 
-    /// For a client that has these names.
+    /// For a client that has these names, and to sign others, as `openssl req -x509` makes them.
     pub fn of_client(names: &[&str]) -> Self {
-        Self::new(&PKCS_ECDSA_P256_SHA256, names, None)
+        Self::with(&PKCS_ECDSA_P256_SHA256, names, |params| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        })
+    }
+
+    /// For a client that has these names, signed by this one.
+    pub fn signed_by(&self, names: &[&str]) -> Self {
+        let ca = KeyPair::from_pem(&self.key).unwrap();
+        let issuer = Issuer::from_params(&self.params, ca);
+        let (params, key) = (params(names), KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap());
+        let pem = params.signed_by(&key, &issuer).unwrap().pem();
+        Self { pem, key: key.serialize_pem(), params }
     }
 
     /// For this machine, until the end of a year.
     pub fn until(year: i32) -> Self {
-        Self::new(&PKCS_ECDSA_P256_SHA256, &["localhost", "127.0.0.1"], Some(year))
+        Self::with(&PKCS_ECDSA_P256_SHA256, &["localhost", "127.0.0.1"], |params| {
+            params.not_after = rcgen::date_time_ymd(year, 12, 31);
+        })
     }
 
-    fn new(algorithm: &'static SignatureAlgorithm, names: &[&str], until: Option<i32>) -> Self {
-        let names: Vec<_> = names.iter().copied().map(str::to_owned).collect();
-        let mut params = CertificateParams::new(names.clone()).unwrap();
-        params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, names.concat());
-        if let Some(year) = until {
-            params.not_after = rcgen::date_time_ymd(year, 12, 31);
-        }
-        let key = KeyPair::generate_for(algorithm).unwrap();
-        Self { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+    fn with(
+        algorithm: &'static SignatureAlgorithm,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
+        let (mut params, key) = (params(names), KeyPair::generate_for(algorithm).unwrap());
+        change(&mut params);
+        Self { pem: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem(), params }
     }
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    let names: Vec<_> = names.iter().copied().map(str::to_owned).collect();
+    let mut params = CertificateParams::new(names.clone()).unwrap();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, names.concat());
+    params
 }
 
 /// A folder with a web configuration file, `server.crt` and `server.key`.
@@ -73,7 +94,7 @@ impl Folder {
 
     /// Writes `NAME.crt` and `NAME.key`.
     pub fn put(&self, name: &str, certificate: &Certificate) {
-        self.write(&format!("{name}.crt"), &certificate.certificate);
+        self.write(&format!("{name}.crt"), &certificate.pem);
         self.write(&format!("{name}.key"), &certificate.key);
     }
 

@@ -24,7 +24,7 @@ async fn value(exporter: &Exporter, client: &Client, name: &str) -> Option<f64> 
 }
 
 fn client_of(certificates: &[&Certificate]) -> Client {
-    let roots = certificates.iter().map(|root| Root::from_pem(root.certificate.as_bytes()).unwrap());
+    let roots = certificates.iter().map(|root| Root::from_pem(root.pem.as_bytes()).unwrap());
     Client::builder().tls_certs_only(roots).build().unwrap()
 }
 
@@ -50,7 +50,7 @@ async fn a_new_certificate_is_served_and_no_scrape_fails_meanwhile() {
     for certificate in &certificates[1..] {
         let before = value(&exporter, &client, UNTIL).await;
         // The key comes later than the certificate.
-        folder.write("server.crt", &certificate.certificate);
+        folder.write("server.crt", &certificate.pem);
         tokio::time::sleep(Duration::from_millis(1500)).await;
         assert_eq!(value(&exporter, &client, SUCCESSFUL).await, Some(1.0));
         folder.write("server.key", &certificate.key);

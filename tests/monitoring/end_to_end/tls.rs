@@ -14,7 +14,7 @@ const ROTATIONS: i32 = 3;
 async fn prometheus_scrapes_over_tls_and_notices_no_new_certificate() {
     let folder = Folder::new();
     let certificates: Vec<_> = (0..=ROTATIONS).map(|number| Certificate::until(2050 + number)).collect();
-    let all: String = certificates.iter().map(|one| one.certificate.as_str()).collect();
+    let all: String = certificates.iter().map(|one| one.pem.as_str()).collect();
     folder.write("ca.crt", &all);
     folder.put("server", &certificates[0]);
     folder.put("client", &Certificate::of_client(&["prometheus.internal"]));
