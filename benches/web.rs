@@ -4,7 +4,7 @@
 //! 10,000 executions are open. A minute of scrapes alone; then one of 1,000 requests a second beside them, each with another
 //! wrong password; then scrapes while the certificate is replaced 100 times, half of them over new connections. The load
 //! comes from the same machine.
-#![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
 
 #[path = "support/program.rs"]
 mod program;
