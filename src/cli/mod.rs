@@ -216,7 +216,7 @@ pub struct Web {
     /// Address to listen on (repeatable); without a host, every address of the machine; unix:/path is a socket in the
     /// file system
     #[arg(long = "web.listen-address", env = "KAPSO_EXPORTER_WEB_LISTEN_ADDRESS",
-        value_name = "[HOST]:PORT|unix:PATH", value_delimiter = ',', default_value = ":10110",
+        value_name = "ADDRESS", value_delimiter = ',', default_value = ":10110",
         value_parser = parse::listen_address)]
     pub listen_address: Vec<ListenAddress>,
     /// Listen on the sockets that systemd hands over (socket activation), instead of --web.listen-address

@@ -129,3 +129,35 @@ fn content(path: &Path) -> Result<String, String> {
     let bytes = fs::read(path).map_err(|error| format!("cannot read it: {error}"))?;
     String::from_utf8(bytes).map_err(|_| "it is not PEM: that is ASCII text".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG";
+
+    struct NoFiles;
+
+    impl Files for NoFiles {
+        fn read(&mut self, path: &Path) -> Result<(PathBuf, SecretString), String> {
+            Ok((path.into(), "text".into()))
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_is_read_or_refused_and_no_secret_is_told() {
+        let text = format!(
+            "tls_server_config:\n  cert_file: a\n  key: {SECRET}\n  client_allowed_sans: [a, b]\n  \
+             client_auth_type: RequireAnyClientCert\nhttp_server_config: {{http2: false, headers: {{}}}}\n\
+             basic_auth_users:\n  a: {SECRET}\n  b: {SECRET}\nrate_limit: {{interval: 1s, burst: 5}}\n"
+        );
+        let whole = parse(&text, &mut NoFiles).unwrap();
+        assert!(
+            whole.users.len() == 2 && whole.rate_limit.is_some() && !format!("{whole:?}").contains("$2y$")
+        );
+        for end in 0..text.len() {
+            let problems = parse(&text[..end], &mut NoFiles).err().unwrap_or_default();
+            assert!(problems.iter().all(|problem| !problem.message.contains("$2y$")), "{end}: {problems:?}");
+        }
+    }
+}
