@@ -5,7 +5,11 @@ use std::{fs, time::Duration};
 use serde_json::Value;
 
 use super::stack::{free_address, start};
-use crate::support::{Certificate, Exporter, Folder, wait_for};
+use crate::{
+    files,
+    promql::Query,
+    support::{Certificate, Exporter, Folder, wait_for},
+};
 
 const ROTATIONS: i32 = 3;
 
@@ -37,6 +41,13 @@ async fn prometheus_scrapes_over_tls_and_notices_no_new_certificate() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(prometheus.value("min_over_time(up[5m])").await, Some(1.0), "no scrape has failed");
     assert!(prometheus.value("count_over_time(up[5m])").await > Some(5.0));
+    for rule in files::rules() {
+        for selector in Query::of(&rule.expr).selectors {
+            if selector.metric.starts_with("kapso_exporter_web_") {
+                assert!(prometheus.value(&selector.metric).await.is_some(), "{}", rule.name());
+            }
+        }
+    }
 }
 
 struct Prometheus {
