@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Router, routing::get};
-use kapso_exporter::config::{RESERVED_PATHS, parse, web::ListenAddress};
+use kapso_exporter::config::{RESERVED_FOLDERS, RESERVED_PATHS, parse, web::ListenAddress};
 use secrecy::ExposeSecret;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -40,6 +40,7 @@ fn listen_address(text: &str) {
 
 fn telemetry_path(text: &str) {
     let Ok(path) = parse::telemetry_path(text) else { return };
+    assert!(!RESERVED_FOLDERS.iter().any(|folder| path.starts_with(folder)), "other pages are there");
     // The router panics where two routes collide.
     let pages =
         RESERVED_PATHS.iter().fold(Router::<()>::new(), |router, page| router.route(page, get(|| async {})));

@@ -6,6 +6,7 @@ mod log;
 pub mod parse;
 mod project;
 mod raw;
+mod text;
 pub mod web;
 mod yaml;
 

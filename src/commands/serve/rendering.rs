@@ -22,6 +22,7 @@ const RENDER_SHARE: u32 = 20;
 const HURRIED_PACE: Duration = Duration::from_millis(20);
 /// ... and takes no more than a quarter of one core.
 const HURRIED_SHARE: u32 = 4;
+
 /// When it may be rendered again: where nobody hurries, and where somebody does.
 #[derive(Clone, Copy)]
 struct Earliest {

@@ -18,9 +18,12 @@ pub use self::{
 };
 use super::{
     Config, MetricsConfig, ProjectConfig, StateConfig,
-    yaml::{Mapping, Node, Place, Problem, Problems, Value, Walk, text_of, tree_of},
+    text::text_of,
+    yaml::{Mapping, Node, Place, Problem, Problems, Value, Walk, tree_of},
 };
 
+/// The largest file, in bytes: ten thousand projects need less.
+const LARGEST: u64 = 4 << 20;
 /// The most projects.
 const MOST_PROJECTS: usize = 10_000;
 
@@ -39,7 +42,7 @@ pub struct FileConfig {
 /// All that is wrong with it.
 pub fn read(path: &Path, state: StateConfig) -> Result<Config, Problems> {
     let failed = |problems| Problems { file: path.into(), problems };
-    let text = text_of(path).map_err(|message| failed(vec![Problem::of_file(message)]))?;
+    let text = text_of(path, LARGEST).map_err(|message| failed(vec![Problem::of_file(message)]))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut secrets = Environment::new(folder);
     let FileConfig { projects, metrics } = parse(&text, &mut secrets).map_err(failed)?;

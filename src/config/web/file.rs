@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -13,11 +12,16 @@ use super::{
     access::{self, HttpConfig, RateLimit, Users},
     tls::{self, TlsConfig},
 };
-use crate::config::yaml::{Problem, Problems, Value, Walk, text_of, tree_of};
+use crate::config::{
+    text::text_of,
+    yaml::{Problem, Problems, Value, Walk, tree_of},
+};
 
 const KEYS: [&str; 4] = ["tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"];
+/// The largest file, in bytes.
+const LARGEST: u64 = 4 << 20;
 /// The largest file of certificates or of a key, in bytes.
-const LARGEST: u64 = 1 << 20;
+const LARGEST_PEM: u64 = 1 << 20;
 
 /// What the file says.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +53,7 @@ impl Contents {
     /// Whether all files hold what they held. Blocks.
     #[must_use]
     pub fn are_as_they_were(&self) -> bool {
-        self.0.iter().all(|(path, digest)| fs::read(path).ok().map(digest_of) == *digest)
+        self.0.iter().all(|(path, digest)| text_of(path, LARGEST).ok().map(digest_of) == *digest)
     }
 
     fn note(&mut self, path: &Path, content: Option<&str>) {
@@ -76,7 +80,7 @@ impl WebFile {
     pub fn read(path: &Path) -> Read {
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut files = Disk { folder: folder.into(), contents: Contents::default() };
-        let text = text_of(path);
+        let text = text_of(path, LARGEST);
         files.contents.note(path, text.as_deref().ok());
         let said = text.map_err(|message| vec![Problem::of_file(message)]);
         let said = said.and_then(|text| parse(&text, &mut files));
@@ -115,19 +119,10 @@ struct Disk {
 impl Files for Disk {
     fn read(&mut self, path: &Path) -> Result<(PathBuf, SecretString), String> {
         let path = self.folder.join(path);
-        let text = content(&path);
+        let text = text_of(&path, LARGEST_PEM);
         self.contents.note(&path, text.as_deref().ok());
         Ok((path, text?.into()))
     }
-}
-
-fn content(path: &Path) -> Result<String, String> {
-    let metadata = fs::metadata(path).map_err(|error| format!("cannot read it: {error}"))?;
-    if !metadata.is_file() || metadata.len() > LARGEST {
-        return Err(format!("it is not a file of at most {LARGEST} bytes"));
-    }
-    let bytes = fs::read(path).map_err(|error| format!("cannot read it: {error}"))?;
-    String::from_utf8(bytes).map_err(|_| "it is not PEM: that is ASCII text".into())
 }
 
 #[cfg(test)]

@@ -7,8 +7,6 @@ mod problem;
 mod tree;
 mod walk;
 
-use std::{fs, path::Path};
-
 pub use self::{
     problem::{Problem, Problems},
     tree::Place,
@@ -17,22 +15,6 @@ pub(super) use self::{
     tree::{Node, Value},
     walk::{Mapping, Walk, join},
 };
-
-/// The largest file, in bytes: ten thousand projects need less.
-const LARGEST: u64 = 4 << 20;
-
-/// The text of a file that is one. Opening a pipe would wait for whoever writes into it.
-pub(super) fn text_of(path: &Path) -> Result<String, String> {
-    let metadata = fs::metadata(path).map_err(|error| format!("cannot read it: {error}"))?;
-    if !metadata.is_file() {
-        return Err("it is not a file".into());
-    }
-    if metadata.len() > LARGEST {
-        return Err(format!("it has {} bytes; at most {LARGEST} are read", metadata.len()));
-    }
-    let bytes = fs::read(path).map_err(|error| format!("cannot read it: {error}"))?;
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".into())
-}
 
 /// Text as a tree.
 pub(super) fn tree_of(text: &str) -> Result<Node, Problem> {

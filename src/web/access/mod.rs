@@ -13,9 +13,8 @@ use std::{net::IpAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use axum::{
     Router,
-    body::Body,
     extract::Request,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use governor::{DefaultDirectRateLimiter, Quota};
@@ -78,10 +77,6 @@ impl Rules {
     pub const fn file(&self) -> &WebFile {
         &self.file
     }
-
-    fn headers(&self) -> &[(HeaderName, HeaderValue)] {
-        &self.file.http.headers
-    }
 }
 
 impl Limiter {
@@ -128,7 +123,7 @@ impl Access {
             Some(refusal) => refusal,
             None => pages.clone().oneshot(request).await.into_response(),
         };
-        for (name, value) in rules.headers() {
+        for (name, value) in &rules.file.http.headers {
             response.headers_mut().insert(name, value.clone());
         }
         response
@@ -171,5 +166,5 @@ fn is_open(path: &str) -> bool {
 
 fn unauthorized() -> Response {
     let text = "a user name and a password are needed\n";
-    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, REALM)], Body::from(text)).into_response()
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, REALM)], text).into_response()
 }

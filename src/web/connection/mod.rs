@@ -72,7 +72,7 @@ pub(super) async fn connection(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let Some(tls) = served.access.rules().tls().cloned() else {
-        return http1(stream, peer.ip(), served, shutdown).await;
+        return http1(WriteDeadline::new(stream, WRITE_TIMEOUT), peer.ip(), served, shutdown).await;
     };
     let Some(stream) = timeout(HANDSHAKE_TIMEOUT, encrypted(stream, tls)).await?? else {
         return Ok(());
@@ -126,7 +126,7 @@ async fn http1(
     served: Arc<Served>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let io = TokioIo::new(WriteDeadline::new(stream, WRITE_TIMEOUT));
+    let io = TokioIo::new(stream);
     let answer = service_fn(move |request| answer(served.clone(), peer, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

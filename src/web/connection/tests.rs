@@ -19,6 +19,7 @@ fn served() -> Arc<Served> {
 /// The client's end of a connection to a server with one large page.
 fn connected() -> DuplexStream {
     let (near, far) = duplex(1 << 10);
+    let near = WriteDeadline::new(near, WRITE_TIMEOUT);
     tokio::spawn(http1(near, None, served(), CancellationToken::new()));
     far
 }

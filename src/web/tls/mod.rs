@@ -40,7 +40,6 @@ impl Tls {
         let expires = certificate::expiry(&tls.certificate, &chain)?;
         let versions = versions(tls);
         let clients = ClientVerifier::new(tls, &provider)?;
-        let at_key = |error: rustls::Error| problem(&tls.key, &error.to_string());
         let builder =
             ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions).map_err(
                 |_| problem_at("tls_server_config.cipher_suites", "none is of a version that is spoken"),
@@ -51,7 +50,7 @@ impl Tls {
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => problem(&tls.key, "it is not the key of the certificate"),
-            error => at_key(error),
+            error => problem(&tls.key, &error.to_string()),
         })?;
         config.ignore_client_order = tls.prefer_server_cipher_suites;
         let protocols: &[&[u8]] = if http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
