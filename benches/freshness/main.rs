@@ -1,7 +1,7 @@
 //! How fresh the numbers are on a small budget: days of a simulated Kapso in simulated time.
 //! `cargo bench --bench freshness` prints the tables of `docs/freshness.md`.
 //!
-//! Words after `--` choose cells: `conversations` or `workflows` (the source), `plain` (the plain loop), `told` (with
+//! Words after `--` choose cells: `auto`, `conversations` or `workflows` (the source), `plain` (the plain loop), `told` (with
 //! webhooks), a number of
 //! conversations, a share of them such as `5%`. `KAPSO_TEST_SEED` draws another traffic.
 #![allow(
@@ -97,7 +97,7 @@ fn simulate<T>(what: &str, future: impl Future<Output = T>) -> T {
 
 fn main() {
     let (mut quiet, mut busy, mut plain) = (Table::new(QUIET), Table::new(BUSY), Table::new(PLAIN));
-    for source in [Source::Conversations, Source::Workflows] {
+    for source in [Source::Auto, Source::Conversations, Source::Workflows] {
         for size in sizes() {
             let words = [source.as_str(), &size.conversations.to_string(), &format!("{}%", size.percent)];
             if is_wanted(&words) {
@@ -114,7 +114,7 @@ fn main() {
         }
     }
     let mut told = Table::new(TOLD);
-    for source in [Source::Conversations, Source::Workflows] {
+    for source in [Source::Auto, Source::Conversations, Source::Workflows] {
         for size in sizes().filter(|size| size.conversations == 10_000) {
             let words = ["told", source.as_str(), &format!("{}%", size.percent)];
             for deliveries in [Deliveries::None, Deliveries::All] {

@@ -98,7 +98,7 @@ pub async fn busy(source: Source, size: Size, limits: &[u32]) -> Vec<Vec<String>
             number(new.count()),
             time(new.quantile(0.5)),
             time(new.quantile(0.95)),
-            format!("{:.0}", (requests(&watched, "") - sent) / f64::from(60 * hours)),
+            format!("{:.1}", (requests(&watched, "") - sent) / f64::from(60 * hours)),
             number(busiest),
             format!("{:.0}", requests(&watched, "429") - refused),
         ]);

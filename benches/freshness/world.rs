@@ -134,12 +134,14 @@ impl Open {
         };
         let all: Vec<[usize; 3]> = platform.map(open).collect();
         let executions = all.iter().flatten().sum();
+        let by_workflow = 1 + all.iter().map(|open| open.iter().sum::<usize>().div_ceil(100)).sum::<usize>();
         if source == Source::Workflows {
-            let bound = 1 + all.iter().map(|open| open.iter().sum::<usize>().div_ceil(100)).sum::<usize>();
+            let bound = by_workflow;
             let by_status = 1 + all.iter().flatten().map(|open| open.div_ceil(100)).sum::<usize>();
             return Self { executions, bound, by_status };
         }
-        let bound = simulator.conversations_with_open_executions(Api::Platform);
+        let by_conversation = simulator.conversations_with_open_executions(Api::Platform);
+        let bound = if source == Source::Auto { by_conversation.min(by_workflow) } else { by_conversation };
         Self { executions, bound, by_status: bound }
     }
 }

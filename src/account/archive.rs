@@ -55,7 +55,7 @@ impl Account {
         read.learn(seen, page, interval);
         read.phone_number = phone_number;
         let conversation = KnownConversation { counted: &counted, read: &read };
-        if conversation.is_watched(page.as_of, self.conversation_max_age, self.ledger.watch_start()) {
+        if self.is_watched(conversation, page.as_of) {
             let place = self.ledger.unarchive(&seen.id, archived);
             self.frontier.follow(place);
             self.ledger.conversations[place.number].status = seen.status;
@@ -106,8 +106,7 @@ impl Account {
         let KnownConversation { counted, read } = conversation;
         let listed = read.listed.map(|listed| now.duration_since(listed.into()));
         let asked = read.attempts.last.and_then(|last| Some(self.frontier.learned()?.since(last)));
-        let is_watched = self.is_in_scope(read)
-            && conversation.is_watched(now, self.conversation_max_age, self.ledger.watch_start());
+        let is_watched = self.is_in_scope(read) && self.is_watched(conversation, now);
         !is_watched
             && counted.executions.is_empty()
             && read.missing.is_none()

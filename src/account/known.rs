@@ -70,13 +70,20 @@ impl KnownConversation<'_> {
         max_age: SignedDuration,
         watch_start: Option<Timestamp>,
     ) -> bool {
-        let Self { counted, read } = self;
-        let listed = read.listed.map(Timestamp::from);
+        let listed = self.read.listed.map(Timestamp::from);
         // Nobody reads the list of one that only executions have named where conversations are not discovered.
-        let since = listed.or(watch_start.filter(|_| read.discovered.is_some()));
+        let since = listed.or(watch_start.filter(|_| self.read.discovered.is_some()));
         let is_unread = |at| since.is_some_and(|since| at > since);
-        let is_active = |at| now.duration_since(at) <= max_age || is_unread(at);
+        self.is_active(now, max_age) || (!self.read.deleted && self.active_at().is_some_and(is_unread))
+    }
+
+    /// Whether it is there at `now`, in Kapso's clock, and has open executions, or was active within `max_age`, or it is
+    /// not known when it was.
+    #[must_use]
+    pub fn is_active(&self, now: Timestamp, max_age: SignedDuration) -> bool {
+        let Self { counted, read } = self;
+        let is_recent = |at| now.duration_since(at) <= max_age;
         let has_current = counted.has_open_executions() || counted.has_doubtful_executions();
-        !read.deleted && (has_current || self.active_at().is_none_or(is_active))
+        !read.deleted && (has_current || self.active_at().is_none_or(is_recent))
     }
 }

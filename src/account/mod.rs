@@ -53,6 +53,18 @@ pub struct Settings {
     pub phone_number_ids: Vec<String>,
     /// Whether webhook deliveries tell of outcomes, too.
     pub expects_deliveries: bool,
+    /// Whether open executions are told apart by what is to be expected of them.
+    pub treatment: Treatment,
+}
+
+/// Whether open executions are told apart by what is to be expected of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Treatment {
+    /// By what was learned of their workflows.
+    #[default]
+    Learned,
+    /// All are alike, which benchmarks compare with.
+    Equal,
 }
 
 impl Default for Settings {
@@ -67,6 +79,7 @@ impl Default for Settings {
             scope: Scope::default(),
             phone_number_ids: Vec::new(),
             expects_deliveries: false,
+            treatment: Treatment::default(),
         }
     }
 }
@@ -84,6 +97,9 @@ pub struct Account {
     phone_numbers: BTreeSet<PhoneNumber>,
     /// How many times workflows were let in.
     times_let_in: u64,
+    treatment: Treatment,
+    /// Whether the lists of all conversations are read.
+    lists_conversations: bool,
 }
 
 /// Which lists are read.
@@ -99,7 +115,8 @@ impl Account {
     /// Goes on with other settings. What was counted stays.
     pub fn configure(&mut self, settings: Settings) {
         let Settings { lookback, remembered, conversation_max_age, max_staleness, .. } = settings;
-        let Settings { buckets, scope, phone_number_ids, expects_deliveries, .. } = settings;
+        let Settings { buckets, scope, phone_number_ids, expects_deliveries, treatment, .. } = settings;
+        self.treatment = treatment;
         self.ledger.configure(lookback, remembered, buckets, scope);
         self.ledger.expect_deliveries(expects_deliveries);
         (self.conversation_max_age, self.max_staleness) = (conversation_max_age, max_staleness);
@@ -114,7 +131,7 @@ impl Account {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let Settings { lookback, remembered, conversation_max_age, max_staleness, .. } = settings;
-        let Settings { buckets, scope, phone_number_ids, expects_deliveries, .. } = settings;
+        let Settings { buckets, scope, phone_number_ids, expects_deliveries, treatment, .. } = settings;
         let phone_numbers = phone_number_ids.iter().map(|id| id.as_str().into()).collect();
         let mut ledger = Ledger::new(lookback, remembered, buckets, scope);
         ledger.expect_deliveries(expects_deliveries);
@@ -125,6 +142,8 @@ impl Account {
             max_staleness,
             phone_numbers,
             times_let_in: 0,
+            treatment,
+            lists_conversations: true,
         }
     }
 
@@ -227,6 +246,28 @@ impl Account {
         }
     }
 
+    /// Whether the lists of all conversations are read from now on. If they are not, one is watched for its activity
+    /// alone, and not until its list was read.
+    pub fn list_conversations(&mut self, lists_conversations: bool) {
+        self.lists_conversations = lists_conversations;
+    }
+
+    /// Whether open executions are told apart.
+    #[must_use]
+    pub fn treatment(&self) -> Treatment {
+        self.treatment
+    }
+
+    /// Whether a conversation is watched at `now`, in Kapso's clock.
+    fn is_watched(&self, conversation: KnownConversation<'_>, now: Timestamp) -> bool {
+        let max_age = self.conversation_max_age;
+        if self.lists_conversations {
+            conversation.is_watched(now, max_age, self.ledger.watch_start())
+        } else {
+            conversation.is_active(now, max_age)
+        }
+    }
+
     /// Takes executions out of the current state that belong to none of these conversations, until they are shown
     /// again. Returns how many of them were open.
     pub fn withdraw_all_but(&mut self, conversations: &[ConversationId]) -> usize {
@@ -251,11 +292,9 @@ impl Account {
     /// The current state at `now`, in Kapso's clock.
     #[must_use]
     pub fn current(&self, now: Timestamp) -> Current {
-        let watch_start = self.ledger.watch_start();
         self.ledger.current(now, |number, counted| {
             let conversation = KnownConversation { counted, read: self.frontier.conversation(number) };
-            self.is_in_scope(conversation.read)
-                && conversation.is_watched(now, self.conversation_max_age, watch_start)
+            self.is_in_scope(conversation.read) && self.is_watched(conversation, now)
         })
     }
 

@@ -38,6 +38,8 @@ pub enum Statuses {
     Every,
     /// Those that executions were known to be in.
     Known,
+    /// None, or one of several: others are asked for by visits of their own.
+    Part,
 }
 
 impl Account {
@@ -104,9 +106,9 @@ impl Account {
         self.ledger.not_found(id, before_late_ones(deleted_at), at, deleted_at);
     }
 
-    /// Takes note that all open executions of the workflow were asked about, and those in these statuses.
+    /// Takes note that the open executions of the workflow that were due were asked about, and those in these statuses.
     pub fn close_visit(&mut self, visit: &Visit, statuses: Statuses) {
-        if let Some(begun) = visit.begun {
+        if let Some(begun) = visit.begun.filter(|_| statuses != Statuses::Part) {
             self.ledger.note_visited(index(visit.workflow), begun.at);
         }
         let read = self.frontier.workflows.change(visit.workflow);

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{
-    Backlog, CrawlContext, CrawlScope, Heartbeat, Progress, conversations::ByConversation,
+    Backlog, CrawlContext, CrawlScope, Heartbeat, Progress, auto::Auto, conversations::ByConversation,
     workflows::ByWorkflow,
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
 pub fn kind_of(source: Source) -> &'static dyn SourceKind {
     match source {
         Source::Agents | Source::Conversations => &ByConversation,
+        Source::Auto => &Auto,
         Source::Workflows => &ByWorkflow,
     }
 }

@@ -4,9 +4,11 @@
 //! on the platform API or (source `agents`) on the legacy one; `workflows` those of each workflow. `kind` has all
 //! sources by name.
 
+pub mod auto;
 mod changed;
 pub mod conversations;
 mod crawler;
+mod expectation;
 mod follow_up;
 mod heartbeat;
 mod kind;

@@ -22,7 +22,7 @@ pub struct WorkflowFrontier {
     pub covered_at: Option<Steady>,
     /// Its list had an item that could not be read, and is to be read again.
     pub doubtful: bool,
-    /// When it was last asked about all of its open executions.
+    /// When it was last asked about its open executions: about all of them, or about those that were due.
     pub visited: Option<Steady>,
     /// When it was last asked for open executions of every status.
     pub surveyed: Option<Steady>,

@@ -97,8 +97,13 @@ pub enum ExecutionFilter {
         /// Its end; `None` is now.
         until: Option<Timestamp>,
     },
-    /// Those in this status, which is one that the API can be asked for: any but [`Status::Unknown`].
-    In(Status),
+    /// Those in a status.
+    In {
+        /// One that the API can be asked for: any but [`Status::Unknown`].
+        status: Status,
+        /// The span in which they started, both ends included; `None` is any time.
+        started: Option<(Timestamp, Timestamp)>,
+    },
 }
 
 impl Client {

@@ -65,7 +65,12 @@ pub(super) fn workflow_executions(workflow: &WorkflowId, which: ExecutionFilter)
             let until = until.map(|until| ("created_before", until.to_string()));
             [since].into_iter().chain(until).collect()
         }
-        ExecutionFilter::In(status) => vec![("status", status.as_str().into())],
+        ExecutionFilter::In { status, started } => {
+            let span = started.map(|(since, until)| {
+                [("created_after", since.to_string()), ("created_before", until.to_string())]
+            });
+            [("status", status.as_str().into())].into_iter().chain(span.into_iter().flatten()).collect()
+        }
     };
     List {
         endpoint: Endpoint::WorkflowExecutions,

@@ -189,6 +189,7 @@ impl Ledger {
         deleted_at: Timestamp,
     ) {
         let Some(slot) = self.executions.find(id) else { return };
+        self.note_look(slot, at);
         let started = self.executions.get(slot).and_then(|entry| entry.started_at);
         if started.is_none_or(|started| started < before.into()) {
             self.look_in_vain(&[slot], at, deleted_at);

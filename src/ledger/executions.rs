@@ -43,7 +43,7 @@ impl Ledger {
                 return Err(Unknown("workflows", entry.workflow));
             }
             self.workflows.untracked(entry.workflow).open += usize::from(entry.is_open());
-            self.open.extend(entry.is_open().then_some(slot));
+            self.open.extend(entry.is_open().then_some((slot, None)));
             let Some(number) = entry.conversation else { continue };
             let conversation =
                 self.conversations.untracked(number).ok_or(Unknown("conversations", number))?;

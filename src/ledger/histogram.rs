@@ -56,6 +56,12 @@ impl Histogram {
         new
     }
 
+    /// How many values it took in, by bucket; the last one has no upper bound.
+    #[must_use]
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
     /// How many values it took in.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -45,7 +45,7 @@ mod totals;
 mod watch;
 mod workflow;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
@@ -78,8 +78,9 @@ pub use self::{
     workflow::{Told, WorkflowState},
 };
 use crate::{
+    clock::Steady,
     label,
-    model::{ListedWorkflow, Workflow, WorkflowId},
+    model::{ConversationId, ListedWorkflow, Workflow, WorkflowId},
 };
 
 /// The workflow of executions whose API answer names none.
@@ -110,8 +111,9 @@ pub struct Ledger {
     /// What was told and found of their outcomes, where deliveries tell any.
     pub(crate) outcomes: Table<Outcomes>,
     comparison: Comparison,
-    /// Those of them that are open.
-    open: BTreeSet<Slot>,
+    /// Those of them that are open, and when each was last looked at since the program started: when the newest request
+    /// was sent that showed it, or that said that it is not there.
+    open: BTreeMap<Slot, Option<Steady>>,
     doubts: Doubts,
     stale_answers: u64,
 }
@@ -148,7 +150,7 @@ impl Ledger {
             executions: Executions::default(),
             outcomes: Table::default(),
             comparison: Comparison::default(),
-            open: BTreeSet::new(),
+            open: BTreeMap::new(),
             doubts: Doubts::default(),
             stale_answers: 0,
         }
@@ -207,6 +209,12 @@ impl Ledger {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.workflows.is_empty() && self.remembered_conversations() == 0
+    }
+
+    /// Which conversation has this number.
+    #[must_use]
+    pub fn conversation_id(&self, number: u32) -> Option<&ConversationId> {
+        self.conversations.get(number).map(|conversation| &conversation.id)
     }
 
     /// How many executions are remembered.

@@ -10,7 +10,10 @@ use super::{
     micros::Micros,
     table::Slot,
 };
-use crate::model::{Execution, Page};
+use crate::{
+    clock::Steady,
+    model::{Execution, Page},
+};
 
 /// One execution, as it was seen.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +24,9 @@ pub struct Observation<'a> {
     pub origin: Origin,
     /// The number of the request that it answers.
     pub request_seq: u64,
-    /// When that was sent, in Kapso's clock.
+    /// When that was sent.
+    pub requested_at: Steady,
+    /// The same moment in Kapso's clock.
     pub as_of: Timestamp,
 }
 
@@ -78,8 +83,8 @@ pub trait Coverage {
 impl<'a> Observation<'a> {
     /// The executions of a page.
     pub fn all(page: &'a Page<Execution>, origin: Origin) -> impl Iterator<Item = Self> {
-        let Page { request_seq, as_of, .. } = *page;
-        page.items.iter().map(move |execution| Self { execution, origin, request_seq, as_of })
+        let Page { request_seq, requested_at, as_of, .. } = *page;
+        page.items.iter().map(move |execution| Self { execution, origin, request_seq, requested_at, as_of })
     }
 
     /// The conversation whose list shows it.
@@ -210,6 +215,7 @@ impl Ledger {
             conversation.executions.push(slot);
         }
         self.recount(slot, was, is);
+        self.note_look(slot, seen.requested_at);
         let Some(events) = events else {
             self.stale_answers += 1;
             return;
@@ -274,9 +280,9 @@ impl Ledger {
             return;
         }
         match is {
-            Some(_) => self.open.insert(slot),
-            None => self.open.remove(&slot),
-        };
+            Some(_) => _ = self.open.entry(slot).or_default(),
+            None => _ = self.open.remove(&slot),
+        }
         for (counted, more) in [(was, false), (is, true)] {
             let Some(Counted { workflow, conversation }) = counted else { continue };
             let of_workflow = &mut self.workflows.untracked(workflow).open;

@@ -5,7 +5,10 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 
 use super::{Ledger, entry::Entry, micros::Micros, table::Slot};
-use crate::model::{ExecutionId, Status, Step};
+use crate::{
+    clock::Steady,
+    model::{ExecutionId, Status, Step},
+};
 
 /// An execution that is open, and what it would take to see it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +17,14 @@ pub struct OpenExecution {
     pub id: ExecutionId,
     /// Its status, an open one.
     pub status: Status,
+    /// The number of its conversation, where it is known to belong to one.
+    pub conversation: Option<u32>,
     /// When it started.
     pub started_at: Option<Timestamp>,
+    /// When anything last happened in it.
+    pub last_event_at: Option<Timestamp>,
+    /// When it was last looked at since the program started.
+    pub looked_at: Option<Steady>,
     /// How many executions of the workflow started since, itself included; `None` where some of them may have
     /// been forgotten.
     pub since: Option<usize>,
@@ -65,6 +74,13 @@ impl Ledger {
         (open.into_iter().map(Into::into).collect(), count)
     }
 
+    /// Takes note that an execution was looked at, if it is open.
+    pub(super) fn note_look(&mut self, slot: Slot, at: Steady) {
+        if let Some(looked_at) = self.open.get_mut(&slot) {
+            *looked_at = (*looked_at).max(Some(at));
+        }
+    }
+
     /// How many executions are open.
     #[must_use]
     pub fn open_executions(&self) -> usize {
@@ -72,17 +88,21 @@ impl Ledger {
     }
 
     fn open(&self) -> impl Iterator<Item = &Entry> {
-        self.open.iter().filter_map(|&slot| self.executions.get(slot))
+        self.open.keys().filter_map(|&slot| self.executions.get(slot))
     }
 
     /// The open executions of each workflow, newest start first.
     #[must_use]
     pub fn open_by_workflow(&self, now: Timestamp) -> Vec<Vec<OpenExecution>> {
         let mut open: Vec<Vec<OpenExecution>> = vec![Vec::new(); self.workflows.len()];
-        for entry in self.open() {
+        for (&slot, &looked_at) in &self.open {
+            let Some(entry) = self.executions.get(slot) else { continue };
             open[entry.workflow as usize].push(OpenExecution {
                 id: entry.id.clone(),
                 status: entry.status,
+                conversation: entry.conversation,
+                last_event_at: entry.last_event_at.map(Into::into),
+                looked_at,
                 started_at: entry.started_at.map(Into::into),
                 since: None,
             });
@@ -125,6 +145,13 @@ impl Ledger {
         entry.is_some_and(|entry| entry.is_open() && entry.request_seq < request_seq)
     }
 
+    /// Whether an execution is open that was last looked at before then.
+    #[must_use]
+    pub fn is_open_and_not_looked_at_since(&self, id: &ExecutionId, at: Steady) -> bool {
+        let looked_at = self.executions.find(id).and_then(|slot| self.open.get(&slot));
+        looked_at.is_some_and(|looked_at| *looked_at < Some(at))
+    }
+
     /// The open executions that no list shows, oldest look first. `is_listed` tells whether one of these does: the list
     /// of the workflow with this number, or that of the conversation if it had the execution the last time.
     pub(crate) fn unlisted(&self, is_listed: impl Fn(usize, Option<u32>) -> bool) -> Vec<ExecutionId> {
@@ -143,7 +170,7 @@ impl Ledger {
         let is_other = |slot: &Slot| {
             self.executions.get(*slot).is_some_and(|entry| !entry.conversation.is_some_and(&is_kept))
         };
-        let others: Vec<_> = self.open.iter().copied().filter(is_other).collect();
+        let others: Vec<_> = self.open.keys().copied().filter(is_other).collect();
         self.delete(&others, at);
         others.len()
     }

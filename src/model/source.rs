@@ -10,6 +10,8 @@ use super::Api;
 pub enum Source {
     /// Legacy API: agent executions per conversation.
     Agents,
+    /// Platform API: each execution by the list that shows it with the fewest requests.
+    Auto,
     /// Platform API: flow executions per conversation.
     Conversations,
     /// Platform API: executions per workflow.
@@ -18,7 +20,7 @@ pub enum Source {
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 3] = [Self::Agents, Self::Conversations, Self::Workflows];
+    pub const ALL: [Self; 4] = [Self::Agents, Self::Auto, Self::Conversations, Self::Workflows];
 
     /// The flag's and the label's value.
     #[must_use]
@@ -31,7 +33,7 @@ impl Source {
     pub const fn api(self) -> Api {
         match self {
             Self::Agents => Api::Legacy,
-            Self::Conversations | Self::Workflows => Api::Platform,
+            Self::Auto | Self::Conversations | Self::Workflows => Api::Platform,
         }
     }
 }

@@ -9,7 +9,7 @@ mod plan;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use self::kind::ByConversation;
 use self::{
@@ -26,7 +26,7 @@ use crate::{
     account::{Account, KnownConversation, Order},
     clock::Steady,
     frontier::Failed,
-    kapso::{Error, Hanging, Reason},
+    kapso::{Error, Hanging, PAGE_SIZE, Reason},
     model::{Api, Conversation, ConversationId, ExecutionId, Page},
 };
 
@@ -44,8 +44,27 @@ pub struct Conversations {
     absence: Absence,
     /// When the workflows were last listed.
     workflows_read: Option<Steady>,
+    /// When recent activity was last read, and a page of the full scan.
+    recent_read: Option<Steady>,
+    page_read: Option<Steady>,
     singles: Singles,
 }
+
+/// How much is read of the list of conversations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Recent activity, and a page of the full scan.
+    Usual,
+    /// The same, no more often than every [`SELDOM`] intervals.
+    Least,
+    /// Recent activity, and a page of the full scan no more often than that.
+    Recent,
+}
+
+/// Intervals from one look at the list of conversations to the next where nothing moves.
+const SELDOM: i32 = 10;
+/// A full scan takes no longer than this, or as many intervals as there are pages.
+const LONGEST_SCAN: SignedDuration = SignedDuration::from_hours(24);
 
 /// What to ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,6 +81,7 @@ impl Conversations {
     pub fn new(context: CrawlContext, scope: CrawlScope) -> Self {
         let (discoveries, absence) = {
             let mut account = context.account.lock();
+            account.list_conversations(true);
             if !scope.only.is_empty() {
                 withdraw_others(&mut account, &scope.only);
             }
@@ -74,8 +94,17 @@ impl Conversations {
             };
             (discoveries, Absence::new(was_there))
         };
-        let (probed, workflows_read, singles) = (false, None, Singles::default());
-        Self { context, scope, discoveries, probed, absence, workflows_read, singles }
+        Self {
+            context,
+            scope,
+            discoveries,
+            probed: false,
+            absence,
+            workflows_read: None,
+            recent_read: None,
+            page_read: None,
+            singles: Singles::default(),
+        }
     }
 
     fn note_discovered(&self) {
@@ -105,10 +134,11 @@ impl Conversations {
         self.scope.phone_number_ids.get(discovery).map(String::as_str)
     }
 
-    async fn discover_all_numbers(&mut self) -> Result<(), Error> {
+    async fn discover_all_numbers(&mut self, extent: Extent) -> Result<(), Error> {
+        let (reads_recent, reads_page) = self.begin_discovery(extent);
         let mut all = Ok(());
         for number in 0..self.discoveries.len() {
-            let discovered = self.discover(number).await;
+            let discovered = self.discover(number, reads_recent, reads_page).await;
             if discovered.as_ref().is_err_and(is_hopeless) {
                 return discovered;
             }
@@ -117,8 +147,29 @@ impl Conversations {
         all
     }
 
-    async fn discover(&mut self, number: usize) -> Result<(), Error> {
-        let recent = match self.discoveries[number].recent_since() {
+    /// Whether recent activity is to be read now, and a page of the full scan.
+    fn begin_discovery(&mut self, extent: Extent) -> (bool, bool) {
+        let now = self.context.client.clock().steady_now();
+        let interval = self.scope.signed_interval();
+        let pause = interval.saturating_mul(SELDOM);
+        let is_due = |last: Option<Steady>, pause| last.is_none_or(|last| now.since(last) >= pause);
+        let reads_recent = extent != Extent::Least || is_due(self.recent_read, pause);
+        let is_first = self.last_full_scan().is_none();
+        let a_page = LONGEST_SCAN / self.pages();
+        let reads_page = extent == Extent::Usual || is_first || is_due(self.page_read, pause.min(a_page));
+        self.recent_read = if reads_recent { Some(now) } else { self.recent_read };
+        self.page_read = if reads_page { Some(now) } else { self.page_read };
+        (reads_recent, reads_page)
+    }
+
+    /// Pages of the list of conversations, about.
+    fn pages(&self) -> i32 {
+        let known = self.context.account.lock().ledger.remembered_conversations();
+        i32::try_from(known.div_ceil(PAGE_SIZE as usize).max(1)).unwrap_or(i32::MAX)
+    }
+
+    async fn discover(&mut self, number: usize, reads_recent: bool, reads_page: bool) -> Result<(), Error> {
+        let recent = match self.discoveries[number].recent_since().filter(|_| reads_recent) {
             Some(since) => self.read_recent(number, since).await,
             None => Ok(()),
         };
@@ -126,7 +177,7 @@ impl Conversations {
             return recent;
         }
         let pages = if self.discoveries[number].last_full_scan().is_some() {
-            1
+            usize::from(reads_page)
         } else {
             self.context.half_of_the_budget(self.scope.interval)
         };
@@ -177,6 +228,31 @@ impl Conversations {
             }
         }
         Ok(())
+    }
+
+    /// Finds out which conversations there are, and which moved.
+    pub(super) async fn discover_conversations(
+        &mut self,
+        extent: Extent,
+        progress: &mut Progress,
+    ) -> Result<Discovered, Stop> {
+        let discovered = if self.scope.only.is_empty() {
+            self.discover_all_numbers(extent).await
+        } else {
+            self.probe().await
+        };
+        self.note_discovery(discovered, progress)
+    }
+
+    /// When recent activity was last read.
+    pub(super) fn recent_read(&self) -> Option<Steady> {
+        self.recent_read
+    }
+
+    /// Takes note that a conversation's list could not be read.
+    pub(super) fn note_list_failure(&self, id: &ConversationId, failed: Failed) {
+        let now = self.context.client.clock().steady_now();
+        self.context.account.lock().conversation_failed(id, now, failed);
     }
 
     /// Where nothing is discovered, one page of conversations tells an API that is absent from conversations
@@ -244,7 +320,7 @@ fn withdraw_others(account: &mut Account, only: &[ConversationId]) {
 }
 
 /// Reads a conversation's list.
-async fn read_list(context: CrawlContext, only: bool, id: ConversationId) -> Result<bool, Error> {
+pub(super) async fn read_list(context: CrawlContext, only: bool, id: ConversationId) -> Result<bool, Error> {
     let requested_at = context.client.clock().steady_now();
     let order = match context.client.api() {
         Api::Platform => Order::NewestFirst,
@@ -309,9 +385,7 @@ impl Crawl for Conversations {
             }
             workflows = Discovered::Badly;
         }
-        let discovered =
-            if self.scope.only.is_empty() { self.discover_all_numbers().await } else { self.probe().await };
-        let conversations = self.note_discovery(discovered, progress)?;
+        let conversations = self.discover_conversations(Extent::Usual, progress).await?;
         self.context.require_clock(progress).await?;
         Ok(if workflows == Discovered::Badly { workflows } else { conversations })
     }
@@ -347,9 +421,8 @@ impl Crawl for Conversations {
     }
 
     fn note_failure(&self, task: &Task, failed: Failed) {
-        let now = self.context.client.clock().steady_now();
         if let Task::Conversation(id) = task {
-            self.context.account.lock().conversation_failed(id, now, failed);
+            self.note_list_failure(id, failed);
         }
     }
 

@@ -17,8 +17,10 @@ const OPEN: [Status; 3] = [Status::Running, Status::Waiting, Status::Handoff];
 pub struct FetchPlan {
     /// The list of all that started since then.
     pub since: Option<Timestamp>,
-    /// The lists of those in these statuses.
+    /// The lists of those in these statuses, …
     pub statuses: Vec<Status>,
+    /// … that started in this span; `None` is any time.
+    pub started: Option<(Timestamp, Timestamp)>,
 }
 
 impl FetchPlan {
@@ -71,6 +73,7 @@ pub fn fetch_plan(open: &[OpenExecution], unread_since: Timestamp, news: News) -
     FetchPlan {
         since: (news || taken > 0).then(|| oldest.map_or(unread_since, |at| at.min(unread_since))),
         statuses: Rest::of_all_and(open, &open[taken..]).listed(),
+        started: None,
     }
 }
 

@@ -5,9 +5,9 @@
 //! show, is asked for by itself, and its outcome and end are exact. What finished before the watch began is only
 //! looked for among the executions that started within `--scrape.conversation-max-age`.
 
-mod fetch_plan;
+pub(super) mod fetch_plan;
 mod kind;
-mod plan;
+pub(super) mod plan;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 pub use self::kind::ByWorkflow;
-use self::plan::{FetchTask, Rules, Task};
+use self::plan::{FetchTask, Part, Rules, Task};
 use super::{
     CrawlContext, CrawlScope, Heartbeat, Progress,
     queue::{Backlog, Queue},
@@ -25,7 +25,7 @@ use super::{
     source::{Crawl, Discovered, Pass, Stop, is_hopeless},
 };
 use crate::{
-    account::{Account, KnownWorkflow, Visit, VisitedList},
+    account::{Account, KnownWorkflow, Statuses, Visit, VisitedList},
     clock::Steady,
     frontier::Failed,
     kapso::{Error, ExecutionFilter, Hanging, PageToken, Reason},
@@ -109,11 +109,11 @@ impl Workflows {
         Self { lists, scope, listed: None, singles: Singles::default() }
     }
 
-    fn context(&self) -> &CrawlContext {
+    pub(super) fn context(&self) -> &CrawlContext {
         &self.lists.context
     }
 
-    fn rules(&self, pass: Pass) -> Rules {
+    pub(super) fn rules(&self, pass: Pass) -> Rules {
         Rules {
             now: self.context().client.clock().steady_now(),
             kapso_now: self.context().client.clock().now(),
@@ -160,10 +160,11 @@ impl Lists {
             FetchTask::History { since, until } => {
                 self.read_history(workflow, &mut visit, since, until).await
             }
-            FetchTask::Visit { open, fetch_plan } => {
-                let asked = fetch_plan.asked();
+            FetchTask::Visit { open, fetch_plan, part } => {
+                let asked = if part == Part::Whole { fetch_plan.asked() } else { Statuses::Part };
                 for status in fetch_plan.statuses {
-                    self.read(workflow, &mut visit, ExecutionFilter::In(status)).await?;
+                    let which = ExecutionFilter::In { status, started: fetch_plan.started };
+                    self.read(workflow, &mut visit, which).await?;
                 }
                 if let Some(since) = fetch_plan.since {
                     let which = ExecutionFilter::Started { since, until: None };
@@ -190,7 +191,7 @@ impl Lists {
     ) -> Result<Option<Reading>, Error> {
         let list = match which {
             ExecutionFilter::Started { .. } => VisitedList::ByStart,
-            ExecutionFilter::In(_) => VisitedList::ByStatus,
+            ExecutionFilter::In { .. } => VisitedList::ByStatus,
         };
         let pager = self.context.client.workflow_executions(workflow, which);
         pager
@@ -238,7 +239,7 @@ impl Lists {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     /// Its open executions and what is new.
-    Visit(WorkflowId),
+    Visit(WorkflowId, Part),
     /// What started before the watch began.
     History(WorkflowId),
     /// An execution by itself.
@@ -252,7 +253,9 @@ impl Crawl for Workflows {
     fn key(task: &Task) -> Key {
         match task {
             Task::Workflow { workflow, work: FetchTask::History { .. } } => Key::History(workflow.clone()),
-            Task::Workflow { workflow, work: FetchTask::Visit { .. } } => Key::Visit(workflow.clone()),
+            Task::Workflow { workflow, work: FetchTask::Visit { part, .. } } => {
+                Key::Visit(workflow.clone(), *part)
+            }
             Task::Execution(id) => Key::Execution(id.clone()),
         }
     }
@@ -322,7 +325,7 @@ impl Crawl for Workflows {
 
     fn note_failure(&self, key: &Key, failed: Failed) {
         let now = self.context().client.clock().steady_now();
-        if let Key::Visit(workflow) | Key::History(workflow) = key {
+        if let Key::Visit(workflow, _) | Key::History(workflow) = key {
             self.context().account.lock().workflow_failed(workflow, now, failed);
         }
     }

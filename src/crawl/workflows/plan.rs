@@ -73,6 +73,8 @@ pub enum FetchTask {
         open: Vec<OpenExecution>,
         /// The lists to read.
         fetch_plan: FetchPlan,
+        /// Which of the workflow's visits it is.
+        part: Part,
     },
     /// Read what started between these, before the watch began.
     History {
@@ -81,6 +83,17 @@ pub enum FetchTask {
         /// The end.
         until: Timestamp,
     },
+}
+
+/// A visit may be about all that is open in a workflow, or about a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// What started since some moment.
+    Recent,
+    /// What started before that.
+    Older,
 }
 
 impl FetchTask {
@@ -119,7 +132,7 @@ pub fn queue(
         let KnownWorkflow { number, counted, .. } = workflow;
         let open = std::mem::take(&mut open[number]);
         let task = |work| Task::Workflow { workflow: counted.id.clone(), work };
-        let visit = |open, fetch_plan| task(FetchTask::Visit { open, fetch_plan });
+        let visit = |open, fetch_plan| task(FetchTask::Visit { open, fetch_plan, part: Part::Whole });
         if let Some(due_reason) = due_reason(workflow, rules) {
             let urgency = due_reason.weight * seconds(due_reason.since, rules.now);
             let unread_since = unread_since(workflow, rules);
@@ -165,12 +178,17 @@ pub fn backlog(account: &Account, rules: &Rules) -> Backlog {
         backlog.failing += usize::from(read.attempts.is_failing());
         resting += usize::from(read.is_listed());
     }
-    backlog.full_scan_seconds = queue::full_scan_seconds(resting, TURNS_PER_PASS, rules.interval, RECHECK);
+    backlog.full_scan_seconds = full_scan_seconds(resting, rules);
     backlog
 }
 
+/// How long it takes until each of so many workflows has had its turn.
+pub fn full_scan_seconds(workflows: usize, rules: &Rules) -> f64 {
+    queue::full_scan_seconds(workflows, TURNS_PER_PASS, rules.interval, RECHECK)
+}
+
 /// The beginning and the end of the history that is not read yet.
-fn unread_history(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<(Timestamp, Timestamp)> {
+pub fn unread_history(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<(Timestamp, Timestamp)> {
     let KnownWorkflow { counted, read, .. } = workflow;
     let is_due = read.attempts.postpone(rules.now, rules.interval) <= rules.now;
     let since =
@@ -180,7 +198,7 @@ fn unread_history(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<(Timesta
 }
 
 /// The list of new ones begins where it was read up to, the first time where the watch began.
-fn unread_since(workflow: KnownWorkflow<'_>, rules: &Rules) -> Timestamp {
+pub fn unread_since(workflow: KnownWorkflow<'_>, rules: &Rules) -> Timestamp {
     let watch_start = workflow.counted.watch_start(rules.watch_start);
     let first = watch_start.saturating_sub(START_DELAY).unwrap_or(Timestamp::MIN);
     workflow.read.unread_since().unwrap_or(first)
@@ -196,10 +214,45 @@ fn due_reason(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<DueReason> {
 }
 
 fn undelayed(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<DueReason> {
-    let KnownWorkflow { counted, read, .. } = workflow;
+    let counted = workflow.counted;
+    let (visited, news, missing) = match lists_due(workflow, rules) {
+        ListsDue::First { since } => {
+            return Some(DueReason { since, weight: MOVED_WEIGHT, news: News::Expected, first: true });
+        }
+        ListsDue::Again { visited, news, missing } => (visited, news, missing),
+    };
+    let is_due = |since: &Steady| since.since(rules.now) <= rules.ahead;
+    let open = counted.has_open_executions().then(|| visited.plus(rules.interval)).filter(is_due);
+    let since = [news, missing, open].into_iter().flatten().min()?;
+    let weight = if news.is_some() { MOVED_WEIGHT } else { weight(counted.last_event_at, rules.kapso_now) };
+    let news = if news.or(missing).is_some() { News::Expected } else { News::None };
+    Some(DueReason { since, weight, news, first: false })
+}
+
+/// Since when a workflow's lists are due, whatever is open in it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ListsDue {
+    /// It was never asked about.
+    First {
+        /// Since it was discovered.
+        since: Steady,
+    },
+    /// It was asked about before.
+    Again {
+        /// When it last was.
+        visited: Steady,
+        /// Since when there may be new executions that it has not shown.
+        news: Option<Steady>,
+        /// Since when it is to be asked whether it is still there.
+        missing: Option<Steady>,
+    },
+}
+
+/// Whether there is anything to be learned of a workflow beside its open executions.
+pub fn lists_due(workflow: KnownWorkflow<'_>, rules: &Rules) -> ListsDue {
+    let read = workflow.read;
     let (Some(covered_at), Some(visited)) = (read.covered_at, read.visited) else {
-        let since = read.discovered.unwrap_or(rules.now);
-        return Some(DueReason { since, weight: MOVED_WEIGHT, news: News::Expected, first: true });
+        return ListsDue::First { since: read.discovered.unwrap_or(rules.now) };
     };
     let next = |last: Steady| last.plus(rules.interval);
     let is_due = |since: &Steady| since.since(rules.now) <= rules.ahead;
@@ -208,11 +261,7 @@ fn undelayed(workflow: KnownWorkflow<'_>, rules: &Rules) -> Option<DueReason> {
     let again = read.doubtful.then(|| next(covered_at));
     let news = [moved, again, read.owes_since(rules.interval)].into_iter().flatten().min().filter(is_due);
     let missing = is_missing(read, visited, rules).then(|| next(visited));
-    let open = counted.has_open_executions().then(|| next(visited)).filter(is_due);
-    let since = [news, missing, open].into_iter().flatten().min()?;
-    let weight = if news.is_some() { MOVED_WEIGHT } else { weight(counted.last_event_at, rules.kapso_now) };
-    let news = if news.or(missing).is_some() { News::Expected } else { News::None };
-    Some(DueReason { since, weight, news, first: false })
+    ListsDue::Again { visited, news, missing }
 }
 
 /// Whether it left the list of workflows and was not asked about since: at once, then now and again; or whether it
@@ -228,7 +277,7 @@ fn is_missing(read: &WorkflowFrontier, visited: Steady, rules: &Rules) -> bool {
 }
 
 /// The workflow that has its turn in the slow full scan: the one that has waited for longest.
-fn turn<'a>(workflows: &[KnownWorkflow<'a>], rules: &Rules) -> Option<&'a WorkflowId> {
+pub fn turn<'a>(workflows: &[KnownWorkflow<'a>], rules: &Rules) -> Option<&'a WorkflowId> {
     let due_since = |(number, workflow): (usize, &KnownWorkflow<'a>)| {
         let pause = match due_reason(*workflow, rules) {
             None => RECHECK,

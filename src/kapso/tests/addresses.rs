@@ -81,7 +81,10 @@ async fn an_unaddressable_id_is_not_told() {
     let scene = scene(Api::Platform, []);
     let error = scene
         .client
-        .workflow_executions(&"15550000001".repeat(1000).as_str().into(), ExecutionFilter::In(Status::Failed))
+        .workflow_executions(
+            &"15550000001".repeat(1000).as_str().into(),
+            ExecutionFilter::In { status: Status::Failed, started: None },
+        )
         .next()
         .await;
     let text = "workflow_executions cannot be asked: an id does not fit into its path";

@@ -16,7 +16,7 @@ use http::Request;
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use kapso_exporter::{
-    account::{Saved, Settings},
+    account::{Saved, Settings, Treatment},
     app::{App, Store},
     clock::Clock,
     config::{Config, KeyFrom, MetricsConfig, ProjectConfig, RawProject, StateConfig},
@@ -89,6 +89,8 @@ pub struct Setup {
     pub handoff_reasons: Vec<(&'static str, &'static str)>,
     /// Deliveries are taken.
     pub has_webhook: bool,
+    /// Whether open executions are told apart.
+    pub treatment: Treatment,
 }
 
 impl Default for Setup {
@@ -110,6 +112,7 @@ impl Default for Setup {
             agents: Vec::new(),
             handoff_reasons: Vec::new(),
             has_webhook: false,
+            treatment: Treatment::default(),
         }
     }
 }
@@ -352,6 +355,7 @@ impl Setup {
                     lookback: signed(self.lookback),
                     remembered: signed(self.remembered),
                     conversation_max_age: self.max_age,
+                    treatment: self.treatment,
                     buckets: self.buckets.clone(),
                     ..Settings::default()
                 },
