@@ -78,9 +78,11 @@ impl WatchedProject {
             interval: config.interval,
             max_staleness: config.account.max_staleness,
             listed_by: crawl::listed_by(config.sources.iter().copied(), source.api()),
+            is_optional: config.tries_agents && source == Source::Agents,
         };
         Sweeper {
             source,
+            is_optional: scope.is_optional,
             crawler: crawl::kind_of(source).crawler(self.context(stream), scope),
             interval: config.interval,
             patience: PATIENCE + kapso::longest_call(config.timeout),

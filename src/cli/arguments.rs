@@ -7,7 +7,7 @@ use clap::{
 };
 
 use super::{Cli, Watch};
-use crate::{config::KEY_VARIABLE, model::Source};
+use crate::config::KEY_VARIABLE;
 
 /// Headings of the flags whose place the configuration file takes.
 const IN_FILE: [&str; 3] = ["Kapso", "Scraping Kapso", "Metrics"];
@@ -99,9 +99,6 @@ fn refuse_beside_demo(matches: &ArgMatches, command: &mut Command) -> Result<(),
 
 /// The demo shows everything, and often, unless it is told otherwise.
 fn fit_for_demo(watch: &mut Watch, matches: &ArgMatches) {
-    if !is_given(matches, "source") {
-        watch.scrape.source = vec![Source::Conversations, Source::Agents];
-    }
     if !is_given(matches, "interval") {
         watch.scrape.interval = Duration::from_secs(5);
     }
@@ -113,6 +110,7 @@ fn fit_for_demo(watch: &mut Watch, matches: &ArgMatches) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Source;
 
     fn watch(arguments: &[&str]) -> Result<Watch, String> {
         let arguments: Vec<_> = ["kapso-exporter"].iter().chain(arguments).map(OsString::from).collect();
@@ -124,9 +122,8 @@ mod tests {
         let shown = |watch: Watch| {
             (watch.scrape.source, watch.scrape.interval.as_secs(), watch.metrics.max_conversations)
         };
-        let both = vec![Source::Conversations, Source::Agents];
-        assert_eq!(shown(watch(&["--demo"]).unwrap()), (both.clone(), 5, 10));
-        assert_eq!(shown(watch(&["--demo=yes"]).unwrap()), (both, 5, 10));
+        assert_eq!(shown(watch(&["--demo"]).unwrap()), (vec![Source::Auto], 5, 10));
+        assert_eq!(shown(watch(&["--demo=yes"]).unwrap()), (vec![Source::Auto], 5, 10));
         let told =
             ["--demo", "--scrape.source=agents", "--scrape.interval=1m", "--metrics.max-conversations=0"];
         assert_eq!(shown(watch(&told).unwrap()), (vec![Source::Agents], 60, 0));

@@ -159,7 +159,7 @@ pub struct Scrape {
     /// (Platform API: executions per workflow, also those without a conversation), agents (legacy API: agent
     /// executions per conversation)
     #[arg(long = "scrape.source", env = "KAPSO_EXPORTER_SCRAPE_SOURCE", value_name = "SOURCE",
-        value_delimiter = ',', default_value = "conversations", value_parser = parse::source)]
+        value_delimiter = ',', default_value = "auto", value_parser = parse::source)]
     pub source: Vec<Source>,
     /// Watch these conversations only (repeatable; not with the source workflows); without it they are discovered
     #[arg(long = "scrape.conversation", env = "KAPSO_EXPORTER_SCRAPE_CONVERSATION", value_name = "ID",

@@ -98,7 +98,7 @@ pub fn url(text: &str) -> Parsed<Url> {
 /// # Errors
 /// What is allowed, if `text` is not.
 pub fn source(text: &str) -> Parsed<Source> {
-    text.trim().parse().map_err(|_| "it is none of: conversations, agents, workflows".into())
+    text.trim().parse().map_err(|_| "it is none of: auto, conversations, agents, workflows".into())
 }
 
 /// `--scrape.conversation`.

@@ -39,6 +39,8 @@ pub struct ProjectConfig {
     pub embedded: bool,
     /// What to watch; not empty.
     pub sources: BTreeSet<Source>,
+    /// Whether the source agents was added by itself, for the case that the legacy API shows any.
+    pub tries_agents: bool,
     /// Watch these conversations only; none = discover them.
     pub conversations: Vec<ConversationId>,
     /// Watch the conversations of these phone numbers only; none = of all.
@@ -67,10 +69,10 @@ impl PartialEq for ProjectConfig {
         let facts = |of: &Self| {
             let Self { name, platform_url, legacy_url, embedded, sources, conversations, .. } = of.clone();
             let Self { phone_number_ids, workflows, agents, handoff_reasons, .. } = of.clone();
-            let Self { interval, timeout, requests_per_minute, account, .. } = of.clone();
+            let Self { tries_agents, interval, timeout, requests_per_minute, account, .. } = of.clone();
             let asked = (name, platform_url, legacy_url, embedded, sources, conversations, timeout);
             let watched = (phone_number_ids, workflows, agents, handoff_reasons);
-            (asked, watched, interval, requests_per_minute, account)
+            (asked, watched, tries_agents, interval, requests_per_minute, account)
         };
         let secrets = |of: &Self| {
             let secrets = of.webhook_secrets.iter().chain([&of.key]);
@@ -86,14 +88,15 @@ impl ProjectConfig {
     /// # Errors
     /// A sentence that names what is wrong and what is allowed.
     pub fn resolve(raw: RawProject) -> anyhow::Result<Self> {
+        let (sources, tries_agents) = sources(&raw)?;
         ensure!(
-            !raw.sources.contains(&Source::Workflows) || raw.conversations.is_empty(),
+            !sources.contains(&Source::Workflows) || raw.conversations.is_empty(),
             "chosen conversations (--scrape.conversation) do not go with the source workflows, which lists the \
              executions of all of them: use the source conversations or agents"
         );
         ensure!(
-            raw.phone_number_ids.is_empty() || raw.sources == [Source::Conversations],
-            "phone_number_ids goes with the source conversations alone: only the platform's list of conversations tells \
+            raw.phone_number_ids.is_empty() || sources == [Source::Conversations].into(),
+            "phone_number_ids goes with the source conversations alone, or with auto, which is conversations then: only the platform's list of conversations tells \
              which phone number a conversation is of"
         );
         ensure!(
@@ -102,8 +105,8 @@ impl ProjectConfig {
              phone number it is of"
         );
         ensure!(
-            raw.webhook_secrets.is_empty() || raw.sources.iter().any(|source| source.api() == Api::Platform),
-            "webhook goes with the sources conversations and workflows: its deliveries tell of executions of the platform \
+            raw.webhook_secrets.is_empty() || sources.iter().any(|source| source.api() == Api::Platform),
+            "webhook goes with the sources auto, conversations and workflows: its deliveries tell of executions of the platform \
              API"
         );
         let account = account::Settings {
@@ -118,7 +121,8 @@ impl ProjectConfig {
             platform_url: raw.platform_url,
             legacy_url: raw.legacy_url,
             embedded: raw.embedded,
-            sources: raw.sources.into_iter().collect(),
+            sources,
+            tries_agents,
             conversations: raw.conversations,
             phone_number_ids: raw.phone_number_ids,
             workflows: raw.workflows,
@@ -178,6 +182,27 @@ impl ProjectConfig {
     pub fn sources_of(&self, api: Api) -> BTreeSet<Source> {
         self.sources.iter().copied().filter(|source| source.api() == api).collect()
     }
+}
+
+/// The sources, and whether agents is one of them for the case alone that the legacy API shows any. With conversations or
+/// phone numbers that are named, nothing is left to choose: only the lists of these conversations show no others.
+fn sources(raw: &RawProject) -> anyhow::Result<(BTreeSet<Source>, bool)> {
+    let mut sources: BTreeSet<_> = raw.sources.iter().copied().collect();
+    if !sources.remove(&Source::Auto) {
+        return Ok((sources, false));
+    }
+    ensure!(
+        sources.iter().all(|source| *source == Source::Agents),
+        "the source auto reads whatever conversations and workflows read: name it alone, or with agents, or name the \
+         others without it"
+    );
+    if !raw.conversations.is_empty() || !raw.phone_number_ids.is_empty() {
+        sources.insert(Source::Conversations);
+        return Ok((sources, false));
+    }
+    sources.insert(Source::Auto);
+    let is_named = !sources.insert(Source::Agents) || !raw.agents.is_empty();
+    Ok((sources, !is_named))
 }
 
 /// As it is given, or ten intervals, at least ten minutes.

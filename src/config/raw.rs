@@ -60,7 +60,7 @@ impl RawProject {
             platform_url: known("https://api.kapso.ai/platform/v1"),
             legacy_url: known("https://app.kapso.ai/api/v1"),
             embedded: false,
-            sources: vec![Source::Conversations],
+            sources: vec![Source::Auto],
             conversations: Vec::new(),
             phone_number_ids: Vec::new(),
             workflows: WorkflowFilter::default(),

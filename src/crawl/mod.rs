@@ -56,6 +56,9 @@ pub struct CrawlScope {
     pub max_staleness: SignedDuration,
     /// The lists that all sources of this API read together.
     pub listed_by: ListedBy,
+    /// Nobody asked for this source: until the API has shown an execution, it is taken for absent and costs next to
+    /// nothing.
+    pub is_optional: bool,
 }
 
 impl CrawlScope {

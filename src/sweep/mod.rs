@@ -82,6 +82,8 @@ pub enum SweepEvent<'a> {
 pub struct Sweeper {
     /// Which source it is.
     pub source: Source,
+    /// Nobody asked for it: that its API is absent is as good as that it is there.
+    pub is_optional: bool,
     /// The crawl.
     pub crawler: Box<dyn Sweep>,
     /// From one sweep's start to the next.
@@ -106,7 +108,7 @@ impl Sweeper {
                 return;
             }
             log(&report);
-            complain(&report, &mut complained_of);
+            complain(&report, self.is_optional, &mut complained_of);
             on_event(self.source, SweepEvent::Swept(&report));
             absent = if report.outcome == Outcome::Absent { absent + 1 } else { 0 };
             let is_away = absent > ABSENT_LOOKS;
@@ -169,7 +171,7 @@ fn log(report: &Report) {
 }
 
 /// Says once what an operator can do something about, and says it again only after it was mended.
-fn complain(report: &Report, complained_of: &mut Option<Reason>) {
+fn complain(report: &Report, is_optional: bool, complained_of: &mut Option<Reason>) {
     let reason = report.progress.error.as_ref().and_then(crate::kapso::Error::reason);
     if *complained_of == reason {
         return;
@@ -177,6 +179,9 @@ fn complain(report: &Report, complained_of: &mut Option<Reason>) {
     *complained_of = reason;
     let source = report.source;
     match reason {
+        Some(_) if report.outcome == Outcome::Absent && is_optional => {
+            tracing::info!(%source, "the legacy API does not answer: agents are watched once it shows any");
+        }
         Some(_) if report.outcome == Outcome::Absent => {
             tracing::warn!(%source, "the legacy API is not there: this source has nothing to show");
         }

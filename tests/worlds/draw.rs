@@ -72,7 +72,7 @@ fn deliveries() -> impl Strategy<Value = Deliveries> {
 }
 
 fn walks() -> impl Strategy<Value = Walks> {
-    prop_oneof![Just(Walks::Conversations), Just(Walks::Workflows), Just(Walks::Both)]
+    prop_oneof![Just(Walks::Conversations), Just(Walks::Workflows), Just(Walks::Both), Just(Walks::Auto)]
 }
 
 fn seeds() -> impl Strategy<Value = u64> {

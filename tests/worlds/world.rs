@@ -119,6 +119,7 @@ pub enum Walks {
     Conversations,
     Workflows,
     Both,
+    Auto,
 }
 
 /// A part of the schedule.
@@ -217,13 +218,14 @@ impl World {
         kept_nothing || self.schedule.iter().any(|phase| phase.end == End::Restart(Restart::Forgetful))
     }
 
-    /// Whether the exporter walks over nothing but workflows at some time.
+    /// Whether the exporter relies on nothing but the lists of workflows at some time.
     fn has_only_workflows(&self) -> bool {
-        let only = |phase: &Phase| {
-            [End::Restart(Restart::Switching(Walks::Workflows)), End::Reconfigure(Walks::Workflows)]
-                .contains(&phase.end)
+        let is_of_workflows = |walks: &Walks| matches!(walks, Walks::Workflows | Walks::Auto);
+        let only = |phase: &Phase| match &phase.end {
+            End::Restart(Restart::Switching(walks)) | End::Reconfigure(walks) => is_of_workflows(walks),
+            _ => false,
         };
-        self.walks == Walks::Workflows || self.schedule.iter().any(only)
+        is_of_workflows(&self.walks) || self.schedule.iter().any(only)
     }
 
     /// Whether an execution may have been resumed that is found within an hour alone, since it is in no list that is
@@ -273,6 +275,7 @@ impl World {
             Walks::Conversations => &[Source::Conversations],
             Walks::Workflows => &[Source::Workflows],
             Walks::Both => &[Source::Conversations, Source::Workflows],
+            Walks::Auto => &[Source::Auto],
         };
         let agents: &[_] = if self.agents { &[Source::Agents] } else { &[] };
         [agents, platform].concat()

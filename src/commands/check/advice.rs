@@ -70,11 +70,12 @@ fn suit(source: &SourceReport, configuration: &Configuration) -> Option<String> 
     let idle = source.sample.is_some_and(|sample| sample.executions == 0);
     match Api::Platform.as_str() == source.api {
         _ if source.state == State::Failed => None,
+        _ if source.state == State::Absent && selected(Source::Auto) => None,
         _ if source.state == State::Absent && selected(Source::Conversations) => {
             Some("The legacy API is not there: leave agents out of --scrape.source.".into())
         }
         _ if source.state == State::Absent => {
-            Some("The legacy API is not there: watch the other one, --scrape.source=conversations.".into())
+            Some("The legacy API is not there: watch the other one, --scrape.source=auto.".into())
         }
         true if ever == Some(0) && !selected(Source::Agents) => Some(
             "No workflow has ever run: if the project uses legacy agents, add agents to --scrape.source."
@@ -85,7 +86,7 @@ fn suit(source: &SourceReport, configuration: &Configuration) -> Option<String> 
              --scrape.conversation-max-age.",
             span(configuration.conversation_max_age_seconds)
         )),
-        false if no_conversation || idle => Some(
+        false if (no_conversation || idle) && !selected(Source::Auto) => Some(
             "No agent has run in the conversations that were looked at: if the project has no legacy agents, \
              leave agents out of --scrape.source and save the requests."
                 .into(),
@@ -105,8 +106,8 @@ fn cheaper(source: &SourceReport, report: &Report) -> Option<String> {
     let now = source.requests?.later_sweeps?;
     (requests < now).then(|| {
         format!(
-            "There are {workflows} workflows: --scrape.source=workflows would cost at most about {requests} \
-             requests a sweep instead of {now}."
+            "There are {workflows} workflows: --scrape.source=auto would cost at most about {requests} requests a \
+             sweep instead of {now}."
         )
     })
 }

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Forecast, SourceReport, survey::Survey};
-use crate::crawl::{self, Count, ProjectSize, Requests, Share};
+use super::{Forecast, Plan, SourceReport, survey::Survey};
+use crate::{
+    crawl::{self, Count, ProjectSize, Requests, Share},
+    kapso::PAGE_SIZE,
+    model::Source,
+};
 
 /// The requests of a sweep of this source; `named` where the conversations are named.
 pub(super) fn requests(survey: &Survey, named: bool) -> Option<Requests> {
@@ -19,6 +23,18 @@ pub(super) fn requests(survey: &Survey, named: bool) -> Option<Requests> {
         }),
     };
     crawl::kind_of(survey.source).requests(&size)
+}
+
+/// What the source `auto` would read.
+pub(super) fn plan(survey: &Survey) -> Option<Plan> {
+    let (workflows, sample) = (survey.workflows?, survey.sample.filter(|_| survey.source == Source::Auto)?);
+    let share = |of: u64| (workflows.count * of).div_ceil(sample.lists.max(1));
+    let open_executions = share(sample.open_executions);
+    Some(Plan {
+        open_executions,
+        by_workflow: share(sample.with_open_executions).max(open_executions.div_ceil(PAGE_SIZE.into())),
+        one_by_one: open_executions,
+    })
 }
 
 /// What to expect of the sources together, which share the budget of `per_minute` requests.

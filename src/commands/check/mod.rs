@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::configuration::Configuration;
 pub use self::report::{
-    Conversations, Forecast, Limit, Problem, Report, Sample, SourceReport, State, Workflows,
+    Conversations, Forecast, Limit, Plan, Problem, Report, Sample, SourceReport, State, Workflows,
 };
 pub use self::state_file::StateFileReport;
 pub use self::web::WebReport;

@@ -69,6 +69,19 @@ pub struct SourceReport {
     pub sample: Option<Sample>,
     /// What a sweep costs.
     pub requests: Option<Requests>,
+    /// Which lists the source auto would read, and why.
+    pub plan: Option<Plan>,
+}
+
+/// How the source `auto` would look at open executions once they are known, estimated; requests a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Open executions, as far as the sample tells.
+    pub open_executions: u64,
+    /// By the lists of their workflows.
+    pub by_workflow: u64,
+    /// Each by itself, or by the list of its conversation.
+    pub one_by_one: u64,
 }
 
 /// Why something does not work.
@@ -165,7 +178,8 @@ impl Report {
         let limit = Limit { of_key: status.limit, left_of_it: status.remaining, share: status.per_minute };
         let requests_sent = surveys.iter().map(|survey| survey.sent).sum();
         let named = !config.conversations.is_empty();
-        let sources: Vec<_> = surveys.into_iter().map(|survey| SourceReport::new(survey, named)).collect();
+        let sources: Vec<_> =
+            surveys.into_iter().map(|survey| SourceReport::new(survey, named, config)).collect();
         self.offline = false;
         self.ok = sources.iter().all(|source| source.state != State::Failed);
         self.forecast = forecast::forecast(&sources, limit.share, config.interval);
@@ -184,9 +198,10 @@ impl Report {
 }
 
 impl SourceReport {
-    fn new(survey: Survey, named: bool) -> Self {
+    fn new(survey: Survey, named: bool, config: &ProjectConfig) -> Self {
         let absent = survey.problem.as_ref().is_some_and(|problem| {
-            survey.source.api() == Api::Legacy && problem.class == Some(Reason::NotFound)
+            survey.source.api() == Api::Legacy
+                && (problem.class == Some(Reason::NotFound) || config.tries_agents)
         });
         let state = match survey.problem {
             None => State::Ok,
@@ -198,6 +213,7 @@ impl SourceReport {
             api: survey.source.api().as_str(),
             state,
             requests: forecast::requests(&survey, named),
+            plan: forecast::plan(&survey),
             problem: survey.problem,
             workflows: survey.workflows,
             conversations: survey.conversations,

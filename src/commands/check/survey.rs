@@ -65,7 +65,7 @@ struct Surveyor<'a> {
 
 impl<'a> Surveyor<'a> {
     async fn look(&mut self) -> Result<(), Problem> {
-        let by_workflow = self.found.source == Source::Workflows;
+        let by_workflow = matches!(self.found.source, Source::Auto | Source::Workflows);
         let ran_last = match self.workflows().await {
             Ok(workflows) => workflows,
             // A key that may not list workflows may still list conversations.
@@ -76,6 +76,9 @@ impl<'a> Surveyor<'a> {
             Err(problem) => return Err(problem),
         };
         if by_workflow {
+            if self.found.source == Source::Auto {
+                self.conversations().await?;
+            }
             let (client, which) =
                 (self.client, ExecutionFilter::Started { since: self.max_age_ago(), until: None });
             return self.sample(&ran_last, |id: &WorkflowId| client.workflow_executions(id, which)).await;

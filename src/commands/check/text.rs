@@ -2,8 +2,8 @@
 
 use std::{fmt::Write, time::Duration};
 
-use super::{Configuration, Forecast, Limit, Report, Sample, SourceReport, State};
-use crate::{crawl::Requests, kapso::ASSUMED_LIMIT};
+use super::{Configuration, Forecast, Limit, Plan, Report, Sample, SourceReport, State};
+use crate::{crawl::Requests, kapso::ASSUMED_LIMIT, model::Source};
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
@@ -85,6 +85,9 @@ fn source(page: &mut Page, source: &SourceReport, configuration: &Configuration)
     if let Some(sample) = source.sample {
         page.row("open executions", sampled(sample, source, configuration));
     }
+    if let Some(plan) = source.plan {
+        page.row("looked at", looked_at(plan));
+    }
     if let Some(requests) = source.requests {
         page.row("estimated requests", requests_of(requests));
     }
@@ -93,12 +96,24 @@ fn source(page: &mut Page, source: &SourceReport, configuration: &Configuration)
 fn sampled(sample: Sample, source: &SourceReport, configuration: &Configuration) -> String {
     let open = at_least(!sample.exact, sample.open_executions);
     let of = sample.lists;
-    let which = match source.conversations {
-        None => "workflows that ran last",
-        Some(_) if configuration.conversations == 0 => "conversations with the newest activity",
-        Some(_) => "conversations",
+    let by_workflow = [Source::Auto, Source::Workflows].map(Source::as_str).contains(&source.source);
+    let which = match configuration.conversations {
+        _ if by_workflow => "workflows that ran last",
+        0 => "conversations with the newest activity",
+        _ => "conversations",
     };
     format!("{open}, in {} of a sample of {of} {which}", sample.with_open_executions)
+}
+
+fn looked_at(plan: Plan) -> String {
+    let Plan { open_executions, by_workflow, one_by_one } = plan;
+    match open_executions {
+        0 => "nothing is open now: only what is new, by its workflow".into(),
+        _ if by_workflow < one_by_one => format!(
+            "by the lists of their workflows: about {by_workflow} a sweep, one by one it would be {one_by_one}"
+        ),
+        _ => format!("one by one: about {one_by_one} a sweep, lists would take as many or more"),
+    }
 }
 
 fn requests_of(requests: Requests) -> String {

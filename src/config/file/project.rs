@@ -162,7 +162,7 @@ fn take(walk: &mut Walk, raw: &mut RawProject, section: Mapping<'_>, path: &str,
     if let Some(Node { place, value: Value::List(items) }) = section.get("sources")
         && items.is_empty()
     {
-        let message = "expected at least one of: conversations, agents, workflows";
+        let message = "expected at least one of: auto, conversations, agents, workflows";
         walk.problem(*place, &join(path, "sources"), message);
     }
 }

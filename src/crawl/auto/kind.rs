@@ -5,7 +5,7 @@ use crate::{
     account::{Account, ListedBy},
     crawl::{
         CrawlContext, CrawlScope, FirstSweep, ProjectSize, Requests, SourceKind, Sweep, Watched,
-        conversations::ByConversation, crawler::Crawler, workflows::ByWorkflow,
+        crawler::Crawler, workflows::ByWorkflow,
     },
     kapso::PAGE_SIZE,
 };
@@ -35,7 +35,6 @@ impl SourceKind for Auto {
     }
 
     fn first_sweep(&self, account: &Account, watched: &Watched<'_>) -> FirstSweep {
-        let _ = ByConversation;
         ByWorkflow.first_sweep(account, watched)
     }
 }

@@ -23,6 +23,11 @@ impl Absence {
         Self { was_there, looks: None }
     }
 
+    /// Whether it ever answered.
+    pub fn was_there(&self) -> bool {
+        self.was_there
+    }
+
     /// It answered.
     pub fn end(&mut self) {
         *self = Self::new(true);

@@ -5,6 +5,7 @@ mod absence;
 mod discovery;
 mod kind;
 mod plan;
+mod trial;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub use self::kind::ByConversation;
 use self::{
     absence::Absence,
     discovery::{Discovery, Kind, newest_activity},
+    trial::Trial,
 };
 use super::{
     CrawlContext, CrawlScope, Heartbeat, Progress,
@@ -42,6 +44,7 @@ pub struct Conversations {
     probed: bool,
     /// Whether the API is there, where it may not be.
     absence: Absence,
+    trial: Trial,
     /// When the workflows were last listed.
     workflows_read: Option<Steady>,
     /// When recent activity was last read, and a page of the full scan.
@@ -100,6 +103,7 @@ impl Conversations {
             discoveries,
             probed: false,
             absence,
+            trial: Trial::default(),
             workflows_read: None,
             recent_read: None,
             page_read: None,
@@ -236,6 +240,9 @@ impl Conversations {
         extent: Extent,
         progress: &mut Progress,
     ) -> Result<Discovered, Stop> {
+        if self.scope.is_optional && !self.absence.was_there() {
+            self.look_for_any(progress).await?;
+        }
         let discovered = if self.scope.only.is_empty() {
             self.discover_all_numbers(extent).await
         } else {
@@ -253,6 +260,18 @@ impl Conversations {
     pub(super) fn note_list_failure(&self, id: &ConversationId, failed: Failed) {
         let now = self.context.client.clock().steady_now();
         self.context.account.lock().conversation_failed(id, now, failed);
+    }
+
+    /// Looks whether the API has any executions, in the conversations with the newest activity. Without any it is absent.
+    async fn look_for_any(&mut self, progress: &mut Progress) -> Result<(), Stop> {
+        let found = self.trial.find(&self.context.client).await;
+        if matches!(found, Ok(true)) {
+            self.absence.end();
+            return Ok(());
+        }
+        progress.absent = !found.as_ref().is_err_and(|error| error.reason().is_none());
+        found.err().into_iter().for_each(|error| progress.note(error));
+        Err(Stop)
     }
 
     /// Where nothing is discovered, one page of conversations tells an API that is absent from conversations

@@ -130,7 +130,19 @@ mod tests {
 
     /// Started in this minute, with so many started since.
     fn open(status: Status, minute: i64, since: Option<usize>) -> OpenExecution {
-        OpenExecution { id: "e".into(), status, started_at: Some(at(minute)), since }
+        OpenExecution {
+            id: "e".into(),
+            status,
+            conversation: None,
+            started_at: Some(at(minute)),
+            last_event_at: None,
+            looked_at: None,
+            since,
+        }
+    }
+
+    fn plan(since: Option<Timestamp>, statuses: Vec<Status>) -> FetchPlan {
+        FetchPlan { since, statuses, started: None }
     }
 
     #[test]
@@ -140,17 +152,14 @@ mod tests {
 
     #[test]
     fn news_alone_is_one_list_of_what_is_unread() {
-        assert_eq!(
-            fetch_plan(&[], at(9), News::Expected),
-            FetchPlan { since: Some(at(9)), statuses: vec![] }
-        );
+        assert_eq!(fetch_plan(&[], at(9), News::Expected), plan(Some(at(9)), vec![]));
     }
 
     #[test]
     fn one_page_that_shows_all_is_best() {
         let all = [open(Status::Running, 8, Some(3)), open(Status::Waiting, 2, Some(90))];
         for news in [News::None, News::Expected] {
-            assert_eq!(fetch_plan(&all, at(9), news), FetchPlan { since: Some(at(2)), statuses: vec![] });
+            assert_eq!(fetch_plan(&all, at(9), news), plan(Some(at(2)), vec![]));
         }
     }
 
@@ -163,10 +172,7 @@ mod tests {
     #[test]
     fn a_single_old_one_is_asked_for_by_itself() {
         let all = [open(Status::Running, 8, Some(3)), open(Status::Waiting, 2, Some(900))];
-        assert_eq!(
-            fetch_plan(&all, at(9), News::Expected),
-            FetchPlan { since: Some(at(8)), statuses: vec![] }
-        );
+        assert_eq!(fetch_plan(&all, at(9), News::Expected), plan(Some(at(8)), vec![]));
     }
 
     #[test]
@@ -176,7 +182,7 @@ mod tests {
         all.push(open(Status::Handoff, -9, None));
         assert_eq!(
             fetch_plan(&all, at(9), News::None),
-            FetchPlan { since: Some(at(8)), statuses: vec![Status::Waiting] },
+            plan(Some(at(8)), vec![Status::Waiting]),
             "the only one in handoff by itself"
         );
     }
@@ -192,9 +198,6 @@ mod tests {
         let statuses = [Status::Running, Status::Waiting, Status::Handoff];
         let all: Vec<_> =
             (0..60).map(|n| open(statuses[n % 3], -i64::try_from(n).unwrap(), Some(3 * n + 1))).collect();
-        assert_eq!(
-            fetch_plan(&all, at(9), News::Expected),
-            FetchPlan { since: Some(at(-59)), statuses: vec![] }
-        );
+        assert_eq!(fetch_plan(&all, at(9), News::Expected), plan(Some(at(-59)), vec![]));
     }
 }

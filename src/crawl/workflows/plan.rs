@@ -435,7 +435,15 @@ mod tests {
         let all: Vec<_> = statuses
             .repeat(2)
             .into_iter()
-            .map(|status| OpenExecution { id: "e".into(), status, started_at: Some(at(0)), since: None })
+            .map(|status| OpenExecution {
+                id: "e".into(),
+                status,
+                conversation: None,
+                started_at: Some(at(0)),
+                last_event_at: None,
+                looked_at: None,
+                since: None,
+            })
             .collect();
         assert_eq!(fetch_plan(&all, at(0), News::None).asked(), Statuses::Every);
         assert_eq!(fetch_plan(&all[..1], at(0), News::None).asked(), Statuses::Known);

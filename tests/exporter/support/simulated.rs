@@ -359,6 +359,8 @@ impl Setup {
                     buckets: self.buckets.clone(),
                     ..Settings::default()
                 },
+                // Agents are added by nobody.
+                tries_agents: false,
                 ..ProjectConfig::resolve(raw).unwrap()
             }],
             metrics: MetricsConfig { max_series: 1_000_000, max_conversations: 0 },
