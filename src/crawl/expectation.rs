@@ -20,9 +20,9 @@ pub const QUIETEST_EVERY: i32 = 5;
 pub const MOST_WEIGHT: f64 = 16.0;
 /// The weight of the least urgent ones.
 pub const LEAST_WEIGHT: f64 = 1.0 / (QUIETEST_EVERY * QUIETEST_EVERY) as f64;
-/// Where nothing was counted, an outcome is expected within so many seconds; …
+/// Where nothing was counted of a workflow, an outcome is expected within so many seconds; …
 const USUAL_WAIT: f64 = 3600.0;
-/// … and that weighs as much as so many outcomes that were counted.
+/// … and what is expected weighs as much as so many outcomes that were counted, also where few were at some age.
 const PRIOR_OUTCOMES: f64 = 2.0;
 /// An execution is quiet once nothing has happened in it for so many seconds.
 const QUIET_AFTER: f64 = 3600.0;
@@ -40,7 +40,11 @@ pub struct Urgency {
 
 /// When the executions of a workflow had outcomes, by age.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LifeTable(Vec<Span>);
+pub struct LifeTable {
+    spans: Vec<Span>,
+    /// At any age.
+    usual_wait: f64,
+}
 
 /// Of ages up to a bound, from the bound before.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,18 +79,24 @@ impl LifeTable {
             spans.push(Span { until, outcomes: (ends + handoffs) as f64, exposure });
             from = until;
         }
-        Self(spans)
+        let outcomes = spans.iter().map(|span| span.outcomes).sum();
+        let exposure = spans.iter().map(|span| span.exposure).sum();
+        Self { spans, usual_wait: wait(outcomes, exposure, USUAL_WAIT) }
     }
 
     /// Outcomes in a second that are to be expected of an open execution, by its age and the time since its last event
     /// in seconds.
     #[must_use]
     pub fn outcomes_per_second(&self, age: f64, idle: f64) -> f64 {
-        let span = self.0.get(self.0.partition_point(|span| span.until < age));
+        let span = self.spans.get(self.spans.partition_point(|span| span.until < age));
         let (outcomes, exposure) = span.map_or((0.0, 0.0), |span| (span.outcomes, span.exposure));
-        let wait = (exposure + PRIOR_OUTCOMES * USUAL_WAIT) / (outcomes + PRIOR_OUTCOMES);
-        1.0 / (wait + (idle - QUIET_AFTER).max(0.0))
+        1.0 / (wait(outcomes, exposure, self.usual_wait) + (idle - QUIET_AFTER).max(0.0))
     }
+}
+
+/// Seconds until an outcome, where so many came in so many seconds; `usual` where there were few.
+fn wait(outcomes: f64, exposure: f64, usual: f64) -> f64 {
+    (exposure + PRIOR_OUTCOMES * usual) / (outcomes + PRIOR_OUTCOMES)
 }
 
 impl Urgency {
@@ -105,5 +115,78 @@ impl Urgency {
     pub fn equal(interval: SignedDuration) -> Self {
         let outcomes_per_second = CHANCE / interval.as_secs_f64();
         Self { every: interval, weight: 1.0, outcomes_per_second }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ledger::{Buckets, Event},
+        model::Status,
+    };
+
+    const MINUTE: f64 = 60.0;
+    const HOUR: f64 = 3600.0;
+    const INTERVAL: SignedDuration = SignedDuration::from_mins(1);
+
+    /// Of so many executions that ended after so many seconds, and none that is open.
+    fn table(ended: &[(usize, f64)]) -> LifeTable {
+        let mut totals = Totals::new(&Buckets::default());
+        for &(count, duration) in ended {
+            for _ in 0..count {
+                let ended = Event::Finished { status: Status::Ended, at: None, duration: Some(duration) };
+                totals.count(&ended, jiff::Timestamp::UNIX_EPOCH);
+            }
+        }
+        LifeTable::of(&totals, std::iter::empty())
+    }
+
+    fn every(outcomes_per_second: f64) -> i64 {
+        Urgency::of(outcomes_per_second, INTERVAL, SignedDuration::from_hours(1)).every.as_secs()
+    }
+
+    #[test]
+    fn an_execution_whose_workflow_ends_within_minutes_is_more_urgent_than_one_that_lasts_for_days() {
+        let (fast, slow) = (table(&[(100, 3.0 * MINUTE)]), table(&[(100, 60.0 * HOUR)]));
+        let weight = |table: &LifeTable| {
+            let rate = table.outcomes_per_second(2.5 * MINUTE, MINUTE);
+            Urgency::of(rate, INTERVAL, SignedDuration::from_hours(1)).weight
+        };
+        assert!(weight(&fast) / weight(&slow) > 100.0, "{} {}", weight(&fast), weight(&slow));
+    }
+
+    #[test]
+    fn an_outcome_is_as_likely_as_it_was_at_that_age() {
+        let table = table(&[(500, 8.0 * MINUTE), (500, 20.0 * HOUR)]);
+        let at = |age| table.outcomes_per_second(age, MINUTE);
+        // Half of a thousand ended within the five minutes of this age, after half of them, and the others lasted longer.
+        let seen = 500.0 / (750.0 * 300.0);
+        assert!((at(7.0 * MINUTE) / seen - 1.0).abs() < 0.2, "{}", at(7.0 * MINUTE) / seen);
+        assert!(at(2.0 * HOUR) < seen / 100.0);
+    }
+
+    #[test]
+    fn what_has_been_quiet_for_long_is_looked_at_less_often_whatever_its_workflow_does() {
+        let nothing = table(&[]);
+        let idle = |hours| every(nothing.outcomes_per_second(hours * HOUR, hours * HOUR));
+        assert_eq!([0.1, 6.0, 20.0, 100.0].map(idle), [60, 60, 180, 300]);
+    }
+
+    #[test]
+    fn an_execution_that_stays_open_makes_others_of_its_age_less_urgent_up_to_its_last_event() {
+        let totals = Totals::new(&Buckets::default());
+        let rate = |active: &[f64]| {
+            LifeTable::of(&totals, active.iter().copied()).outcomes_per_second(3.0 * HOUR, 0.0)
+        };
+        assert!(rate(&[4.0 * HOUR; 9]) < rate(&[]) / 5.0);
+        assert_eq!(rate(&[2.0 * HOUR; 9]), rate(&[]), "those were not of that age when something happened");
+    }
+
+    #[test]
+    fn nothing_is_left_alone_for_longer_than_the_longest_time() {
+        let quiet = Urgency::of(1e-9, INTERVAL, SignedDuration::from_mins(2));
+        assert_eq!(quiet.every, SignedDuration::from_mins(2));
+        assert_eq!(Urgency::of(1e-9, INTERVAL, SignedDuration::from_secs(1)).every, INTERVAL);
     }
 }

@@ -85,7 +85,7 @@ fn what_a_project_does_not_say_the_defaults_say_and_then_the_flags_defaults() {
     assert_eq!((interval(0), interval(1)), (Duration::from_secs(90), Duration::from_secs(30)));
     let b = &file.projects[1];
     assert_eq!((b.account.lookback.as_hours(), b.timeout), (2, Duration::from_secs(10)));
-    assert_eq!(b.sources, [Source::Conversations].into());
+    assert_eq!(b.sources, [Source::Auto, Source::Agents].into());
     assert_eq!((b.key.expose_secret(), file.metrics.max_series), ("key-in-b.key", 50_000));
 }
 

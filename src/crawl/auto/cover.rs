@@ -295,3 +295,117 @@ impl InStatus {
         pages(self.all) + self.leaving.max(0.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + 60 * minute).unwrap()
+    }
+
+    /// Started in this minute, with so many started since; due, and looked at a minute ago.
+    fn open(status: Status, minute: i64, since: Option<usize>) -> Open {
+        let execution = OpenExecution {
+            id: format!("{minute}").as_str().into(),
+            status,
+            conversation: None,
+            started_at: Some(at(minute)),
+            last_event_at: None,
+            looked_at: None,
+            since,
+        };
+        let every = SignedDuration::from_mins(1);
+        let urgency = Urgency { every, weight: 1.0, outcomes_per_second: 1e-5 };
+        Open { execution, urgency, waited: 60.0, is_due: true }
+    }
+
+    fn ways(open: &[Open], new: Option<NewOnes>) -> Vec<(Way, usize)> {
+        cover(open, at(9), new).into_iter().map(|look| (look.way, look.due.len())).collect()
+    }
+
+    fn recent(minute: i64) -> Way {
+        since(at(minute))
+    }
+
+    fn older(statuses: &[Status], newest: i64, oldest: i64) -> Way {
+        let started = Some((at(oldest), at(newest)));
+        Way::List { part: Part::Older, lists: FetchPlan { since: None, statuses: statuses.into(), started } }
+    }
+
+    const NEW: NewOnes = NewOnes { count: 1, weight: 1.0, waited: 30.0, every: 60.0 };
+
+    #[test]
+    fn where_nothing_is_due_nothing_is_read() {
+        let quiet = Open { is_due: false, ..open(Status::Waiting, 2, Some(4)) };
+        assert_eq!(ways(&[], None), []);
+        assert_eq!(ways(&[quiet], None), []);
+    }
+
+    #[test]
+    fn new_ones_are_one_list_from_where_it_was_read_up_to() {
+        assert_eq!(ways(&[], Some(NEW)), [(recent(9), 0)]);
+    }
+
+    #[test]
+    fn one_page_of_what_started_lately_shows_all_that_is_in_it() {
+        let all = [open(Status::Running, 8, Some(3)), open(Status::Waiting, 2, Some(90))];
+        assert_eq!(ways(&all, Some(NEW)), [(recent(2), 2)]);
+    }
+
+    #[test]
+    fn a_page_has_room_for_the_new_ones() {
+        let all = [open(Status::Running, 8, Some(3)), open(Status::Waiting, 2, Some(98))];
+        let crowd = NewOnes { count: 5, ..NEW };
+        assert_eq!(ways(&all, Some(crowd)), [(recent(8), 1), (Way::Alone, 1)], "it would be two pages");
+    }
+
+    #[test]
+    fn what_is_quiet_among_many_older_ones_is_not_listed_with_what_is_not() {
+        let quiet = |minute| Open { is_due: false, ..open(Status::Waiting, minute, None) };
+        let mut all = vec![open(Status::Running, 8, Some(3))];
+        all.extend((-5..0).rev().map(|minute| open(Status::Waiting, minute, Some(900))));
+        all.extend((-305..-5).rev().map(quiet));
+        assert_eq!(ways(&all, Some(NEW)), [(recent(8), 1), (older(&[Status::Waiting], -1, -5), 5)]);
+    }
+
+    #[test]
+    fn a_status_that_cannot_be_asked_for_is_never_listed() {
+        let all: Vec<_> = (0..5).map(|n| open(Status::Unknown, -n, None)).collect();
+        assert_eq!(ways(&all, None), vec![(Way::Alone, 1); 5]);
+    }
+
+    #[test]
+    fn two_pages_by_start_beat_a_list_for_each_status() {
+        let statuses = [Status::Running, Status::Waiting, Status::Handoff];
+        let all: Vec<_> =
+            (0..60).map(|n| open(statuses[n % 3], -i64::try_from(n).unwrap(), Some(3 * n + 1))).collect();
+        assert_eq!(ways(&all, Some(NEW)), [(recent(-59), 60)]);
+    }
+
+    #[test]
+    fn nobody_waits_for_more_than_twenty_times_as_long_as_the_most_urgent() {
+        let waiting = |waited, weight| {
+            let mut one = open(Status::Waiting, 0, None);
+            (one.waited, one.urgency.weight) = (waited, weight);
+            one
+        };
+        let mut crowd = Look::alone(&waiting(100.0, 16.0));
+        (0..1_000).for_each(|_| crowd.add(&waiting(100.0, 16.0)));
+        let quiet = |waited| Look::alone(&waiting(waited, 1.0 / 25.0)).urgency();
+        assert!(quiet(1_900.0) < crowd.urgency() && crowd.urgency() < quiet(2_100.0));
+    }
+
+    #[test]
+    fn while_nobody_is_overdue_all_keep_their_order_and_the_frequent_ones_come_first() {
+        let one = |waited, every, weight| {
+            let urgency =
+                Urgency { every: SignedDuration::from_secs(every), weight, outcomes_per_second: 0.0 };
+            Look::alone(&Open { waited, urgency, ..open(Status::Waiting, 0, None) }).urgency()
+        };
+        let (first, second, rare) = (one(58.0, 60, 1.0), one(57.0, 60, 16.0), one(290.0, 300, 0.04));
+        assert!(first > second && second > rare && one(95.0, 60, 1.0) > 0.0);
+    }
+}
