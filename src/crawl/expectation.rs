@@ -22,8 +22,8 @@ pub const MOST_WEIGHT: f64 = 16.0;
 pub const LEAST_WEIGHT: f64 = 1.0 / (QUIETEST_EVERY * QUIETEST_EVERY) as f64;
 /// Where nothing was counted of a workflow, an outcome is expected within so many seconds; …
 const USUAL_WAIT: f64 = 3600.0;
-/// … and what is expected weighs as much as so many outcomes that were counted, also where few were at some age.
-const PRIOR_OUTCOMES: f64 = 2.0;
+/// … and what is expected weighs as much as so many outcomes that were counted, also at an age at which there were few.
+const PRIOR_OUTCOMES: f64 = 1.0;
 /// An execution is quiet once nothing has happened in it for so many seconds.
 const QUIET_AFTER: f64 = 3600.0;
 
@@ -179,8 +179,8 @@ mod tests {
         let rate = |active: &[f64]| {
             LifeTable::of(&totals, active.iter().copied()).outcomes_per_second(3.0 * HOUR, 0.0)
         };
-        assert!(rate(&[4.0 * HOUR; 9]) < rate(&[]) / 5.0);
-        assert_eq!(rate(&[2.0 * HOUR; 9]), rate(&[]), "those were not of that age when something happened");
+        let younger = rate(&[2.0 * HOUR; 9]);
+        assert!(rate(&[4.0 * HOUR; 9]) < younger / 2.0 && younger < rate(&[]));
     }
 
     #[test]
