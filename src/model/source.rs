@@ -8,10 +8,10 @@ use super::Api;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr, Display, EnumString)]
 #[strum(serialize_all = "snake_case")]
 pub enum Source {
-    /// Legacy API: agent executions per conversation.
-    Agents,
     /// Platform API: each execution by the list that shows it with the fewest requests.
     Auto,
+    /// Legacy API: agent executions per conversation.
+    Agents,
     /// Platform API: flow executions per conversation.
     Conversations,
     /// Platform API: executions per workflow.
@@ -20,7 +20,7 @@ pub enum Source {
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 4] = [Self::Agents, Self::Auto, Self::Conversations, Self::Workflows];
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Agents, Self::Conversations, Self::Workflows];
 
     /// The flag's and the label's value.
     #[must_use]

@@ -72,20 +72,32 @@ async fn workflows_are_described_by_a_sample_of_those_that_ran_last() {
 }
 
 #[tokio::test]
-async fn workflows_are_recommended_where_the_budget_does_not_cover_the_conversations() {
+async fn auto_is_recommended_where_the_budget_does_not_cover_the_conversations() {
     let scenario = Scenario { open_history: 190, conversations: 190, ..business() };
     let kapso = Kapso::start(Scenario { rate_limit: Some(60), ..scenario }).await;
-    let report = checked(&kapso, &[EVER], 0).await;
+    let report = checked(&kapso, &[EVER, "--scrape.source=conversations"], 0).await;
     assert!(
-        advises(&report, "There are 2 workflows: --scrape.source=workflows would cost at most about 9"),
+        advises(&report, "There are 2 workflows: --scrape.source=auto would cost at most about 9"),
         "{report}"
     );
 }
 
 #[tokio::test]
+async fn what_auto_would_read_is_told_and_why() {
+    let kapso = Kapso::start(Scenario { rate_limit: Some(500), ..business() }).await;
+    let report = checked(&kapso, &[EVER], 0).await;
+    let source = &report["sources"][0];
+    assert_eq!((&source["source"], &source["workflows"]["count"]), (&json!("auto"), &json!(2)));
+    assert_eq!(source["plan"], json!({"open_executions": 10, "by_workflow": 2, "one_by_one": 10}));
+    let text = kapso.run("check", &[EVER]).await.stdout;
+    let expected = "by the lists of their workflows: about 2 a sweep, one by one it would be 10";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[tokio::test]
 async fn text_says_at_least_where_more_may_be() {
     let kapso = Kapso::start(Scenario { conversations: 300, ..Scenario::quiet(1) }).await;
-    let Finished { code, stdout, .. } = kapso.run("check", &[EVER]).await;
+    let Finished { code, stdout, .. } = kapso.run("check", &[EVER, "--scrape.source=conversations"]).await;
     assert_eq!(code, Some(0), "{stdout}");
     assert!(stdout.contains("\n  conversations       at least 200\n"), "{stdout}");
     assert!(stdout.contains(

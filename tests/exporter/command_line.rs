@@ -100,7 +100,7 @@ async fn the_demo_is_the_same_however_it_is_switched_on() {
         run_to_end(&args, env).await.stdout
     };
     let demo = report(&["--demo"], &[]).await;
-    assert!(demo.contains("agents, conversations"), "{demo}");
+    assert!(demo.contains("auto, agents"), "{demo}");
     for on in ["1", "yes", "on", "True"] {
         assert_eq!(report(&[], &[("KAPSO_EXPORTER_DEMO", on)]).await, demo, "{on}");
     }
@@ -136,7 +136,7 @@ async fn an_empty_key_file_is_named() {
 #[tokio::test]
 async fn a_wrong_value_is_answered_with_the_flag_and_what_is_allowed() {
     for (flag, value, allowed) in [
-        ("--scrape.source", "orders", "none of: conversations, agents"),
+        ("--scrape.source", "orders", "none of: auto, conversations, agents"),
         ("--scrape.conversation", "a/b", "the id of a conversation"),
         ("--scrape.interval", "soon", "a duration from 1s to 24h, such as 30s, 5m or 7d"),
         ("--scrape.interval", "0s", "a duration from 1s to 24h"),

@@ -33,7 +33,7 @@ async fn conversations_at_rest_cost_nothing() {
 async fn a_long_list_is_read_to_the_end_once_and_then_only_its_first_page() {
     let scenario = Scenario { busy_conversation: 350, conversations: 1, ..Scenario::quiet(1) };
     let kapso = Kapso::start(scenario).await;
-    let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
+    let exporter = kapso.watched(&[EVERY_SECOND, "--scrape.source=conversations"]).await.ready().await;
     let first = kapso.simulator.requests().iter().filter(|r| r.endpoint == "flow_executions").count();
     assert_eq!(first, 4, "350 executions are four pages");
 

@@ -77,7 +77,7 @@ async fn an_api_that_is_down_is_named() {
     let Finished { code, stdout, stderr } = run_against(port, DEFAULT_KEY, "once", &[]).await;
     assert_eq!(code, Some(1));
     assert_eq!(Exposition::parse(&stdout).value("kapso_up", &[("api", "platform")]), Some(0.0));
-    assert!(stderr.contains("error: the sweep was incomplete: conversations: workflows: "), "{stderr}");
+    assert!(stderr.contains("error: the sweep was incomplete: auto: workflows: "), "{stderr}");
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ impl Crawl for Everything {
     }
 
     fn is_discovered(&self) -> bool {
-        self.conversations.is_discovered()
+        self.conversations.is_discovered() && !self.workflows.has_history_to_read()
     }
 
     fn fetch(&self, task: Task) -> BoxFuture<'static, Result<bool, Error>> {

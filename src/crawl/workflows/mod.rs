@@ -125,6 +125,18 @@ impl Workflows {
         }
     }
 
+    /// Whether the history of a workflow is still to be read, and not only to be read again at some later time.
+    pub(super) fn has_history_to_read(&self) -> bool {
+        let rules = self.rules(Pass::Next);
+        let account = self.context().account.lock();
+        let history = self.lists.history.lock();
+        let waits = |workflow: &KnownWorkflow<'_>| {
+            let reading = history.get(&workflow.counted.id);
+            reading.and_then(|reading| reading.not_before).is_some_and(|at| Instant::now() < at)
+        };
+        account.workflows().any(|w| plan::unread_history(w, &rules).is_some() && !waits(&w))
+    }
+
     /// The executions that are due to be asked for one by one; none if another source of this API does that.
     fn singles(&self, rules: &Rules) -> Vec<(Steady, ExecutionId)> {
         if self.scope.listed_by.conversations {
