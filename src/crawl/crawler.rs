@@ -23,7 +23,7 @@ use tokio::{
 use super::{
     Heartbeat, OnBacklog, Progress, Sweep,
     queue::{Backlog, Queue},
-    source::{CONCURRENCY, Crawl, Discovered, Pass, Stop, is_hopeless},
+    source::{Crawl, Discovered, Pass, Stop, is_hopeless},
 };
 use crate::{frontier::Failed, kapso::Error};
 
@@ -143,7 +143,7 @@ impl<T: Crawl> Crawler<T> {
                 biased;
                 answer = self.under_way.join_next_with_id() => answer,
                 () = sleep_until(end) => return Ok(()),
-                () = self.crawl.hanging().grew() => continue,
+                () = self.crawl.client().hanging().grew() => continue,
             };
             let Some((key, answer)) = answer.and_then(|answer| self.end(answer)) else { continue };
             self.crawl.heartbeat().beat();
@@ -162,15 +162,16 @@ impl<T: Crawl> Crawler<T> {
 
     /// Whether so few are left of the sweep that it is not worth another discovery.
     fn is_nearly_done(&self, pending: &HashSet<T::Key>) -> bool {
-        pending.len() <= CONCURRENCY && self.crawl.hanging().count() < self.under_way.len()
+        pending.len() <= self.crawl.concurrency()
+            && self.crawl.client().hanging().count() < self.under_way.len()
     }
 
     /// Whether one more task may begin in a pass that began then.
     fn has_a_place(&self, begun: Instant) -> bool {
-        let hanging = self.crawl.hanging().count();
+        let hanging = self.crawl.client().hanging().count();
         let of_this_beat = self.keys.values().filter(|(_, at)| *at >= begun).count();
         of_this_beat < self.crawl.places() + hanging
-            && self.under_way.len() < (CONCURRENCY + hanging).min(MOST)
+            && self.under_way.len() < (self.crawl.concurrency() + hanging).min(MOST)
     }
 
     fn begin(&mut self, task: T::Task) {

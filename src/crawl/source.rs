@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     frontier::Failed,
-    kapso::{Error, Hanging, Reason},
+    kapso::{Client, Error, Reason},
 };
 
-/// Tasks that are under way at the same time, those aside that hang.
-pub(super) const CONCURRENCY: usize = 8;
+/// Tasks that are under way at the same time where the API answers soon, those aside that hang. The API has fewer
+/// of them to answer: most wait for the budget, or to be tried again.
+const CONCURRENCY: usize = 8;
 
 /// Ends a sweep before everyone was asked.
 pub struct Stop;
@@ -39,11 +40,15 @@ pub trait Crawl: Sync {
     fn key(task: &Self::Task) -> Self::Key;
     /// What tells that the crawl is alive.
     fn heartbeat(&self) -> &Heartbeat;
-    /// The requests that hang.
-    fn hanging(&self) -> &Hanging;
-    /// How many tasks of a pass may be under way at the same time.
+    /// What asks.
+    fn client(&self) -> &Client;
+    /// How many tasks may be under way at the same time, those aside that hang: as the API's latency demands.
+    fn concurrency(&self) -> usize {
+        self.client().at_once(CONCURRENCY)
+    }
+    /// How many tasks of a pass may be.
     fn places(&self) -> usize {
-        CONCURRENCY
+        self.concurrency()
     }
     /// From one pass to the next.
     fn interval(&self) -> Duration;

@@ -1,25 +1,33 @@
 //! The request budget: how much of the key's rate limit this program allows itself, and when.
 //!
 //! Kapso counts requests per key and fixed minute, and the production bot uses the same key. One budget is
-//! shared by everything here that asks with that key. Five rules, of which the strictest holds:
+//! shared by everything here that asks with that key. Six rules, of which the strictest holds:
 //!
 //! - **Never more than the budget in any minute**, wherever that begins: the times of the last minute's
 //!   requests are kept, since where Kapso's own minute begins is unknown.
-//! - **Spread**: a tenth of a minute's requests may go at once, the rest one by one.
-//! - **A floor**: when the key has hardly any requests left in its minute, others are using it; the rest of the
-//!   minute is theirs.
+//! - **Spread**: a tenth of a minute's requests may go at once, the rest one by one. The more others use and the
+//!   less remains, the fewer go at once, down to one.
+//! - **Room for the neighbours**: what others use per minute is estimated ([`neighbours`](super::neighbours)). What the
+//!   limit leaves beside them and the floor is ours.
+//! - **A floor**: when the key has hardly any requests left in its minute, others use more than was expected; the
+//!   rest of the minute is theirs.
 //! - **The lowest limit counts**: answers may tell different ones. A lower one is taken at once, a higher one after a
 //!   minute without a lower one.
 //! - **Gently after a 429**: a pause as long as it says, an hour at most, then half of the budget, growing again
 //!   a tenth of it every minute.
 
-use std::{collections::VecDeque, time::Duration};
+mod state;
+
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
 };
+
+use self::state::State;
+use super::neighbours::Place;
 
 /// The limit to assume until the API has said one: that of Kapso's smallest plan, in requests per minute.
 pub const ASSUMED_LIMIT: u32 = 100;
@@ -28,18 +36,12 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// A minute and a little: two requests sent this far apart never arrive within one minute, although the
 /// second one travels faster.
 const WINDOW: Duration = Duration::from_secs(61);
-/// The part of a minute's requests that may go at once.
-const BURST_SHARE: u32 = 10;
-/// The part of the limit that is left to others.
-const FLOOR_SHARE: u32 = 10;
 /// How long to leave others alone where it is not known when the key's minute ends.
 const FLOOR_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause after a 429: an answer that asks for more is not to make the exporter blind for days.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 /// The least part of the budget that remains after any number of 429s.
 const LEAST_SHARE: f64 = 1.0 / 16.0;
-/// What the share grows by in a minute without a 429.
-const RECOVERY: f64 = 0.1;
 
 /// Requests per minute for one API key. Shared by reference; waits without holding a lock.
 #[derive(Debug)]
@@ -49,27 +51,6 @@ pub struct Budget {
     turn: tokio::sync::Mutex<()>,
     /// How many wait.
     waiting: watch::Sender<usize>,
-}
-
-#[derive(Debug)]
-struct State {
-    /// Requests per minute that the user allows.
-    own: Option<u32>,
-    limit: Option<u32>,
-    /// When an answer last told that limit, or a lower one.
-    limit_seen: Instant,
-    /// The limit that was last said to be new, and when.
-    said: Option<(u32, Instant)>,
-    remaining: Option<u32>,
-    /// When the key's present minute began, at the earliest sign of it.
-    minute_began: Option<Instant>,
-    /// The requests of the last minute.
-    sent: VecDeque<Instant>,
-    /// When the next request would go if they went evenly.
-    even: Instant,
-    paused_until: Option<Instant>,
-    /// The part of the budget that is used, and since when.
-    share: (f64, Instant),
 }
 
 /// A budget's figures now, in requests (per minute).
@@ -103,21 +84,8 @@ impl Budget {
     /// A budget of `own` requests per minute (at least 1), or of half the limit that the API reports.
     #[must_use]
     pub fn new(own: Option<u32>) -> Self {
-        let now = Instant::now();
-        let state = State {
-            own: own.map(|n| n.max(1)),
-            limit: None,
-            limit_seen: now,
-            said: None,
-            remaining: None,
-            minute_began: None,
-            sent: VecDeque::new(),
-            even: now,
-            paused_until: None,
-            share: (1.0, now),
-        };
         Self {
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(own, Instant::now())),
             turn: tokio::sync::Mutex::default(),
             waiting: watch::Sender::default(),
         }
@@ -129,12 +97,14 @@ impl Budget {
     }
 
     /// Waits until one more request fits into the budget, and takes its place.
-    pub async fn acquire(&self) {
+    pub async fn acquire(&self) -> Place {
         let _waits = Waits::begin(&self.waiting);
         let _turn = self.turn.lock().await;
         loop {
-            let Err(at) = self.take(Instant::now()) else { return };
-            sleep_until(at).await;
+            match self.take(Instant::now()) {
+                Ok(place) => return place,
+                Err(at) => sleep_until(at).await,
+            }
         }
     }
 
@@ -161,10 +131,10 @@ impl Budget {
     #[allow(clippy::cast_possible_truncation, reason = "at most a tenth of a u32, and one")]
     pub fn requests_at_once(&self) -> usize {
         let (now, state) = (Instant::now(), self.state.lock());
-        let budget = Self::per_minute(&state, now);
+        let budget = state.per_minute(now);
         let gap = MINUTE / budget;
         let taken = state.even.saturating_duration_since(now).as_nanos().div_ceil(gap.as_nanos());
-        (u128::from(budget / BURST_SHARE) + 1).saturating_sub(taken) as usize
+        (u128::from(state.burst(budget, now)) + 1).saturating_sub(taken) as usize
     }
 
     /// How long the budget will stay paused.
@@ -174,19 +144,19 @@ impl Budget {
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// Takes note of what an answer said about the limit. Returns the limit where it is a new one that is worth a line
-    /// in the log: once a minute at most.
-    pub fn learn(&self, limit: Option<u32>, remaining: Option<u32>) -> Option<u32> {
+    /// Takes note of what the answer to the request of this place said about the limit. Returns the limit where it is a
+    /// new one that is worth a line in the log: once a minute at most.
+    pub fn learn(&self, place: Place, limit: Option<u32>, remaining: Option<u32>) -> Option<u32> {
         let now = Instant::now();
         let mut state = self.state.lock();
         if let Some(remaining) = remaining {
-            state.learn_remaining(remaining, limit, now);
+            state.learn_remaining(place, remaining, limit, now);
         }
-        let before = Self::per_minute(&state, now);
+        let before = state.per_minute(now);
         if state.learn_limit(limit?, now) {
             // What was sent counts in terms of the new pace; after a minute it counts no more.
             let ahead = state.even.saturating_duration_since(now);
-            state.even = now + (ahead * before / Self::per_minute(&state, now)).min(MINUTE);
+            state.even = now + (ahead * before / state.per_minute(now)).min(MINUTE);
         }
         state.news(now)
     }
@@ -195,19 +165,19 @@ impl Budget {
     #[must_use]
     pub fn status(&self) -> BudgetStatus {
         let state = self.state.lock();
-        let per_minute = Self::per_minute(&state, Instant::now());
+        let per_minute = state.per_minute(Instant::now());
         BudgetStatus { per_minute, limit: state.limit, remaining: state.remaining }
     }
 
     /// Takes the place of one request at `now`, or tells when to ask again.
-    fn take(&self, now: Instant) -> Result<(), Instant> {
+    fn take(&self, now: Instant) -> Result<Place, Instant> {
         let mut state = self.state.lock();
         if let Some(until) = state.paused_until.filter(|&until| until > now) {
             return Err(until);
         }
-        let budget = Self::per_minute(&state, now);
+        let budget = state.per_minute(now);
         let gap = MINUTE / budget;
-        let ahead = gap * (budget / BURST_SHARE);
+        let ahead = gap * state.burst(budget, now);
         if state.even > now + ahead {
             return Err(state.even - ahead);
         }
@@ -220,55 +190,7 @@ impl Budget {
         }
         state.sent.push_back(now);
         state.even = state.even.max(now) + gap;
-        Ok(())
-    }
-
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a u32")]
-    fn per_minute(state: &State, now: Instant) -> u32 {
-        let whole = state.own.unwrap_or_else(|| state.limit.unwrap_or(ASSUMED_LIMIT) / 2);
-        ((f64::from(whole) * state.share_now(now)) as u32).max(1)
-    }
-}
-
-impl State {
-    #[allow(clippy::cast_precision_loss, reason = "minutes")]
-    fn share_now(&self, now: Instant) -> f64 {
-        let (share, since) = self.share;
-        let minutes = now.saturating_duration_since(since).as_secs() / 60;
-        (share + RECOVERY * minutes as f64).min(1.0)
-    }
-
-    fn pause_until(&mut self, until: Instant) {
-        self.paused_until = self.paused_until.max(Some(until));
-    }
-
-    /// Returns whether the limit is another one now.
-    fn learn_limit(&mut self, told: u32, now: Instant) -> bool {
-        let is_higher = self.limit.is_some_and(|limit| told > limit);
-        if is_higher && now.saturating_duration_since(self.limit_seen) < MINUTE {
-            return false;
-        }
-        self.limit_seen = now;
-        self.limit.replace(told) != Some(told)
-    }
-
-    /// The limit, where it is another one than was said, and that was not just now.
-    fn news(&mut self, now: Instant) -> Option<u32> {
-        let limit = self.limit?;
-        let is_new = self.said.is_none_or(|(said, at)| said != limit && at + MINUTE <= now);
-        is_new.then(|| self.said.insert((limit, now)).0)
-    }
-
-    fn learn_remaining(&mut self, remaining: u32, limit: Option<u32>, now: Instant) {
-        if self.remaining.is_some_and(|before| remaining > before) {
-            self.minute_began = Some(now);
-        }
-        self.remaining = Some(remaining);
-        let Some(limit) = limit.or(self.limit) else { return };
-        if remaining <= limit / FLOOR_SHARE {
-            let end = self.minute_began.map(|began| began + MINUTE).filter(|&end| end > now);
-            self.pause_until(end.unwrap_or(now + FLOOR_PAUSE));
-        }
+        Ok(state.neighbours.send(now))
     }
 }
 

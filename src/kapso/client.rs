@@ -7,11 +7,12 @@ use std::{
 };
 
 use http::StatusCode;
+use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Budget, Endpoint, Error, Hanging, KapsoClock, Reason, Transport, address::address};
+use super::{Budget, Endpoint, Error, Hanging, KapsoClock, Latency, Reason, Transport, address::address};
 use crate::model::{Api, ReasonRule};
 
 /// How often Kapso is asked for the time while its clock is in doubt.
@@ -58,6 +59,7 @@ pub struct Client {
     turn: tokio::sync::Mutex<()>,
     pub(super) requests: Arc<AtomicU64>,
     pub(super) hanging: Hanging,
+    pub(super) latency: Mutex<Latency>,
 }
 
 impl Client {
@@ -65,8 +67,8 @@ impl Client {
     #[must_use]
     pub fn new(settings: Settings, transport: impl Transport + 'static) -> Self {
         let (requests, hanging) = (Arc::new(AtomicU64::new(1)), Hanging::default());
-        let turn = tokio::sync::Mutex::default();
-        Self { settings, transport: Box::new(transport), turn, requests, hanging }
+        let (turn, latency) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self { settings, transport: Box::new(transport), turn, requests, hanging, latency }
     }
 
     /// A client with other settings that goes on as this one: their requests are numbered together, and Kapso's clock
@@ -134,6 +136,14 @@ impl Client {
     #[must_use]
     pub fn hanging(&self) -> &Hanging {
         &self.hanging
+    }
+
+    /// How many requests are to be under way, those aside that hang, so that the budget can be used: at least `usual`
+    /// unless the API is overloaded.
+    #[must_use]
+    pub fn at_once(&self, usual: usize) -> usize {
+        let per_second = f64::from(self.settings.budget.status().per_minute) / 60.0;
+        self.latency.lock().at_once(per_second, usual)
     }
 
     /// Hears of every request.

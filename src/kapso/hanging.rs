@@ -15,7 +15,7 @@ use tokio::{
 };
 
 /// A request that has waited for its answer for so long hangs.
-const LONG: Duration = Duration::from_secs(2);
+pub(super) const LONG: Duration = Duration::from_secs(2);
 
 /// How many requests hang.
 #[derive(Debug, Clone, Default)]

@@ -13,7 +13,9 @@ mod envelope;
 mod error;
 mod hanging;
 mod items;
+mod latency;
 mod legacy;
+mod neighbours;
 mod page_token;
 mod paging;
 mod platform;
@@ -38,6 +40,8 @@ pub use self::{
     clock::KapsoClock,
     error::{Error, Reason},
     hanging::Hanging,
+    latency::Latency,
+    neighbours::Place,
     page_token::{Cursor, PageToken},
     paging::{PAGE_SIZE, Pager},
     retry::longest_call,

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
 use super::{
-    Answer, Client, Endpoint, Error,
+    Answer, Client, Endpoint, Error, Place,
     retry::{BACKOFF, LONGEST_WAIT, delay_before_retry, retry_after},
     times::Dates,
 };
@@ -111,18 +111,23 @@ impl Client {
             let status = StatusCode::TOO_MANY_REQUESTS;
             return Err(Error::Status { endpoint, status, retry_after: Some(paused) });
         }
-        budget.acquire().await;
+        let place = budget.acquire().await;
         let (sent, started) = (self.clock().steady_now(), Instant::now());
         begun.get_or_insert(started);
         let request_seq = self.requests.fetch_add(1, Ordering::Relaxed);
         let answer =
             self.hanging.watch(timeout(self.settings.timeout, self.transport.get(&request.url))).await;
         let status = answer.as_ref().ok().and_then(|a| a.as_ref().ok()).map(|a| a.status);
-        self.observer().requested(self.api(), endpoint, status, started.elapsed());
+        let elapsed = started.elapsed();
+        self.observer().requested(self.api(), endpoint, status, elapsed);
+        // What fails at once says nothing about the API's latency.
+        if answer.is_err() || status.is_some_and(|status| status.is_success()) {
+            self.latency.lock().learn(endpoint, elapsed, Instant::now());
+        }
         let answer = answer
             .map_err(|_| Error::Timeout { endpoint, after: self.settings.timeout })?
             .map_err(|message| Error::Connection { endpoint, message })?;
-        self.learn(&answer.headers, sent);
+        self.learn(&answer.headers, place, sent);
         self.accept(request, answer, request_seq, sent)
     }
 
@@ -149,10 +154,10 @@ impl Client {
         Err(Error::Status { endpoint, status, retry_after })
     }
 
-    fn learn(&self, headers: &HeaderMap, sent: Steady) {
+    fn learn(&self, headers: &HeaderMap, place: Place, sent: Steady) {
         let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
         let limit = number("x-ratelimit-limit").filter(|&limit| limit > 0);
-        if let Some(limit) = self.settings.budget.learn(limit, number("x-ratelimit-remaining")) {
+        if let Some(limit) = self.settings.budget.learn(place, limit, number("x-ratelimit-remaining")) {
             let budget = self.settings.budget.status().per_minute;
             if budget > limit {
                 tracing::warn!(

@@ -214,3 +214,24 @@ async fn a_greedy_neighbour_slows_the_exporter_down_and_does_not_stop_it() {
     assert!(own > 300.0, "{own} requests of its own in an hour");
     assert!(refused < own / 20.0, "{refused} of them refused");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_api_does_not_keep_the_budget_from_being_used() {
+    for source in [Source::Conversations, Source::Workflows] {
+        let scenario = Scenario {
+            workflows: (0..600).map(|n| format!("Workflow {n}")).collect(),
+            conversations: 4_000,
+            history: 8_000,
+            rate_limit: Some(2_000),
+            latency: Duration::from_secs(2),
+            ..Scenario::quiet(1)
+        };
+        let setup = Setup { sources: vec![source], ..unhurried() };
+        let simulated = Simulated::start(scenario, &setup).await;
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        let before = simulated.simulator.requests().len();
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        let a_minute = simulated.simulator.requests().len() - before;
+        assert!((900..=1_000).contains(&a_minute), "{a_minute} requests in a minute by {source:?}");
+    }
+}

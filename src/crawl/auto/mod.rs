@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     frontier::Failed,
-    kapso::{Error, Hanging},
+    kapso::{Client, Error},
     model::{ConversationId, ExecutionId},
 };
 
@@ -82,8 +82,8 @@ impl Crawl for Everything {
         &self.context().heartbeat
     }
 
-    fn hanging(&self) -> &Hanging {
-        self.context().client.hanging()
+    fn client(&self) -> &Client {
+        &self.context().client
     }
 
     fn places(&self) -> usize {

@@ -28,7 +28,7 @@ use crate::{
     account::{Account, KnownConversation, Order},
     clock::Steady,
     frontier::Failed,
-    kapso::{Error, Hanging, PAGE_SIZE, Reason},
+    kapso::{Client, Error, PAGE_SIZE, Reason},
     model::{Api, Conversation, ConversationId, ExecutionId, Page},
 };
 
@@ -382,8 +382,8 @@ impl Crawl for Conversations {
         &self.context.heartbeat
     }
 
-    fn hanging(&self) -> &Hanging {
-        self.context.client.hanging()
+    fn client(&self) -> &Client {
+        &self.context.client
     }
 
     fn interval(&self) -> Duration {

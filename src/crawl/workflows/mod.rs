@@ -28,7 +28,7 @@ use crate::{
     account::{Account, KnownWorkflow, Statuses, Visit, VisitedList},
     clock::Steady,
     frontier::Failed,
-    kapso::{Error, ExecutionFilter, Hanging, PageToken, Reason},
+    kapso::{Client, Error, ExecutionFilter, PageToken, Reason},
     model::{ExecutionId, Page, Reading, WorkflowId},
 };
 
@@ -276,14 +276,14 @@ impl Crawl for Workflows {
         &self.context().heartbeat
     }
 
-    fn hanging(&self) -> &Hanging {
-        self.context().client.hanging()
+    fn client(&self) -> &Client {
+        &self.context().client
     }
 
     /// A visit takes several requests: where all wait for the budget, few visits at a time are done soon each, and
-    /// many all late.
+    /// many all late. As many go on as the latency takes.
     fn places(&self) -> usize {
-        self.context().budget.requests_at_once().max(VISITS_AT_ONCE)
+        self.context().budget.requests_at_once().max(self.client().at_once(VISITS_AT_ONCE))
     }
 
     fn interval(&self) -> Duration {

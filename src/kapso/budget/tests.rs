@@ -9,6 +9,12 @@ async fn requests_for(budget: &Budget, time: Duration) -> Vec<Instant> {
     sent
 }
 
+/// What an answer to a request of just now says.
+fn told(budget: &Budget, limit: Option<u32>, remaining: Option<u32>) -> Option<u32> {
+    let place = budget.state.lock().neighbours.send(Instant::now());
+    budget.learn(place, limit, remaining)
+}
+
 fn busiest_minute(sent: &[Instant]) -> usize {
     let within = |from: Instant| move |at: &&Instant| **at >= from && **at < from + MINUTE;
     sent.iter().map(|&from| sent.iter().filter(within(from)).count()).max().unwrap_or(0)
@@ -32,11 +38,11 @@ async fn requests_are_spread_over_the_minute() {
 #[tokio::test(start_paused = true)]
 async fn follows_the_reported_limit_down_within_the_same_minute() {
     let budget = Budget::new(None);
-    assert_eq!(budget.learn(Some(2000), None), Some(2000));
+    assert_eq!(told(&budget, Some(2000), None), Some(2000));
     let before = requests_for(&budget, MINUTE).await;
     assert!((950..=1000).contains(&before.len()), "{}", before.len());
-    assert_eq!(budget.learn(Some(100), None), Some(100));
-    assert_eq!(budget.learn(Some(100), None), None, "an old limit is no news");
+    assert_eq!(told(&budget, Some(100), None), Some(100));
+    assert_eq!(told(&budget, Some(100), None), None, "an old limit is no news");
     let after = requests_for(&budget, MINUTE * 5).await;
     assert_eq!(busiest_minute(&after), 50);
 }
@@ -44,14 +50,14 @@ async fn follows_the_reported_limit_down_within_the_same_minute() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_rose_is_used_after_a_minute() {
     let budget = Budget::new(None);
-    budget.learn(Some(100), None);
+    told(&budget, Some(100), None);
     for _ in 0..59 {
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(budget.learn(Some(1000), None), None);
+        assert_eq!(told(&budget, Some(1000), None), None);
     }
     assert_eq!(budget.status().per_minute, 50);
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert_eq!(budget.learn(Some(1000), None), Some(1000));
+    assert_eq!(told(&budget, Some(1000), None), Some(1000));
     assert_eq!(budget.status().per_minute, 500);
 }
 
@@ -60,8 +66,8 @@ async fn of_limits_by_turns_the_lowest_counts_and_is_said_once() {
     let budget = Budget::new(None);
     let mut said = Vec::new();
     for number in 0..600 {
-        let told = [1000, 100, 2000][number % 3];
-        said.extend(budget.learn(Some(told), None));
+        let limit = [1000, 100, 2000][number % 3];
+        said.extend(told(&budget, Some(limit), None));
         assert!(number == 0 || budget.status().limit == Some(100));
         tokio::time::advance(Duration::from_secs(1)).await;
     }
@@ -73,7 +79,7 @@ async fn a_limit_that_falls_all_the_time_is_said_once_a_minute() {
     let budget = Budget::new(None);
     let mut said = Vec::new();
     for second in 0..=150 {
-        said.extend(budget.learn(Some(2000 - second), None));
+        said.extend(told(&budget, Some(2000 - second), None));
         tokio::time::advance(Duration::from_secs(1)).await;
     }
     assert_eq!(said, [2000, 1940, 1880]);
@@ -82,11 +88,11 @@ async fn a_limit_that_falls_all_the_time_is_said_once_a_minute() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_falls_deep_costs_a_minute_at_most() {
     let budget = Budget::new(None);
-    budget.learn(Some(u32::MAX), None);
+    told(&budget, Some(u32::MAX), None);
     for _ in 0..1000 {
         budget.acquire().await;
     }
-    budget.learn(Some(20), None);
+    told(&budget, Some(20), None);
     let start = Instant::now();
     budget.acquire().await;
     assert!(start.elapsed() <= WINDOW, "{:?}", start.elapsed());
@@ -95,7 +101,7 @@ async fn a_limit_that_falls_deep_costs_a_minute_at_most() {
 #[tokio::test(start_paused = true)]
 async fn own_figure_wins_over_the_reported_limit() {
     let budget = Budget::new(Some(7));
-    budget.learn(Some(2000), None);
+    told(&budget, Some(2000), None);
     assert_eq!(budget.status(), BudgetStatus { per_minute: 7, limit: Some(2000), remaining: None });
     assert_eq!(busiest_minute(&requests_for(&budget, MINUTE * 5).await), 7);
 }
@@ -135,18 +141,18 @@ async fn comes_back_gently_after_a_refusal() {
 #[tokio::test(start_paused = true)]
 async fn leaves_the_rest_of_the_minute_to_others_when_hardly_anything_remains() {
     let budget = Budget::new(None);
-    budget.learn(Some(100), Some(60));
+    told(&budget, Some(100), Some(60));
     tokio::time::advance(Duration::from_secs(20)).await;
-    budget.learn(Some(100), Some(99));
+    told(&budget, Some(100), Some(99));
     tokio::time::advance(Duration::from_secs(25)).await;
-    budget.learn(Some(100), Some(10));
+    told(&budget, Some(100), Some(10));
     assert_eq!(
         budget.paused_for(),
         Duration::from_secs(35),
         "the minute began when more was left than before"
     );
     tokio::time::advance(Duration::from_secs(35)).await;
-    budget.learn(Some(100), Some(5));
+    told(&budget, Some(100), Some(5));
     assert_eq!(budget.paused_for(), FLOOR_PAUSE, "and where that is not known, a while");
 }
 
@@ -159,4 +165,106 @@ async fn as_many_requests_may_go_at_once_as_go() {
     }
     tokio::time::advance(Duration::from_secs(3)).await;
     assert_eq!(budget.requests_at_once(), 2);
+}
+
+/// A key with a limit, used by others as well.
+struct Shared {
+    limit: u32,
+    minute: u64,
+    used: u32,
+    refused: usize,
+    begun: Instant,
+}
+
+impl Shared {
+    /// One whose minute goes on from `phase`.
+    fn new(limit: u32, phase: Duration) -> Self {
+        Self { limit, minute: 0, used: 0, refused: 0, begun: Instant::now().checked_sub(phase).unwrap() }
+    }
+
+    /// A request; what remains.
+    fn take(&mut self) -> u32 {
+        let minute = self.begun.elapsed().as_secs() / 60;
+        if minute != self.minute {
+            (self.minute, self.used) = (minute, 0);
+        }
+        self.refused += usize::from(self.used >= self.limit);
+        self.used = self.limit.min(self.used + 1);
+        self.limit - self.used
+    }
+}
+
+/// Asks at full speed for `time` beside a neighbour that asks for `burst` at a time, every `gap`. When we asked, and how
+/// many requests were refused.
+async fn beside(
+    budget: &Budget,
+    phase: Duration,
+    burst: usize,
+    gap: Duration,
+    time: Duration,
+) -> (Vec<Instant>, usize) {
+    let shared = Mutex::new(Shared::new(100, phase));
+    let neighbour = async {
+        loop {
+            for _ in 0..burst {
+                shared.lock().take();
+            }
+            tokio::time::sleep(gap).await;
+        }
+    };
+    let mut sent = Vec::new();
+    let own = async {
+        loop {
+            let place = budget.acquire().await;
+            sent.push(Instant::now());
+            let remaining = shared.lock().take();
+            budget.learn(place, Some(100), Some(remaining));
+        }
+    };
+    let both = async { tokio::join!(neighbour, own) };
+    tokio::time::timeout(time, both).await.unwrap_err();
+    (sent, shared.into_inner().refused)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_neighbour_that_uses_most_of_the_key_is_never_refused_while_we_ask_at_full_speed() {
+    for phase in (0..60).step_by(7).map(Duration::from_secs) {
+        for burst in [1, 5, 10] {
+            let gap = Duration::from_secs(burst as u64);
+            let (sent, refused) = beside(&Budget::new(None), phase, burst, gap, MINUTE * 30).await;
+            assert_eq!(refused, 0, "{burst} at a time, from {phase:?} on");
+            assert!(sent.len() > 25 * 30, "{} of 900 requests that remain", sent.len());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_nobody_else_uses_is_used_as_before() {
+    let alone = requests_for(&Budget::new(None), MINUTE * 10).await;
+    let (sent, _) = beside(&Budget::new(None), Duration::ZERO, 0, MINUTE, MINUTE * 10).await;
+    assert_eq!(sent.len(), alone.len());
+    assert_eq!(busiest_minute(&sent), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_more_the_neighbours_use_the_fewer_requests_go_at_once() {
+    let mut at_once = Vec::new();
+    for gap in [600, 3, 2, 1].map(Duration::from_secs) {
+        let budget = Budget::new(None);
+        beside(&budget, Duration::ZERO, 1, gap, MINUTE * 5 + Duration::from_secs(10)).await;
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        at_once.push(budget.requests_at_once());
+    }
+    assert!(at_once.is_sorted_by(|more, less| more >= less), "{at_once:?}");
+    assert_eq!((at_once[0], at_once[3]), (6, 2), "{at_once:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_go_one_at_a_time_when_neighbours_leave_little() {
+    let budget = Budget::new(None);
+    beside(&budget, Duration::ZERO, 1, Duration::from_secs(1), MINUTE * 3).await;
+    told(&budget, Some(100), Some(12));
+    assert_eq!(budget.requests_at_once(), 2, "the one that is due, and another one");
+    told(&budget, Some(100), Some(11));
+    assert_eq!(budget.requests_at_once(), 1);
 }

@@ -49,7 +49,7 @@ pub(super) static FAMILIES: &[Family] = &[
         shown: Shown::Always,
         rows: RowsFrom::Project(|budget, rows| rows.gauge(&[], budget.per_minute.into())),
         note: Note {
-            from: "`--scrape.requests-per-minute`, or half of the limit that the API reports",
+            from: "`--scrape.requests-per-minute`, or half of the limit that the API reports; less where others leave less",
             blind: "pauses after a 429, during which nothing is sent",
             series: "1 per project",
             example: "sum by (project) (rate(kapso_exporter_api_requests_total[5m])) * 60 / on (project) kapso_exporter_api_request_budget",
