@@ -2,8 +2,7 @@
 //! `cargo bench --bench freshness` prints the tables of `docs/freshness.md`.
 //!
 //! Words after `--` choose cells: `auto`, `conversations` or `workflows` (the source), `plain` (the plain loop), `told` (with
-//! webhooks), a number of
-//! conversations, a share of them such as `5%`. `KAPSO_TEST_SEED` draws another traffic.
+//! webhooks), `urgency` (what is learned of workflows, with `equal` or `learned`), a number of conversations, a share of them such as `5%`. `KAPSO_TEST_SEED` draws another traffic.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -22,15 +21,17 @@ mod plain;
 mod simulated;
 mod table;
 mod told;
+mod urgency;
 mod watched;
 mod world;
 
 use std::time::Instant;
 
 use exposition::Exposition;
-use kapso_exporter::model::Source;
+use kapso_exporter::{account::Treatment, model::Source};
 use table::Table;
 use told::Deliveries;
+use urgency::Outcomes;
 use world::Size;
 
 /// What the key allows, in requests per minute.
@@ -70,6 +71,24 @@ const TOLD: &[&str] = &[
     "p95",
     "requests a minute",
 ];
+const URGENCY: &[&str] = &[
+    "treatment",
+    "outcomes",
+    "open, fast",
+    "slow",
+    "all outcomes",
+    "p50",
+    "p95",
+    "of fast workflows",
+    "p50",
+    "p95",
+    "of slow workflows",
+    "p50",
+    "p95",
+    "longest unseen, fast",
+    "slow",
+    "times as long, at most 20",
+];
 const PLAIN: &[&str] =
     &["conversations", "open", "limit", "requests a round", "a round takes", "outcomes", "p50", "p95"];
 
@@ -93,6 +112,19 @@ fn simulate<T>(what: &str, future: impl Future<Output = T>) -> T {
     let result = runtime.block_on(future);
     eprintln!("{what}: {:.1} s", begun.elapsed().as_secs_f64());
     result
+}
+
+/// What is gained by what was learned of workflows.
+fn learned() -> Table {
+    let mut table = Table::new(URGENCY);
+    for outcomes in [Outcomes::Failures, Outcomes::All] {
+        for (word, treatment) in [("equal", Treatment::Equal), ("learned", Treatment::Learned)] {
+            if is_wanted(&["urgency", word]) {
+                table.extend(simulate(&format!("urgency {word}"), urgency::rows(treatment, outcomes)));
+            }
+        }
+    }
+    table
 }
 
 fn main() {
@@ -124,7 +156,8 @@ fn main() {
             }
         }
     }
+    let urgency = learned();
     println!(
-        "## Quiet\n\n{quiet}\n## Busy\n\n{busy}\n## With webhooks\n\n{told}\n## The plain loop\n\n{plain}"
+        "## Quiet\n\n{quiet}\n## Busy\n\n{busy}\n## With webhooks\n\n{told}\n## Learned urgency\n\n{urgency}\n## The plain loop\n\n{plain}"
     );
 }

@@ -133,7 +133,7 @@ impl Delays {
         Self(before.cumulative().zip(after.cumulative()).map(difference).collect())
     }
 
-    fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.last().map_or(0, |&(_, count)| count)
     }
 

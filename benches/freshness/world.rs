@@ -18,7 +18,7 @@ use super::simulated::a_morning;
 
 const HOUR: Duration = Duration::from_hours(1);
 /// Enough to discover a hundred thousand conversations within minutes.
-const AMPLE: u32 = 200_000;
+pub const AMPLE: u32 = 200_000;
 /// How long a traffic plays before the watch, so that as many executions end as start.
 const EVENED_OUT: Duration = Duration::from_hours(10);
 /// How long after the last event a world is quiet: longer than the lookback, so that nothing of it is recent.
@@ -64,7 +64,7 @@ impl Size {
 }
 
 /// As `KAPSO_TEST_SEED` says: whatever holds for one traffic has to hold for others.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     std::env::var("KAPSO_TEST_SEED").map_or(7, |seed| seed.parse().unwrap())
 }
 

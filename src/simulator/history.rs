@@ -48,6 +48,8 @@ impl World {
             let id = self.ids.of(format!("flow_{}", row + 1), row);
             self.add_workflow(Api::Platform, id, name.clone(), since);
         }
+        let slow = self.workflows.iter_mut().rev().take(scenario.slow_workflows);
+        slow.for_each(|workflow| workflow.slowness = scenario.slowness);
         for id in &scenario.agents {
             self.add_workflow(Api::Legacy, id.clone(), id.clone(), since);
         }

@@ -51,6 +51,14 @@ pub fn plan(rng: &mut Rng, traffic: &Traffic, api: Api, start: Timestamp) -> Vec
     life.steps
 }
 
+/// Lets a life that starts at `start` take so many times as long.
+pub fn slow_down(steps: &mut [Step], start: Timestamp, slowness: u32) {
+    for step in steps {
+        let age = Duration::try_from(step.at.duration_since(start)).unwrap_or_default();
+        step.at = later(start, age * slowness);
+    }
+}
+
 struct Life<'a> {
     rng: &'a mut Rng,
     traffic: &'a Traffic,

@@ -21,6 +21,10 @@ pub struct Scenario {
     pub further_keys: u32,
     /// Names of the platform's workflows; their ids are `flow_1`, `flow_2` and so on.
     pub workflows: Vec<String>,
+    /// Of those, so many have slow executions, the last ones, …
+    pub slow_workflows: usize,
+    /// … whose lives take so many times as long as others.
+    pub slowness: u32,
     /// Ids of the legacy API's agents.
     pub agents: Vec<String>,
     /// Conversations at the start: the same people on both APIs, under ids of their own.
@@ -84,6 +88,8 @@ impl Default for Scenario {
             key: DEFAULT_KEY.to_owned(),
             further_keys: 0,
             workflows: Vec::new(),
+            slow_workflows: 0,
+            slowness: 1,
             agents: Vec::new(),
             conversations: 0,
             history: 0,

@@ -6,6 +6,7 @@ use super::{
     Api, life,
     random::{gap, later, within},
     scenario::Traffic,
+    workflow::Workflow,
     world::{Event, Row, World},
 };
 
@@ -66,8 +67,9 @@ impl World {
         if gone || self.workflows[workflow].deleted {
             return;
         }
-        let api = self.workflows[workflow].api;
-        let plan = life::plan(&mut self.rng, &self.traffic, api, at);
+        let Workflow { api, slowness, .. } = self.workflows[workflow];
+        let mut plan = life::plan(&mut self.rng, &self.traffic, api, at);
+        life::slow_down(&mut plan, at, slowness);
         self.start(workflow, conversation, at, plan);
     }
 
@@ -181,6 +183,20 @@ mod tests {
         world.tally(&Api::ALL, noon(), Duration::from_hours(24), noon());
         assert_eq!(world.executions.len(), 100_000);
         assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn slow_workflows_alone_have_longer_lives() {
+        let usual = Scenario { slow_workflows: 0, ..Scenario::demo(3) };
+        let slow = Scenario { slow_workflows: 1, slowness: 100, ..usual.clone() };
+        let planned = |scenario: &Scenario, workflow: &str| {
+            let mut world = World::new(scenario, noon());
+            let row = world.workflow_row(Api::Platform, workflow).unwrap();
+            world.start_planned(row, None, noon());
+            world.executions.last().unwrap().plan.first().unwrap().at.duration_since(noon())
+        };
+        assert_eq!(planned(&slow, "flow_5"), planned(&usual, "flow_5"));
+        assert_eq!(planned(&slow, "flow_6"), planned(&usual, "flow_6") * 100);
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,6 +18,8 @@ pub struct Workflow {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub deleted: bool,
+    /// The lives that the traffic plans for its executions take so many times as long as usual.
+    pub slowness: u32,
     /// Its executions by start: all that there ever were.
     pub executions: BTreeSet<Key>,
 }
@@ -26,8 +28,9 @@ impl World {
     /// Adds a workflow or agent.
     pub fn add_workflow(&mut self, api: Api, id: String, name: String, created_at: Timestamp) {
         let executions = BTreeSet::new();
-        let updated_at = created_at;
-        self.workflows.push(Workflow { id, api, name, created_at, updated_at, deleted: false, executions });
+        let (updated_at, deleted, slowness) = (created_at, false, 1);
+        let workflow = Workflow { id, api, name, created_at, updated_at, deleted, slowness, executions };
+        self.workflows.push(workflow);
     }
 
     /// The workflow of `api` with this id, unless it was deleted.

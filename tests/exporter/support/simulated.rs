@@ -192,12 +192,34 @@ impl Simulated {
     /// What was counted of all workflows together.
     #[allow(dead_code, reason = "a benchmark wants finer buckets than are published")]
     pub fn totals(&self, buckets: &Buckets) -> Totals {
+        self.totals_of(buckets, |_| true)
+    }
+
+    /// What was counted of these workflows.
+    #[allow(dead_code, reason = "a benchmark tells workflows apart")]
+    pub fn totals_of(&self, buckets: &Buckets, is_asked: impl Fn(&str) -> bool) -> Totals {
         let mut totals = Totals::new(buckets);
         for stream in self.exporter.app.streams() {
             let account = stream.account.lock();
-            account.ledger.workflows().iter().for_each(|workflow| totals.merge(&workflow.totals));
+            let asked = account.ledger.workflows().iter().filter(|workflow| is_asked(workflow.id.as_str()));
+            asked.for_each(|workflow| totals.merge(&workflow.totals));
         }
         totals
+    }
+
+    /// For how many seconds each open execution of these workflows was not looked at.
+    #[allow(dead_code, reason = "a benchmark tells workflows apart")]
+    pub fn unseen_for(&self, is_asked: impl Fn(&str) -> bool) -> Vec<f64> {
+        let mut seconds = Vec::new();
+        for stream in self.exporter.app.streams() {
+            let (now, kapso_now) = (stream.client.clock().steady_now(), stream.client.clock().now());
+            let ledger = &stream.account.lock().ledger;
+            let open = ledger.workflows().iter().zip(ledger.open_by_workflow(kapso_now));
+            let asked = open.filter(|(workflow, _)| is_asked(workflow.id.as_str()));
+            let looked_at = asked.flat_map(|(_, open)| open).filter_map(|execution| execution.looked_at);
+            seconds.extend(looked_at.map(|at| now.since(at).as_secs_f64()));
+        }
+        seconds
     }
 
     /// Stops the exporter and starts another one, which knows nothing of what the first one learned.
