@@ -2,7 +2,8 @@
 //! `cargo bench --bench freshness` prints the tables of `docs/freshness.md`.
 //!
 //! Words after `--` choose cells: `auto`, `conversations` or `workflows` (the source), `plain` (the plain loop), `told` (with
-//! webhooks), `urgency` (what is learned of workflows, with `equal` or `learned`), a number of conversations, a share of them such as `5%`. `KAPSO_TEST_SEED` draws another traffic.
+//! webhooks), `urgency` (what is learned of workflows, with `equal` or `learned`), `first` (the
+//! first picture), a number of conversations, a share of them such as `5%`. `KAPSO_TEST_SEED` draws another traffic.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -15,6 +16,7 @@
 #[path = "../../tests/exporter/support/exposition.rs"]
 #[allow(dead_code)]
 mod exposition;
+mod first;
 mod plain;
 #[path = "../../tests/exporter/support/simulated.rs"]
 #[allow(dead_code)]
@@ -89,6 +91,18 @@ const URGENCY: &[&str] = &[
     "slow",
     "times as long, at most 20",
 ];
+const FIRST: &[&str] = &[
+    "source",
+    "conversations",
+    "limit",
+    "requests",
+    "first sweep",
+    "share of a plain round",
+    "wrong then",
+    "without traffic",
+    "wrong then",
+    "all right",
+];
 const PLAIN: &[&str] =
     &["conversations", "open", "limit", "requests a round", "a round takes", "outcomes", "p50", "p95"];
 
@@ -127,6 +141,22 @@ fn learned() -> Table {
     table
 }
 
+/// From a start without a state until everything is known.
+fn first() -> Table {
+    let mut table = Table::new(FIRST);
+    for source in [Source::Auto, Source::Conversations, Source::Workflows] {
+        for size in sizes().filter(|size| size.percent == 5 && size.conversations >= 10_000) {
+            for limit in [2_000, 500] {
+                let words = ["first", source.as_str(), &size.conversations.to_string()];
+                if is_wanted(&words) {
+                    table.extend(vec![simulate(&words.join(" "), first::row(source, size, limit))]);
+                }
+            }
+        }
+    }
+    table
+}
+
 fn main() {
     let (mut quiet, mut busy, mut plain) = (Table::new(QUIET), Table::new(BUSY), Table::new(PLAIN));
     for source in [Source::Auto, Source::Conversations, Source::Workflows] {
@@ -156,8 +186,8 @@ fn main() {
             }
         }
     }
-    let urgency = learned();
+    let (urgency, first) = (learned(), first());
     println!(
-        "## Quiet\n\n{quiet}\n## Busy\n\n{busy}\n## With webhooks\n\n{told}\n## Learned urgency\n\n{urgency}\n## The plain loop\n\n{plain}"
+        "## Quiet\n\n{quiet}\n## Busy\n\n{busy}\n## With webhooks\n\n{told}\n## Learned urgency\n\n{urgency}\n## The first picture\n\n{first}\n## The plain loop\n\n{plain}"
     );
 }
