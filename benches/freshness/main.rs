@@ -95,13 +95,12 @@ const FIRST: &[&str] = &[
     "source",
     "conversations",
     "limit",
-    "requests",
     "first sweep",
+    "wrong then",
+    "all known",
+    "requests",
     "share of a plain round",
-    "wrong then",
-    "without traffic",
-    "wrong then",
-    "all right",
+    "wrong then, with traffic",
 ];
 const PLAIN: &[&str] =
     &["conversations", "open", "limit", "requests a round", "a round takes", "outcomes", "p50", "p95"];

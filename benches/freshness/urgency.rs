@@ -18,16 +18,16 @@ use super::{
 };
 
 /// Workflows of each kind; those with slow executions come last.
-const OF_EACH: usize = 10;
+const OF_EACH: usize = 50;
 /// Slow executions live for so many times as long, which makes minutes days.
 const SLOWNESS: u32 = 288;
 /// Three of four starts are of fast workflows.
-const STARTS_PER_MINUTE: f64 = 30.0;
+const STARTS_PER_MINUTE: f64 = 9.0;
 /// Longer than the slow ones live.
-const EVENED_OUT: Duration = Duration::from_hours(5 * 24);
+const EVENED_OUT: Duration = Duration::from_hours(4 * 24);
 /// Until life tables tell something.
-const LEARNING: Duration = Duration::from_hours(6);
-const HOURS: u32 = 4;
+const LEARNING: Duration = Duration::from_hours(4);
+const HOURS: u32 = 3;
 /// From one look at what waits to the next.
 const SAMPLE: Duration = Duration::from_secs(10);
 const LIMIT: u32 = 100;
@@ -78,7 +78,7 @@ async fn business(outcomes: Outcomes) -> (Simulator, Clock) {
     };
     let scenario = Scenario {
         seed: seed(),
-        conversations: 100_000,
+        conversations: 10_000,
         workflows: (1..=2 * OF_EACH).map(|n| format!("Workflow {n}")).collect(),
         slow_workflows: OF_EACH,
         slowness: SLOWNESS,
