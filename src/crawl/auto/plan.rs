@@ -264,7 +264,9 @@ impl Opened<'_> {
 }
 
 /// Executions that would be asked for alone: those of one conversation by its list.
-fn by_conversation(account: &Account, alone: Vec<(f64, OpenExecution)>) -> Vec<Due> {
+fn by_conversation(account: &Account, mut alone: Vec<(f64, OpenExecution)>) -> Vec<Due> {
+    // The most urgent one of a conversation takes the others along.
+    alone.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let mut together = HashMap::<u32, Vec<ExecutionId>>::new();
     for (_, execution) in &alone {
         if let Some(conversation) = execution.conversation.filter(|&number| is_listed(account, number)) {
