@@ -146,7 +146,18 @@ impl StreamStatus {
     pub fn interrupted(&mut self, source: Source) {
         self.changes += 1;
         if let Some(status) = self.sources.get_mut(&source) {
-            status.outcome = Outcome::Incomplete;
+            // Of an API that is absent nothing was to be learned.
+            if status.outcome != Outcome::Absent {
+                status.outcome = Outcome::Incomplete;
+            }
+        }
+    }
+
+    /// Takes note that the API of a source is absent as far as is known.
+    pub fn presume_absent(&mut self, source: Source) {
+        self.changes += 1;
+        if let Some(status) = self.sources.get_mut(&source) {
+            status.outcome = Outcome::Absent;
         }
     }
 

@@ -140,7 +140,12 @@ impl Project {
     ) -> anyhow::Result<Stream> {
         let new = || {
             let sources = self.config.sources_of(api).into_iter();
-            Arc::new(Mutex::new(StreamStatus::new(sources, self.config.interval)))
+            let mut status = StreamStatus::new(sources, self.config.interval);
+            let is_known = opened.account.lock().ledger.remembered_conversations() > 0;
+            if api == Api::Legacy && self.config.tries_agents && !is_known {
+                status.presume_absent(Source::Agents);
+            }
+            Arc::new(Mutex::new(status))
         };
         let status = earlier.map_or_else(new, |earlier| earlier.status.clone());
         let settings = self.client_settings(api, status.clone());

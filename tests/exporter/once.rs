@@ -38,7 +38,8 @@ async fn one_sweep_brings_every_number_of_the_tally() {
 async fn a_clock_of_ours_that_is_wrong_makes_it_wait_and_no_more() {
     let kapso = Kapso::start(business()).await;
     kapso.simulator.set_date_offset(SignedDuration::from_hours(1));
-    let Finished { code, stdout, stderr } = kapso.run("once", &[AMPLE]).await;
+    let Finished { code, stdout, stderr } =
+        kapso.run("once", &[AMPLE, "--scrape.source=conversations"]).await;
     assert_eq!(code, Some(0), "{stderr}");
     assert_eq!(stderr.matches("this machine and Kapso tell different times").count(), 1, "{stderr}");
     assert_eq!(Exposition::parse(&stdout).value("kapso_up", &[("api", "platform")]), Some(1.0));

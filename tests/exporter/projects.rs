@@ -239,7 +239,7 @@ async fn check_asks_a_few_things_with_every_key_and_names_the_project_whose_key_
     file.key("wrong", "a-wrong-key");
     let checked = run_to_end(&["check", "--output=json", &file.flag()], &[]).await;
     assert_eq!(checked.code, Some(1), "{}", checked.stderr);
-    assert!(checked.stderr.contains("wrong: conversations:"), "{}", checked.stderr);
+    assert!(checked.stderr.contains("wrong: auto:"), "{}", checked.stderr);
     let reports: Vec<serde_json::Value> = serde_json::from_str(&checked.stdout).unwrap();
     let of = |report: &serde_json::Value| {
         let sent = report["requests_sent"].as_u64().unwrap();

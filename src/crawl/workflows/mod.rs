@@ -104,7 +104,6 @@ impl Workflows {
     /// One that has not begun.
     #[must_use]
     pub fn new(context: CrawlContext, scope: CrawlScope) -> Self {
-        context.account.lock().begin_listing_by_workflow();
         let lists = Lists { context, interval: scope.interval, history: Arc::default() };
         Self { lists, scope, listed: None, singles: Singles::default() }
     }
@@ -295,6 +294,7 @@ impl Crawl for Workflows {
     }
 
     async fn discover_all(&mut self, _: Pass, progress: &mut Progress) -> Result<Discovered, Stop> {
+        self.context().account.lock().begin_listing_by_workflow();
         let read = self.context().learn_workflows().await;
         self.context().require_clock(progress).await?;
         match read {

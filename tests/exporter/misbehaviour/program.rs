@@ -19,8 +19,8 @@ async fn once_beside_broken_lists(count: usize, breakage: Breakage) {
     let broken: BTreeMap<_, _> = ids.into_iter().take(count).map(|id| (id, breakage)).collect();
     kapso.simulator.misbehave(only(|wrong| wrong.broken = broken));
     let flags = ["--scrape.timeout=1s", "--scrape.requests-per-minute=100000", "--log.level=error"];
-    let Finished { code, stdout, stderr } =
-        kapso.run("once", &[&flags[..], &["--scrape.conversation-max-age=3650d"]].concat()).await;
+    let lists = ["--scrape.source=conversations", "--scrape.conversation-max-age=3650d"];
+    let Finished { code, stdout, stderr } = kapso.run("once", &[&flags[..], &lists].concat()).await;
     assert_eq!(code, Some(1), "{stderr}");
     let exposition = Exposition::parse(&stdout);
     assert!(!is_up(&exposition, "platform"));
@@ -46,7 +46,8 @@ async fn rate_limits_that_alternate_do_not_fill_the_log() {
     let kapso = Kapso::start(Scenario { conversations: 20, open_history: 20, ..Scenario::quiet(1) }).await;
     kapso.simulator.set_rate_limit(Some(100_000));
     kapso.simulator.misbehave(only(|wrong| wrong.limits_told = Some([60_000, 90_000])));
-    let exporter = kapso.watched_within_default_budget(&["--scrape.interval=1s"]).await;
+    let exporter =
+        kapso.watched_within_default_budget(&["--scrape.interval=1s", "--scrape.source=conversations"]).await;
     tokio::time::sleep(Duration::from_secs(8)).await;
     assert!(kapso.simulator.requests().len() > 60, "it asks a lot");
     let lines = exporter.log().lines().count();
