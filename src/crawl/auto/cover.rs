@@ -207,7 +207,9 @@ impl<'a> Rest<'a> {
         let oldest_due = open.iter().rposition(|one| one.is_due).map_or(0, |last| last + 1);
         let open = &open[..oldest_due];
         let mut statuses = BTreeMap::<_, InStatus>::new();
-        open.iter().for_each(|one| statuses.entry(one.execution.status).or_default().add(one));
+        for one in open {
+            statuses.entry(one.execution.status).or_default().add(one);
+        }
         Self { open, statuses }
     }
 
@@ -250,7 +252,9 @@ impl<'a> Rest<'a> {
         if !listed.is_empty() {
             let lists = FetchPlan { statuses, started: started(&listed), ..FetchPlan::default() };
             let mut look = Look::new(Way::List { part: Part::Older, lists }, self.requests());
-            listed.into_iter().for_each(|one| look.add(one));
+            for one in listed {
+                look.add(one);
+            }
             looks.push(look);
         }
         looks
@@ -403,7 +407,7 @@ mod tests {
         let one = |waited, every, weight| {
             let urgency =
                 Urgency { every: SignedDuration::from_secs(every), weight, outcomes_per_second: 0.0 };
-            Look::alone(&Open { waited, urgency, ..open(Status::Waiting, 0, None) }).urgency()
+            Look::alone(&Open { urgency, waited, ..open(Status::Waiting, 0, None) }).urgency()
         };
         let (first, second, rare) = (one(58.0, 60, 1.0), one(57.0, 60, 16.0), one(290.0, 300, 0.04));
         assert!(first > second && second > rare && one(95.0, 60, 1.0) > 0.0);

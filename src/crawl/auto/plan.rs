@@ -87,7 +87,7 @@ impl Planned {
         let (mut at_rest, mut resting) = (None, 0);
         for workflow in all {
             let open = std::mem::take(&mut open[workflow.number]);
-            let open = Opened { account, workflow, rules }.all(open, &mut planned.backlog);
+            let open = Opened { account, workflow, rules }.all(&open, &mut planned.backlog);
             let is_its_turn = turn == Some(&workflow.counted.id);
             if is_its_turn && !planned.take_whole(account, workflow, &open, rules) {
                 at_rest = Some(whole(workflow, &open, rules));
@@ -195,7 +195,7 @@ fn weight_of_new_ones(account: &Account, workflow: KnownWorkflow<'_>, rules: &Ru
     if account.treatment() == Treatment::Equal {
         return count as f64;
     }
-    let table = LifeTable::of(&workflow.counted.totals, std::iter::empty());
+    let table = LifeTable::of(&workflow.counted.totals, &std::iter::empty());
     let chance = table.outcomes_per_second(0.0, 0.0);
     let urgency = Urgency::of(chance, rules.workflows.interval, rules.longest);
     count as f64 * urgency.weight.max(1.0)
@@ -209,9 +209,9 @@ struct Opened<'a> {
 }
 
 impl Opened<'_> {
-    fn all(&self, open: Vec<OpenExecution>, backlog: &mut Backlog) -> Vec<Open> {
+    fn all(&self, open: &[OpenExecution], backlog: &mut Backlog) -> Vec<Open> {
         let active = open.iter().map(|execution| (self.age(execution) - self.idle(execution)).max(0.0));
-        let table = LifeTable::of(&self.workflow.counted.totals, active);
+        let table = LifeTable::of(&self.workflow.counted.totals, &active);
         let (now, kapso_now) = (self.rules.workflows.now, self.rules.workflows.kapso_now);
         let one = |execution: OpenExecution| {
             let urgency = self.urgency(&execution, &table);
