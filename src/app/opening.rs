@@ -68,8 +68,12 @@ impl Opened {
 
     /// Whether every account goes on with what an earlier run kept.
     pub(super) fn is_restored(&self) -> bool {
-        let accounts = self.projects.values().flat_map(|watched| watched.accounts.values());
-        accounts.map(|opened| opened.account.lock().ledger.watch_start()).all(|start| start.is_some())
+        self.projects.values().all(|watched| {
+            // An API that is only tried may never have been there.
+            let is_tried = |api| api == Api::Legacy && watched.project.config.tries_agents;
+            let began = |opened: &OpenedAccount| opened.account.lock().ledger.watch_start().is_some();
+            watched.accounts.iter().all(|(&api, opened)| is_tried(api) || began(opened))
+        })
     }
 }
 

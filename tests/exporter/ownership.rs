@@ -152,7 +152,8 @@ async fn a_key_of_another_project_is_refused_and_the_file_is_as_it_was() {
 async fn an_exporter_with_a_key_of_another_project_ends() {
     let projects = Projects::counted("conversations").await;
     let before = projects.ledgers();
-    let args = [EVERY_SECOND, "--web.listen-address=127.0.0.1:0", &projects.state];
+    let source = "--scrape.source=conversations";
+    let args = [EVERY_SECOND, source, "--web.listen-address=127.0.0.1:0", &projects.state];
     let [platform, legacy] = [("platform", "platform/v1"), ("legacy", "api/v1")]
         .map(|(api, path)| format!("--kapso.{api}-url=http://127.0.0.1:{}/{path}", projects.port));
     let args = [&args[..], &[&platform, &legacy]].concat();
@@ -331,7 +332,8 @@ async fn the_key_of_another_project_that_is_put_in_while_it_runs_is_refused_for_
             "- {{name: {name}, api_key: {{file: {name}.key}}, platform_url: 'http://127.0.0.1:{port}/platform/v1'}}\n"
         )
     };
-    let text = format!("defaults: {{interval: 1s}}\nprojects:\n{}{}", project("first"), project("second"));
+    let defaults = "defaults: {interval: 1s, sources: [conversations]}";
+    let text = format!("{defaults}\nprojects:\n{}{}", project("first"), project("second"));
     fs::write(path("config.yaml"), text).unwrap();
     let exporter = Exporter::start(&[&format!("--config.file={}", path("config.yaml").display())], &[]).await;
     let is_up = async |name| exporter.scrape().await.value("kapso_up", &[("project", name)]) == Some(1.0);

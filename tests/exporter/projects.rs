@@ -280,8 +280,8 @@ impl Transport for Panicking {
 #[tokio::test]
 async fn a_project_that_panics_begins_anew_and_disturbs_no_other() {
     let (mut file, kapso) = (ConfigFile::new(), Kapso::start(busy(11, 0.0)).await);
-    file.watch("fragile", &kapso, "");
-    file.watch("steady", &kapso, "");
+    file.watch("fragile", &kapso, "    sources: [conversations]\n");
+    file.watch("steady", &kapso, "    sources: [conversations]\n");
     let config = config::file::read(&file.path("config.yaml"), StateConfig::default()).unwrap();
     let panics = Arc::new(AtomicBool::new(true));
     let transports = Fragile { http: HttpTransports::new().unwrap(), panics: panics.clone() };

@@ -120,7 +120,7 @@ async fn page_and_api_say_what_the_metrics_and_the_simulators_tally_say() {
 #[tokio::test]
 async fn a_source_that_fails_says_why_since_when_and_what_to_do_and_it_stays_visible() {
     let kapso = Kapso::start(Scenario::quiet(1)).await;
-    let exporter = kapso.watched(&[EVERY_SECOND]).await.ready().await;
+    let exporter = kapso.watched(&[EVERY_SECOND, "--scrape.source=conversations"]).await.ready().await;
     let source = async || status(&exporter).await["projects"][0]["sources"][0].clone();
     let source_is_up = async |up: bool| source().await["up"] == up;
     wait_for("a source that is up", async || source_is_up(true).await).await;

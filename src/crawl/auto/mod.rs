@@ -2,10 +2,12 @@
 //!
 //! Workflows and conversations are discovered as by the crawls over each. Every start shows in the list of its workflow,
 //! so that those lists alone make the account whole, and conversations need not be asked one by one: what they cost is
-//! what moves in them. `plan` says what is due and in which order, `cover` by which lists it is looked at.
+//! what moves in them. `opened` says how urgent each open execution is, `cover` by which lists what is due is looked at, and `plan` in
+//! which order.
 
 mod cover;
 mod kind;
+mod opened;
 mod plan;
 
 use std::time::Duration;

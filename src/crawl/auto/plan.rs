@@ -11,9 +11,12 @@
 
 use std::collections::HashMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
-use super::cover::{Look, NewOnes, Open, Way, cover};
+use super::{
+    cover::{Look, NewOnes, Open, Way, cover},
+    opened::Opened,
+};
 use crate::{
     account::{Account, KnownWorkflow, Treatment},
     clock::Steady,
@@ -26,11 +29,8 @@ use crate::{
         },
     },
     ledger::OpenExecution,
-    model::{ConversationId, ExecutionId, seconds_between},
+    model::{ConversationId, ExecutionId},
 };
-
-/// An execution moves within this time after a message that moves it.
-const MOVES_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 
 /// What the plan goes by.
 #[derive(Debug, Clone, Copy)]
@@ -201,68 +201,6 @@ fn weight_of_new_ones(account: &Account, workflow: KnownWorkflow<'_>, rules: &Ru
     count as f64 * urgency.weight.max(1.0)
 }
 
-/// The open executions of a workflow.
-struct Opened<'a> {
-    account: &'a Account,
-    workflow: KnownWorkflow<'a>,
-    rules: &'a Rules,
-}
-
-impl Opened<'_> {
-    fn all(&self, open: &[OpenExecution], backlog: &mut Backlog) -> Vec<Open> {
-        let active = open.iter().map(|execution| (self.age(execution) - self.idle(execution)).max(0.0));
-        let table = LifeTable::of(&self.workflow.counted.totals, &active);
-        let (now, kapso_now) = (self.rules.workflows.now, self.rules.workflows.kapso_now);
-        let one = |execution: OpenExecution| {
-            let urgency = self.urgency(&execution, &table);
-            let since = execution.looked_at.map_or(now, |at| at.plus(urgency.every));
-            let is_due = since.since(now) <= self.rules.workflows.ahead;
-            if is_due {
-                backlog.wait(since, now);
-                backlog.due += 1;
-            }
-            backlog.list(execution.looked_at, now, kapso_now);
-            let waited = execution.looked_at.map_or(urgency.every.as_secs_f64(), |at| seconds(at, now));
-            Open { execution, urgency, waited, is_due }
-        };
-        open.iter().cloned().map(one).collect()
-    }
-
-    fn urgency(&self, execution: &OpenExecution, table: &LifeTable) -> Urgency {
-        let interval = self.rules.workflows.interval;
-        if self.account.treatment() == Treatment::Equal {
-            return Urgency::equal(interval);
-        }
-        let chance = table.outcomes_per_second(self.age(execution), self.idle(execution));
-        let urgency = Urgency::of(chance, interval, self.rules.longest);
-        if self.has_moved(execution) {
-            return Urgency { every: interval, weight: MOST_WEIGHT, ..urgency };
-        }
-        urgency
-    }
-
-    /// Whether somebody wrote in its conversation since it was looked at, or shortly before.
-    fn has_moved(&self, execution: &OpenExecution) -> bool {
-        let moved =
-            execution.conversation.and_then(|number| self.account.frontier.conversation(number).moved);
-        moved.is_some_and(|moved| {
-            execution.looked_at.is_some_and(|looked_at| looked_at.since(moved) < MOVES_WITHIN)
-        })
-    }
-
-    fn age(&self, execution: &OpenExecution) -> f64 {
-        execution.started_at.map_or(0.0, |at| self.seconds_since(at))
-    }
-
-    fn idle(&self, execution: &OpenExecution) -> f64 {
-        execution.last_event_at.map_or_else(|| self.age(execution), |at| self.seconds_since(at))
-    }
-
-    fn seconds_since(&self, at: Timestamp) -> f64 {
-        seconds_between(at, self.rules.workflows.kapso_now).max(0.0)
-    }
-}
-
 /// Executions that would be asked for alone: those of one conversation by its list.
 fn by_conversation(account: &Account, mut alone: Vec<(f64, OpenExecution)>) -> Vec<Due> {
     // The most urgent one of a conversation takes the others along.
@@ -292,4 +230,121 @@ fn by_conversation(account: &Account, mut alone: Vec<(f64, OpenExecution)>) -> V
 fn is_listed(account: &Account, conversation: u32) -> bool {
     let read = account.frontier.conversation(conversation);
     !read.deleted && !read.attempts.is_failing()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        account::{Settings, Statuses, VisitedList},
+        model::{
+            Conversation, ConversationStatus, Execution, ListedWorkflow, Page, Reading, Status, Workflow,
+        },
+    };
+
+    const HOUR: i64 = 3600;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+    }
+
+    fn page<T>(items: Vec<T>, now: i64) -> Page<T> {
+        Page::whole(items, 1_000_000_u64.saturating_add_signed(now), at(now))
+    }
+
+    /// An account in which a workflow was visited at `now`, with open executions: id, conversation, last event.
+    fn account(open: &[(&str, &str, i64)], now: i64) -> Account {
+        let mut account = Account::new(Settings::default());
+        account.ledger.watch_from(at(0));
+        let workflow = Workflow { id: "w".into(), name: None };
+        let listed = ListedWorkflow {
+            workflow: workflow.clone(),
+            execution_count: Some(5),
+            last_executed_at: Some(at(5)),
+        };
+        account.learn_workflows(&page(vec![listed], 1));
+        let execution = |&(id, conversation, event): &(&str, &str, i64)| Execution {
+            id: id.into(),
+            workflow: Some(workflow.clone()),
+            conversation: Some(conversation.into()),
+            status: Status::Waiting,
+            started_at: Some(at(event)),
+            last_event_at: Some(at(event)),
+            ended_at: None,
+            handoff: None,
+            step: None,
+        };
+        let mut visit = account.visit(&"w".into());
+        account.see(
+            &mut visit,
+            VisitedList::ByStatus,
+            &page(open.iter().map(execution).collect(), now),
+            at(now),
+        );
+        account.reached(&visit, at(0), Reading::clean(at(now)));
+        account.history_read(&visit, at(-100 * HOUR));
+        account.close_visit(&visit, Statuses::Every);
+        account
+    }
+
+    /// What is asked at `now`.
+    fn order(account: &Account, now: i64) -> Vec<String> {
+        let workflows = workflows::Rules {
+            now: Steady::at(at(now)),
+            kapso_now: at(now),
+            interval: SignedDuration::from_mins(1),
+            ahead: SignedDuration::ZERO,
+            watch_start: at(0),
+            history: SignedDuration::from_hours(10),
+            workflows_read: None,
+        };
+        let rules = Rules { workflows, longest: SignedDuration::from_mins(5) };
+        let (mut queue, _) = queue(account, &rules);
+        let name = |task| match task {
+            Task::Conversation(id, executions) => format!("{id}: {}", executions.len()),
+            Task::OfWorkflow(workflows::Task::Execution(id)) => id.to_string(),
+            Task::OfWorkflow(workflows::Task::Workflow { work, .. }) => {
+                format!("list of {}", work.open().len())
+            }
+        };
+        std::iter::from_fn(|| queue.pop()).map(name).collect()
+    }
+
+    #[test]
+    fn what_is_lively_is_asked_every_interval_and_what_is_quiet_every_few() {
+        let now = 100 * HOUR;
+        let account = account(&[("lively", "a", now - 600), ("quiet", "b", HOUR)], now);
+        assert_eq!(order(&account, now + 59), Vec::<String>::new());
+        assert_eq!(order(&account, now + 60), ["list of 1"]);
+        assert_eq!(order(&account, now + 300), ["list of 2"]);
+    }
+
+    #[test]
+    fn executions_of_one_conversation_that_are_asked_for_alone_are_asked_for_by_its_list() {
+        let now = 100 * HOUR;
+        let account = account(&[("one", "c", HOUR), ("another", "c", HOUR + 1), ("third", "d", HOUR)], now);
+        let open = account.ledger.open_by_workflow(at(now)).remove(0);
+        let alone = open.into_iter().map(|execution| (1.0, execution)).collect();
+        let tasks = by_conversation(&account, alone).into_iter().map(|(_, task)| match task {
+            Task::Conversation(id, executions) => format!("{id}: {}", executions.len()),
+            Task::OfWorkflow(workflows::Task::Execution(id)) => id.to_string(),
+            Task::OfWorkflow(_) => panic!("a list of the workflow"),
+        });
+        assert_eq!(tasks.collect::<Vec<_>>(), ["c: 2", "third"]);
+    }
+
+    #[test]
+    fn somebody_who_writes_makes_what_is_quiet_urgent() {
+        let now = 100 * HOUR;
+        let mut account = account(&[("quiet", "c", HOUR)], now);
+        let written = Conversation {
+            id: "c".into(),
+            status: ConversationStatus::Active,
+            last_active_at: Some(at(now + 30)),
+        };
+        account.learn_conversations(&page(vec![written], now + 40), SignedDuration::from_mins(1));
+        assert_eq!(order(&account, now + 60), ["quiet"]);
+    }
 }
