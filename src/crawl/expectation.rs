@@ -17,7 +17,7 @@ const CHANCE: f64 = 0.0025;
 /// The least urgent executions are looked at every so many intervals.
 pub const QUIETEST_EVERY: i32 = 5;
 /// The weight of the most urgent ones. One that is looked at every interval for its chance has a weight of 1.
-pub const MOST_WEIGHT: f64 = 16.0;
+pub const MOST_WEIGHT: f64 = 4.0;
 /// The weight of the least urgent ones.
 pub const LEAST_WEIGHT: f64 = 1.0 / (QUIETEST_EVERY * QUIETEST_EVERY) as f64;
 /// Where nothing was counted of a workflow, an outcome is expected within so many seconds; …
@@ -153,7 +153,7 @@ mod tests {
             let rate = table.outcomes_per_second(2.5 * MINUTE, MINUTE);
             Urgency::of(rate, INTERVAL, SignedDuration::from_hours(1)).weight
         };
-        assert!(weight(&fast) / weight(&slow) > 100.0, "{} {}", weight(&fast), weight(&slow));
+        assert!(weight(&fast) / weight(&slow) > 20.0, "{} {}", weight(&fast), weight(&slow));
     }
 
     #[test]
