@@ -155,9 +155,10 @@ pub struct Kapso {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Scraping Kapso")]
 pub struct Scrape {
-    /// What to watch, comma-separated: conversations (Platform API: flow executions per conversation), workflows
-    /// (Platform API: executions per workflow, also those without a conversation), agents (legacy API: agent
-    /// executions per conversation)
+    /// What to watch, comma-separated: auto (Platform API: each execution by the list that shows it with the fewest
+    /// requests; adds agents once the legacy API shows any), conversations (Platform API: flow executions per
+    /// conversation), workflows (Platform API: executions per workflow, also those without a conversation), agents
+    /// (legacy API: agent executions per conversation)
     #[arg(long = "scrape.source", env = "KAPSO_EXPORTER_SCRAPE_SOURCE", value_name = "SOURCE",
         value_delimiter = ',', default_value = "auto", value_parser = parse::source)]
     pub source: Vec<Source>,

@@ -135,7 +135,7 @@ pub(super) static FAMILIES: &[Family] = &[
         rows: RowsFrom::Workflow(|workflow, rows| rows.counter(&[], workflow.totals.started)),
         note: Note {
             from: "`started_at`",
-            blind: "executions without a conversation, unless the source `workflows` is on; what started before watching began",
+            blind: "executions without a conversation, where `conversations` is the only source of the platform API; what started before watching began",
             series: "1 per workflow",
             example: "sum by (workflow_name) (rate(kapso_executions_started_total[5m])) * 60",
         },
