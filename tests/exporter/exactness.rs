@@ -101,18 +101,22 @@ fn busy_without_conversations(seed: u64, dwell: u64) -> Scenario {
 }
 
 #[tokio::test(start_paused = true)]
-async fn workflows_alone_show_every_execution_also_those_without_a_conversation() {
+async fn auto_and_workflows_show_every_execution_also_those_without_a_conversation() {
     for seed in 7..=9 {
         let scenario = busy_without_conversations(seed, 20);
-        five_minutes_equal_the_tally(scenario, Faults::default(), &[Source::Workflows]).await;
+        for source in [Source::Auto, Source::Workflows] {
+            five_minutes_equal_the_tally(scenario.clone(), Faults::default(), &[source]).await;
+        }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn workflows_alone_show_them_while_one_request_in_seven_fails() {
+async fn auto_and_workflows_show_them_while_one_request_in_seven_fails() {
     for seed in 10..=12 {
         let scenario = busy_without_conversations(seed, 40);
-        five_minutes_equal_the_tally(scenario, every_fault(), &[Source::Workflows]).await;
+        for source in [Source::Auto, Source::Workflows] {
+            five_minutes_equal_the_tally(scenario.clone(), every_fault(), &[source]).await;
+        }
     }
 }
 

@@ -71,6 +71,20 @@ async fn an_absent_legacy_api_is_not_incomplete() {
 }
 
 #[tokio::test]
+async fn agents_are_added_where_the_legacy_api_shows_any_and_it_is_absent_otherwise() {
+    let unused = Scenario { conversations: 20, ..Scenario::quiet(1) };
+    let absent = Scenario { legacy: false, ..business() };
+    for (scenario, up) in [(business(), Some(1.0)), (unused, None), (absent, None)] {
+        let kapso = Kapso::start(scenario).await;
+        let Finished { code, stdout, stderr } = kapso.run("once", &[AMPLE]).await;
+        assert_eq!(code, Some(0), "{stderr}");
+        let exposition = Exposition::parse(&stdout);
+        assert_eq!(exposition.value("kapso_up", &[("api", "platform")]), Some(1.0));
+        assert_eq!(exposition.value("kapso_up", &[("api", "legacy")]), up);
+    }
+}
+
+#[tokio::test]
 async fn an_api_that_is_down_is_named() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
