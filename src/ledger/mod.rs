@@ -21,7 +21,7 @@
 //! **Doubt.** What an answer no longer shows is not gone: `doubt` says when it is.
 //!
 //! **Clocks.** What happened is told in Kapso's clock: [`Timestamp`]s. When something was read is told in steady time,
-//! which no clock can set back: [`Steady`](crate::clock::Steady).
+//! which no clock can set back: [`Steady`].
 
 mod archive;
 mod comparison;
