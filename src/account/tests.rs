@@ -608,7 +608,7 @@ fn an_execution_without_a_conversation_lives_and_is_forgotten_in_its_workflow() 
 fn an_open_execution_that_a_visit_does_not_show_is_asked_for_and_may_be_gone() {
     let mut account = account();
     read_workflow(&mut account, 0, &[execution("e", Status::Waiting, 10, 20)], 30);
-    let open = account.ledger.open_by_workflow(at(300)).remove(0);
+    let open = account.ledger.open_with_counts(at(300)).remove(0);
     let mut visit = read_workflow(&mut account, 200, &[], 300);
     assert_eq!(account.not_seen(&visit, &open), ["e".into()]);
     for now in [300, 600, 900] {
@@ -640,7 +640,7 @@ fn open_executions_tell_how_many_started_since() {
         execution("old", Status::Handoff, -30 * HOUR, 1),
     ];
     read_workflow(&mut account, -40 * HOUR, &all, 60);
-    let open = account.ledger.open_by_workflow(at(60)).remove(0);
+    let open = account.ledger.open_with_counts(at(60)).remove(0);
     let since: Vec<_> = open.iter().map(|execution| (execution.id.as_str(), execution.since)).collect();
     assert_eq!(since, [("d", Some(1)), ("b", Some(3)), ("old", None)]);
 }

@@ -69,10 +69,10 @@ impl Opened {
     /// Whether every account goes on with what an earlier run kept.
     pub(super) fn is_restored(&self) -> bool {
         self.projects.values().all(|watched| {
-            // An API that is only tried may never have been there.
-            let is_tried = |api| api == Api::Legacy && watched.project.config.tries_agents;
+            let config = &watched.project.config;
             let began = |opened: &OpenedAccount| opened.account.lock().ledger.watch_start().is_some();
-            watched.accounts.iter().all(|(&api, opened)| is_tried(api) || began(opened))
+            // An API that is only tried may never have been there.
+            watched.accounts.iter().all(|(&api, opened)| config.only_tries(api) || began(opened))
         })
     }
 }

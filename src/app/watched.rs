@@ -78,7 +78,7 @@ impl WatchedProject {
             interval: config.interval,
             max_staleness: config.account.max_staleness,
             listed_by: crawl::listed_by(config.sources.iter().copied(), source.api()),
-            is_optional: config.tries_agents && source == Source::Agents,
+            is_optional: config.only_tries(source.api()),
         };
         Sweeper {
             source,

@@ -177,6 +177,12 @@ impl ProjectConfig {
         self.sources.iter().map(|source| source.api()).collect()
     }
 
+    /// Whether nobody asked for this API: it is watched once it shows an execution.
+    #[must_use]
+    pub fn only_tries(&self, api: Api) -> bool {
+        api == Source::Agents.api() && self.tries_agents
+    }
+
     /// The sources that ask this API.
     #[must_use]
     pub fn sources_of(&self, api: Api) -> BTreeSet<Source> {

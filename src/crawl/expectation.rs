@@ -61,7 +61,7 @@ impl LifeTable {
     /// last events.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "counts")]
-    pub fn of(totals: &Totals, open: &(impl Iterator<Item = f64> + Clone)) -> Self {
+    pub fn of(totals: &Totals, active: &[f64]) -> Self {
         let bounds: Arc<[f64]> = totals.ended_duration.cumulative().map(|(bound, _)| bound).collect();
         let mut finished = totals.ended_duration.clone();
         finished.merge(&totals.failed_duration);
@@ -74,7 +74,7 @@ impl LifeTable {
         for ((until, &ends), &handoffs) in upper.zip(finished).zip(handed_off) {
             left -= ends;
             let width: f64 = if until.is_finite() { until - from } else { from };
-            let still_open: f64 = open.clone().map(|age| (age.min(until) - from).max(0.0)).sum();
+            let still_open: f64 = active.iter().map(|age| (age.min(until) - from).max(0.0)).sum();
             let exposure = left as f64 * width + ends as f64 * width / 2.0 + still_open;
             spans.push(Span { until, outcomes: (ends + handoffs) as f64, exposure });
             from = until;
@@ -139,7 +139,7 @@ mod tests {
                 totals.count(&ended, jiff::Timestamp::UNIX_EPOCH);
             }
         }
-        LifeTable::of(&totals, &std::iter::empty())
+        LifeTable::of(&totals, &[])
     }
 
     fn every(outcomes_per_second: f64) -> i64 {
@@ -176,9 +176,7 @@ mod tests {
     #[test]
     fn an_execution_that_stays_open_makes_others_of_its_age_less_urgent_up_to_its_last_event() {
         let totals = Totals::new(&Buckets::default());
-        let rate = |active: &[f64]| {
-            LifeTable::of(&totals, &active.iter().copied()).outcomes_per_second(3.0 * HOUR, 0.0)
-        };
+        let rate = |active: &[f64]| LifeTable::of(&totals, active).outcomes_per_second(3.0 * HOUR, 0.0);
         let younger = rate(&[2.0 * HOUR; 9]);
         assert!(rate(&[4.0 * HOUR; 9]) < younger / 2.0 && younger < rate(&[]));
     }

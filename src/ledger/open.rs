@@ -25,8 +25,8 @@ pub struct OpenExecution {
     pub last_event_at: Option<Timestamp>,
     /// When it was last looked at since the program started.
     pub looked_at: Option<Steady>,
-    /// How many executions of the workflow started since, itself included; `None` where some of them may have
-    /// been forgotten.
+    /// How many executions of the workflow started since, itself included; `None` where some of them may have been
+    /// forgotten, or nobody counted.
     pub since: Option<usize>,
 }
 
@@ -43,6 +43,22 @@ pub struct IdleExecution {
     pub started_at: Option<Timestamp>,
     /// When anything last happened in it.
     pub last_event_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+impl OpenExecution {
+    /// One in this status that started then, with so many that started since, and of which nothing else is known.
+    pub(crate) fn started(status: Status, at: Timestamp, since: Option<usize>) -> Self {
+        Self {
+            id: at.to_string().as_str().into(),
+            status,
+            conversation: None,
+            started_at: Some(at),
+            last_event_at: None,
+            looked_at: None,
+            since,
+        }
+    }
 }
 
 impl From<&Entry> for IdleExecution {
@@ -93,7 +109,7 @@ impl Ledger {
 
     /// The open executions of each workflow, newest start first.
     #[must_use]
-    pub fn open_by_workflow(&self, now: Timestamp) -> Vec<Vec<OpenExecution>> {
+    pub fn open_by_workflow(&self) -> Vec<Vec<OpenExecution>> {
         let mut open: Vec<Vec<OpenExecution>> = vec![Vec::new(); self.workflows.len()];
         for (&slot, &looked_at) in &self.open {
             let Some(entry) = self.executions.get(slot) else { continue };
@@ -110,11 +126,18 @@ impl Ledger {
         for open in &mut open {
             open.sort_by_key(|execution| Reverse(execution.started_at));
         }
+        open
+    }
+
+    /// The same, with how many executions started since each. Looks at every execution that is remembered: those of after
+    /// the horizon can be counted.
+    #[must_use]
+    pub fn open_with_counts(&self, now: Timestamp) -> Vec<Vec<OpenExecution>> {
+        let mut open = self.open_by_workflow();
         self.count_since(&mut open, self.horizon_at(now));
         open
     }
 
-    /// What started after the horizon is remembered, so that it can be counted.
     fn count_since(&self, open: &mut [Vec<OpenExecution>], horizon: Micros) {
         let horizon = Timestamp::from(self.watermarks.horizon.max(Some(horizon)).unwrap_or(horizon));
         for execution in open.iter_mut().flatten() {

@@ -37,6 +37,22 @@ impl Execution {
         self.started_at.or(self.last_event_at)
     }
 
+    /// One that has waited since it started then, and of which nothing else is known.
+    #[cfg(test)]
+    pub(crate) fn waiting(id: &str, since: Timestamp) -> Self {
+        Self {
+            id: id.into(),
+            workflow: None,
+            conversation: None,
+            status: Status::Waiting,
+            started_at: Some(since),
+            last_event_at: Some(since),
+            ended_at: None,
+            handoff: None,
+            step: None,
+        }
+    }
+
     /// Start to end in seconds, never negative. `None` unless it is finished and both times are known.
     #[cfg(test)]
     pub(crate) fn duration(&self) -> Option<f64> {

@@ -142,7 +142,7 @@ impl Project {
             let sources = self.config.sources_of(api).into_iter();
             let mut status = StreamStatus::new(sources, self.config.interval);
             let is_known = opened.account.lock().ledger.remembered_conversations() > 0;
-            if api == Api::Legacy && self.config.tries_agents && !is_known {
+            if self.config.only_tries(api) && !is_known {
                 status.presume_absent(Source::Agents);
             }
             Arc::new(Mutex::new(status))

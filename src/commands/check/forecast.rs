@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Forecast, Plan, SourceReport, survey::Survey};
+use super::{Forecast, Plan, Sample, SourceReport, survey::Survey};
 use crate::{
     crawl::{self, Count, ProjectSize, Requests, Share},
     kapso::PAGE_SIZE,
@@ -16,23 +16,24 @@ pub(super) fn requests(survey: &Survey, named: bool) -> Option<Requests> {
         workflows: survey.workflows.map(|found| Count { count: found.count, exact: found.exact }),
         conversations: survey.conversations.map(|found| Count { count: found.count, exact: found.exact }),
         named,
-        sample: survey.sample.map(|sample| Share {
-            with_open_executions: sample.with_open_executions,
-            lists: sample.lists,
-            exact: sample.exact,
-        }),
+        sample: survey.sample.map(|sample| share(sample, sample.with_open_executions)),
     };
     crawl::kind_of(survey.source).requests(&size)
+}
+
+/// So many, of the lists of a sample.
+fn share(sample: Sample, with_open_executions: u64) -> Share {
+    Share { with_open_executions, lists: sample.lists, exact: sample.exact }
 }
 
 /// What the source `auto` would read.
 pub(super) fn plan(survey: &Survey) -> Option<Plan> {
     let (workflows, sample) = (survey.workflows?, survey.sample.filter(|_| survey.source == Source::Auto)?);
-    let share = |of: u64| (workflows.count * of).div_ceil(sample.lists.max(1));
-    let open_executions = share(sample.open_executions);
+    let of_all = |of| share(sample, of).of(workflows.count);
+    let open_executions = of_all(sample.open_executions);
     Some(Plan {
         open_executions,
-        by_workflow: share(sample.with_open_executions).max(open_executions.div_ceil(PAGE_SIZE.into())),
+        by_workflow: of_all(sample.with_open_executions).max(open_executions.div_ceil(PAGE_SIZE.into())),
         one_by_one: open_executions,
     })
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Configuration, StateFileReport, WebReport, advice, forecast, survey::Survey};
 use crate::{
     config::{ProjectConfig, StateConfig},
-    crawl::Requests,
+    crawl::{Requests, kind_of},
     kapso::{Error, Reason},
     model::Api,
     project::Project,
@@ -67,6 +67,9 @@ pub struct SourceReport {
     pub conversations: Option<Conversations>,
     /// What some of them hold.
     pub sample: Option<Sample>,
+    /// Whether it lists executions by workflow.
+    #[serde(skip)]
+    pub(super) by_workflow: bool,
     /// What a sweep costs.
     pub requests: Option<Requests>,
     /// Which lists the source auto would read, and why.
@@ -200,8 +203,8 @@ impl Report {
 impl SourceReport {
     fn new(survey: Survey, named: bool, config: &ProjectConfig) -> Self {
         let absent = survey.problem.as_ref().is_some_and(|problem| {
-            survey.source.api() == Api::Legacy
-                && (problem.class == Some(Reason::NotFound) || config.tries_agents)
+            let api = survey.source.api();
+            (api == Api::Legacy && problem.class == Some(Reason::NotFound)) || config.only_tries(api)
         });
         let state = match survey.problem {
             None => State::Ok,
@@ -218,6 +221,7 @@ impl SourceReport {
             workflows: survey.workflows,
             conversations: survey.conversations,
             sample: survey.sample,
+            by_workflow: kind_of(survey.source).lists().workflows,
         }
     }
 }

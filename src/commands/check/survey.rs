@@ -10,6 +10,7 @@ use super::{
     allowance::{Allowance, Unobserved, metered},
 };
 use crate::{
+    crawl::kind_of,
     kapso::{Client, Error, ExecutionFilter, Pager, Reason},
     model::{ConversationId, Execution, Source, Status, WorkflowId},
     project::Project,
@@ -65,7 +66,7 @@ struct Surveyor<'a> {
 
 impl<'a> Surveyor<'a> {
     async fn look(&mut self) -> Result<(), Problem> {
-        let by_workflow = matches!(self.found.source, Source::Auto | Source::Workflows);
+        let by_workflow = kind_of(self.found.source).lists().workflows;
         let ran_last = match self.workflows().await {
             Ok(workflows) => workflows,
             // A key that may not list workflows may still list conversations.

@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{Configuration, Forecast, Limit, Plan, Report, Sample, SourceReport, State};
-use crate::{crawl::Requests, kapso::ASSUMED_LIMIT, model::Source};
+use crate::{crawl::Requests, kapso::ASSUMED_LIMIT};
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
@@ -96,9 +96,8 @@ fn source(page: &mut Page, source: &SourceReport, configuration: &Configuration)
 fn sampled(sample: Sample, source: &SourceReport, configuration: &Configuration) -> String {
     let open = at_least(!sample.exact, sample.open_executions);
     let of = sample.lists;
-    let by_workflow = [Source::Auto, Source::Workflows].map(Source::as_str).contains(&source.source);
     let which = match configuration.conversations {
-        _ if by_workflow => "workflows that ran last",
+        _ if source.by_workflow => "workflows that ran last",
         0 => "conversations with the newest activity",
         _ => "conversations",
     };

@@ -68,12 +68,18 @@ pub struct Look {
     /// The open executions that are due.
     pub due: Vec<OpenExecution>,
     /// Requests that it takes.
-    pub requests: f64,
+    requests: f64,
+    worth: Worth,
+}
+
+/// What a look is worth: sums over those that wait for it.
+#[derive(Debug, Clone, Copy)]
+struct Worth {
+    weight: f64,
     /// What is gained: the sum of the weights, each times the square of the seconds waited.
     gain: f64,
     /// The longest that one of them has waited, in seconds.
     longest: f64,
-    weight: f64,
     /// How far over its time one of them is, …
     overdue: f64,
     /// … and its place in the usual order, if that is not far.
@@ -88,93 +94,100 @@ const LEAST: f64 = 0.3;
 const MOST: f64 = 6.0;
 
 impl Look {
-    /// How urgent it is, in seconds of waiting of a usual execution that is asked for alone. Negative where
-    /// nobody is overdue: those keep the order in which they fall due, and so an even distance from pass to pass, the most
-    /// frequent ones before others.
+    /// How urgent it is, in seconds of waiting of a usual execution that is asked for alone. Negative where nobody is
+    /// overdue: those keep the order in which they fall due, and so an even distance from pass to pass, the most frequent
+    /// ones before others.
     pub fn urgency(&self) -> f64 {
-        if self.overdue < OVERDUE {
-            return self.place;
+        let Worth { gain, longest, overdue, place, .. } = self.worth;
+        if overdue < OVERDUE {
+            return place;
         }
-        (self.gain / self.requests).sqrt().clamp(LEAST * self.longest, MOST * self.longest)
+        (gain / self.requests).sqrt().clamp(LEAST * longest, MOST * longest)
     }
 
-    fn new(way: Way, requests: f64) -> Self {
-        Self {
-            way,
-            due: Vec::new(),
-            requests,
-            gain: 0.0,
-            longest: 0.0,
-            weight: 0.0,
-            overdue: 0.0,
-            place: f64::NEG_INFINITY,
-        }
+    fn new<'a>(way: Way, requests: f64, worth: Worth, due: impl IntoIterator<Item = &'a Open>) -> Self {
+        Self { way, requests, worth, due: due.into_iter().map(|one| one.execution.clone()).collect() }
     }
 
     /// At one that is asked for by itself.
     pub fn alone(open: &Open) -> Self {
-        let mut look = Self::new(Way::Alone, 1.0);
-        look.add(open);
-        look
+        Self::new(Way::Alone, 1.0, Worth::NOTHING.and(open), [open])
+    }
+}
+
+impl Worth {
+    const NOTHING: Self =
+        Self { weight: 0.0, gain: 0.0, longest: 0.0, overdue: 0.0, place: f64::NEG_INFINITY };
+
+    fn with(self, weight: f64, waited: f64, every: f64) -> Self {
+        Self {
+            weight: self.weight + weight,
+            gain: self.gain + weight * waited * waited,
+            longest: self.longest.max(waited),
+            overdue: self.overdue.max(waited / every),
+            place: self.place.max(waited - 2.0 * every),
+        }
     }
 
-    fn expect(&mut self, weight: f64, waited: f64, every: f64) {
-        self.overdue = self.overdue.max(waited / every);
-        self.place = self.place.max(waited - 2.0 * every);
-        self.weight += weight;
-        self.gain += weight * waited * waited;
-        self.longest = self.longest.max(waited);
+    fn and(self, open: &Open) -> Self {
+        self.with(open.urgency.weight, open.waited, open.urgency.every.as_secs_f64())
     }
 
-    fn add(&mut self, open: &Open) {
-        self.due.push(open.execution.clone());
-        self.expect(open.urgency.weight, open.waited, open.urgency.every.as_secs_f64());
+    fn cost(self, requests: f64) -> f64 {
+        (requests * self.weight).sqrt()
     }
+}
 
+/// The list of what started lately, as far back as it may be read.
+#[derive(Clone, Copy)]
+struct Recent {
+    since: Timestamp,
+    /// How many of the open ones it shows.
+    taken: usize,
+    requests: f64,
+    worth: Worth,
+}
+
+impl Recent {
     fn cost(&self) -> f64 {
-        (self.requests * self.weight).sqrt()
+        self.worth.cost(self.requests)
+    }
+
+    fn look(&self, open: &[Open]) -> Look {
+        let due = open[..self.taken].iter().filter(|one| one.is_due);
+        Look::new(since(self.since), self.requests, self.worth, due)
     }
 }
 
 /// The best way to look at those of `open` that are due, and to find new ones where any are expected. The list of those
 /// begins at `unread_since`.
 pub fn cover(open: &[Open], unread_since: Timestamp, new: Option<NewOnes>) -> Vec<Look> {
-    let recent_news = new.map(|new| {
-        let mut look = by_start(unread_since, 1.0);
-        look.expect(new.weight, new.waited, new.every);
-        look
-    });
+    let news = |new: NewOnes| Worth::NOTHING.with(new.weight, new.waited, new.every);
+    let mut worth = new.map_or(Worth::NOTHING, news);
     let mut rest = Rest::of(open);
-    let mut best = (recent_news.as_ref().map_or(0.0, Look::cost) + rest.cost(), recent_news.clone(), 0);
-    let mut recent = recent_news;
+    let mut best = new.map(|_| Recent { since: unread_since, taken: 0, requests: 1.0, worth });
+    let mut least = best.map_or(0.0, |best| best.cost()) + rest.cost();
     for (taken, one) in (1_usize..).zip(open) {
         rest.take_first();
         let (Some(within), Some(started_at)) = (one.execution.since, one.execution.started_at) else { break };
         if !one.is_due {
             continue;
         }
-        let look = recent.get_or_insert_with(|| by_start(unread_since, 1.0));
-        look.requests = pages(within + new.map_or(0, |new| new.count));
-        look.way = since(started_at.min(unread_since));
-        look.add(one);
-        let cost = look.cost() + rest.cost();
+        worth = worth.and(one);
+        let requests = pages(within + new.map_or(0, |new| new.count));
+        let recent = Recent { since: started_at.min(unread_since), taken, requests, worth };
+        let cost = recent.cost() + rest.cost();
         // Of two ways that cost the same, the wider list is better: it shows what became of those that left.
-        if cost <= best.0 {
-            best = (cost, Some(look.clone()), taken);
+        if cost <= least {
+            (least, best) = (cost, Some(recent));
         }
     }
-    let (_, recent, taken) = best;
-    let mut rest = Rest::of(open);
-    (0..taken).for_each(|_| rest.take_first());
-    recent.into_iter().chain(rest.looks()).collect()
+    let rest = Rest::of(&open[best.map_or(0, |best| best.taken)..]);
+    best.map(|best| best.look(open)).into_iter().chain(rest.looks()).collect()
 }
 
 fn since(since: Timestamp) -> Way {
     Way::List { part: Part::Recent, lists: FetchPlan { since: Some(since), ..FetchPlan::default() } }
-}
-
-fn by_start(from: Timestamp, requests: f64) -> Look {
-    Look::new(since(from), requests)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a count of what is in memory")]
@@ -251,11 +264,8 @@ impl<'a> Rest<'a> {
         let mut looks: Vec<_> = alone.into_iter().map(Look::alone).collect();
         if !listed.is_empty() {
             let lists = FetchPlan { statuses, started: started(&listed), ..FetchPlan::default() };
-            let mut look = Look::new(Way::List { part: Part::Older, lists }, self.requests());
-            for one in listed {
-                look.add(one);
-            }
-            looks.push(look);
+            let worth = listed.iter().fold(Worth::NOTHING, |worth, one| worth.and(one));
+            looks.push(Look::new(Way::List { part: Part::Older, lists }, self.requests(), worth, listed));
         }
         looks
     }
@@ -312,15 +322,7 @@ mod tests {
 
     /// Started in this minute, with so many started since; due, and looked at a minute ago.
     fn open(status: Status, minute: i64, since: Option<usize>) -> Open {
-        let execution = OpenExecution {
-            id: format!("{minute}").as_str().into(),
-            status,
-            conversation: None,
-            started_at: Some(at(minute)),
-            last_event_at: None,
-            looked_at: None,
-            since,
-        };
+        let execution = OpenExecution::started(status, at(minute), since);
         let every = SignedDuration::from_mins(1);
         let urgency = Urgency { every, weight: 1.0, outcomes_per_second: 1e-5 };
         Open { execution, urgency, waited: 60.0, is_due: true }
@@ -397,7 +399,7 @@ mod tests {
             one
         };
         let mut crowd = Look::alone(&waiting(100.0, 16.0));
-        (0..1_000).for_each(|_| crowd.add(&waiting(100.0, 16.0)));
+        (0..1_000).for_each(|_| crowd.worth = crowd.worth.and(&waiting(100.0, 16.0)));
         let quiet = |waited| Look::alone(&waiting(waited, 1.0 / 25.0)).urgency();
         assert!(quiet(1_900.0) < crowd.urgency() && crowd.urgency() < quiet(2_100.0));
     }

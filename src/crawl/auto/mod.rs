@@ -2,8 +2,8 @@
 //!
 //! Workflows and conversations are discovered as by the crawls over each. Every start shows in the list of its workflow,
 //! so that those lists alone make the account whole, and conversations need not be asked one by one: what they cost is
-//! what moves in them. `opened` says how urgent each open execution is, `cover` by which lists what is due is looked at, and `plan` in
-//! which order.
+//! what moves in them. `opened` says how urgent each open execution is, `cover` by which lists what
+//! is due is looked at, and `plan` in which order.
 
 mod cover;
 mod kind;
@@ -33,7 +33,6 @@ use crate::{
 pub struct Everything {
     workflows: Workflows,
     conversations: Conversations,
-    scope: CrawlScope,
 }
 
 impl Everything {
@@ -41,8 +40,7 @@ impl Everything {
     #[must_use]
     pub fn new(context: CrawlContext, scope: CrawlScope) -> Self {
         let conversations = Conversations::new(context.clone(), scope.clone());
-        context.account.lock().list_conversations(false);
-        Self { workflows: Workflows::new(context, scope.clone()), conversations, scope }
+        Self { workflows: Workflows::new(context, scope), conversations }
     }
 
     fn context(&self) -> &CrawlContext {
@@ -56,7 +54,7 @@ impl Everything {
     }
 
     fn rules(&self, pass: Pass) -> Rules {
-        Rules { workflows: self.workflows.rules(pass), longest: self.scope.max_staleness / 2 }
+        Rules { workflows: self.workflows.rules(pass), longest: self.workflows.scope().max_staleness / 2 }
     }
 }
 
@@ -93,7 +91,7 @@ impl Crawl for Everything {
     }
 
     fn interval(&self) -> Duration {
-        self.scope.interval
+        self.workflows.interval()
     }
 
     fn longest_lateness(&self) -> f64 {

@@ -25,8 +25,9 @@ pub struct Opened<'a> {
 
 impl Opened<'_> {
     /// Each of them, in the same order. Takes note in the backlog of those that are due.
-    pub fn all(&self, open: &[OpenExecution], backlog: &mut Backlog) -> Vec<Open> {
-        let active = open.iter().map(|execution| (self.age(execution) - self.idle(execution)).max(0.0));
+    pub fn all(&self, open: Vec<OpenExecution>, backlog: &mut Backlog) -> Vec<Open> {
+        let active = |execution: &OpenExecution| (self.age(execution) - self.idle(execution)).max(0.0);
+        let active: Vec<_> = open.iter().map(active).collect();
         let table = LifeTable::of(&self.workflow.counted.totals, &active);
         let (now, kapso_now) = (self.rules.workflows.now, self.rules.workflows.kapso_now);
         let one = |execution: OpenExecution| {
@@ -41,7 +42,7 @@ impl Opened<'_> {
             let waited = execution.looked_at.map_or(urgency.every.as_secs_f64(), |at| seconds(at, now));
             Open { execution, urgency, waited, is_due }
         };
-        open.iter().cloned().map(one).collect()
+        open.into_iter().map(one).collect()
     }
 
     fn urgency(&self, execution: &OpenExecution, table: &LifeTable) -> Urgency {

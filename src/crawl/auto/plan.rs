@@ -50,126 +50,152 @@ pub enum Task {
     Conversation(ConversationId, Vec<ExecutionId>),
 }
 
-/// What is due, with its urgency.
-type Due = (f64, Task);
+/// What is to be asked, with its urgency.
+type Urgent = (f64, Task);
 
 /// The plan.
 #[must_use]
 pub fn queue(account: &Account, rules: &Rules) -> (Queue<Task>, Backlog) {
-    let planned = Planned::of(account, rules);
-    let Planned { mut urgent, alone, inventory, backlog } = planned;
+    let open = account.ledger.open_with_counts(rules.workflows.kapso_now);
+    let (all, backlog) = due(account, open, rules);
+    let workflows: Vec<_> = all.iter().map(|due| due.workflow).collect();
+    let turn = workflows::turn(&workflows, &rules.workflows);
+    let (mut urgent, mut alone, mut inventory, mut at_rest) = (Vec::new(), Vec::new(), Vec::new(), None);
+    for due in &all {
+        let workflow = due.workflow;
+        let looks = due.looks(account, rules);
+        if turn == Some(&workflow.counted.id) {
+            match looks.urgency() {
+                Some(urgency) => urgent.push((urgency, whole(workflow, &due.open, rules))),
+                None => at_rest = Some(whole(workflow, &due.open, rules)),
+            }
+        } else {
+            urgent.extend(looks.listed);
+            alone.extend(looks.alone);
+        }
+        let history = workflows::unread_history(workflow, &rules.workflows);
+        let history = history.map(|(since, until)| FetchTask::History { since, until });
+        inventory.extend(history.map(|history| of_workflow(workflow, history)));
+    }
     urgent.extend(by_conversation(account, alone));
     urgent.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    (Queue::new(urgent.into_iter().map(|(_, task)| task), inventory), backlog)
+    (Queue::new(urgent.into_iter().map(|(_, task)| task), inventory.into_iter().chain(at_rest)), backlog)
 }
 
 /// How much there is to do.
 #[must_use]
 pub fn backlog(account: &Account, rules: &Rules) -> Backlog {
-    Planned::of(account, rules).backlog
+    due(account, account.ledger.open_by_workflow(), rules).1
 }
 
+/// A workflow, and what of it is due.
+struct Due<'a> {
+    workflow: KnownWorkflow<'a>,
+    open: Vec<Open>,
+    lists: DueLists,
+}
+
+/// What of a workflow's lists is due, beside its open executions.
+#[derive(Clone, Copy)]
+enum DueLists {
+    /// It is not listed: its executions are asked for alone.
+    NotListed,
+    /// They failed, and are not asked for yet.
+    NotYet,
+    /// All of them, for the first time since then.
+    First(Steady),
+    /// New ones have been expected since then, if any.
+    Again(Option<Steady>),
+}
+
+/// How to look at what is due of a workflow.
 #[derive(Default)]
-struct Planned {
-    urgent: Vec<Due>,
+struct Looks {
+    listed: Vec<Urgent>,
     /// Executions that are asked for alone.
     alone: Vec<(f64, OpenExecution)>,
-    inventory: Vec<Task>,
-    backlog: Backlog,
 }
 
-impl Planned {
-    fn of(account: &Account, rules: &Rules) -> Self {
-        let mut planned = Self::default();
-        let all: Vec<_> = account.workflows().collect();
-        let turn = workflows::turn(&all, &rules.workflows);
-        let mut open = account.ledger.open_by_workflow(rules.workflows.kapso_now);
-        let (mut at_rest, mut resting) = (None, 0);
-        for workflow in all {
-            let open = std::mem::take(&mut open[workflow.number]);
-            let open = Opened { account, workflow, rules }.all(&open, &mut planned.backlog);
-            let is_its_turn = turn == Some(&workflow.counted.id);
-            if is_its_turn && !planned.take_whole(account, workflow, &open, rules) {
-                at_rest = Some(whole(workflow, &open, rules));
-            } else if !is_its_turn {
-                planned.take(account, workflow, &open, rules);
-            }
-            let history = workflows::unread_history(workflow, &rules.workflows);
-            planned.inventory.extend(
-                history.map(|(since, until)| of_workflow(workflow, FetchTask::History { since, until })),
-            );
-            planned.backlog.failing += usize::from(workflow.read.attempts.is_failing());
-            resting += usize::from(workflow.read.is_listed());
+/// What is due of each workflow whose open executions are these, and how much that is.
+fn due<'a>(
+    account: &'a Account,
+    mut open: Vec<Vec<OpenExecution>>,
+    rules: &Rules,
+) -> (Vec<Due<'a>>, Backlog) {
+    let (mut all, mut backlog, mut resting) = (Vec::new(), Backlog::default(), 0);
+    for workflow in account.workflows() {
+        let open = std::mem::take(&mut open[workflow.number]);
+        let open = Opened { account, workflow, rules }.all(open, &mut backlog);
+        let lists = DueLists::of(workflow, rules);
+        if let DueLists::First(since) | DueLists::Again(Some(since)) = lists {
+            backlog.wait(since, rules.workflows.now);
+            backlog.due += 1;
         }
-        planned.inventory.extend(at_rest);
-        planned.backlog.full_scan_seconds = workflows::full_scan_seconds(resting, &rules.workflows);
-        planned
+        backlog.failing += usize::from(workflow.read.attempts.is_failing());
+        resting += usize::from(workflow.read.is_listed());
+        all.push(Due { workflow, open, lists });
     }
+    backlog.full_scan_seconds = workflows::full_scan_seconds(resting, &rules.workflows);
+    (all, backlog)
+}
 
-    /// Plans the turn of a workflow, if anything of it is due.
-    fn take_whole(
-        &mut self,
-        account: &Account,
-        workflow: KnownWorkflow<'_>,
-        open: &[Open],
-        rules: &Rules,
-    ) -> bool {
-        let mut all = Self { backlog: self.backlog, ..Self::default() };
-        all.take(account, workflow, open, rules);
-        self.backlog = all.backlog;
-        let urgency = all.urgent.iter().map(|(urgency, _)| *urgency);
-        let urgency = urgency.chain(all.alone.iter().map(|(urgency, _)| *urgency)).reduce(f64::max);
-        self.urgent.extend(urgency.map(|urgency| (urgency, whole(workflow, open, rules))));
-        urgency.is_some()
-    }
-
-    /// Plans what is due of a workflow.
-    fn take(&mut self, account: &Account, workflow: KnownWorkflow<'_>, open: &[Open], rules: &Rules) {
-        let now = rules.workflows.now;
+impl DueLists {
+    fn of(workflow: KnownWorkflow<'_>, rules: &Rules) -> Self {
+        let workflows::Rules { now, interval, ahead, .. } = rules.workflows;
         if !workflow.read.is_listed() {
-            let due = open.iter().filter(|one| one.is_due);
-            self.alone.extend(due.map(|one| (Look::alone(one).urgency(), one.execution.clone())));
-            return;
+            return Self::NotListed;
         }
-        let may_ask_from = workflow.read.attempts.postpone(now, rules.workflows.interval);
-        if may_ask_from.since(now) > rules.workflows.ahead {
-            return;
+        if workflow.read.attempts.postpone(now, interval).since(now) > ahead {
+            return Self::NotYet;
         }
-        let news = match workflows::lists_due(workflow, &rules.workflows) {
-            ListsDue::First { since } => {
-                self.note_due(since, now);
+        match workflows::lists_due(workflow, &rules.workflows) {
+            ListsDue::First { since } => Self::First(since),
+            ListsDue::Again { news, missing, .. } => Self::Again(news.or(missing)),
+        }
+    }
+}
+
+impl Due<'_> {
+    fn looks(&self, account: &Account, rules: &Rules) -> Looks {
+        let now = rules.workflows.now;
+        let due = self.open.iter().filter(|one| one.is_due);
+        match self.lists {
+            DueLists::NotListed => Looks::of(self.workflow, due.map(Look::alone)),
+            DueLists::NotYet => Looks::default(),
+            DueLists::First(since) => {
                 let urgency = MOST_WEIGHT.sqrt() * seconds(since, now);
-                return self.urgent.push((urgency, whole(workflow, open, rules)));
+                let first = (urgency, whole(self.workflow, &self.open, rules));
+                Looks { listed: vec![first], alone: Vec::new() }
             }
-            ListsDue::Again { news, missing, .. } => news.or(missing),
-        };
-        let new = news.map(|since| {
-            self.note_due(since, now);
-            let waited = seconds(since, now);
-            let every = rules.workflows.interval.as_secs_f64();
-            let count = new_ones(workflow);
-            NewOnes { count, weight: weight_of_new_ones(account, workflow, rules, count), waited, every }
-        });
-        let unread_since = workflows::unread_since(workflow, &rules.workflows);
-        for look in cover(open, unread_since, new) {
-            self.take_look(workflow, look);
-        }
-    }
-
-    fn take_look(&mut self, workflow: KnownWorkflow<'_>, look: Look) {
-        let (urgency, due) = (look.urgency(), look.due);
-        match look.way {
-            Way::Alone => self.alone.extend(due.into_iter().map(|execution| (urgency, execution))),
-            Way::List { part, lists } => {
-                let visit = FetchTask::Visit { open: due, fetch_plan: lists, part };
-                self.urgent.push((urgency, of_workflow(workflow, visit)));
+            DueLists::Again(since) => {
+                let new = since.map(|since| new_ones(account, self.workflow, since, rules));
+                let unread_since = workflows::unread_since(self.workflow, &rules.workflows);
+                Looks::of(self.workflow, cover(&self.open, unread_since, new))
             }
         }
     }
+}
 
-    fn note_due(&mut self, since: Steady, now: Steady) {
-        self.backlog.wait(since, now);
-        self.backlog.due += 1;
+impl Looks {
+    fn of(workflow: KnownWorkflow<'_>, all: impl IntoIterator<Item = Look>) -> Self {
+        let mut looks = Self::default();
+        for look in all {
+            let (urgency, due) = (look.urgency(), look.due);
+            match look.way {
+                Way::Alone => looks.alone.extend(due.into_iter().map(|execution| (urgency, execution))),
+                Way::List { part, lists } => {
+                    let visit = FetchTask::Visit { open: due, fetch_plan: lists, part };
+                    looks.listed.push((urgency, of_workflow(workflow, visit)));
+                }
+            }
+        }
+        looks
+    }
+
+    /// That of the most urgent one.
+    fn urgency(&self) -> Option<f64> {
+        let listed = self.listed.iter().map(|(urgency, _)| *urgency);
+        listed.chain(self.alone.iter().map(|(urgency, _)| *urgency)).reduce(f64::max)
     }
 }
 
@@ -184,25 +210,30 @@ fn whole(workflow: KnownWorkflow<'_>, open: &[Open], rules: &Rules) -> Task {
     of_workflow(workflow, FetchTask::Visit { open, fetch_plan, part: Part::Whole })
 }
 
-/// How many new executions of a workflow are to be expected: as many as the API's own count tells of, and one more.
-fn new_ones(workflow: KnownWorkflow<'_>) -> usize {
-    let told = workflow.counted.uncounted().and_then(|count| usize::try_from(count).ok());
-    told.unwrap_or_default().saturating_add(1)
-}
-
+/// The new executions of a workflow that have been expected since then: as many as the API's own count tells of, and one
+/// more.
 #[allow(clippy::cast_precision_loss, reason = "a count")]
-fn weight_of_new_ones(account: &Account, workflow: KnownWorkflow<'_>, rules: &Rules, count: usize) -> f64 {
-    if account.treatment() == Treatment::Equal {
-        return count as f64;
+fn new_ones(account: &Account, workflow: KnownWorkflow<'_>, since: Steady, rules: &Rules) -> NewOnes {
+    let workflows::Rules { now, interval, .. } = rules.workflows;
+    let told = workflow.counted.uncounted().and_then(|count| usize::try_from(count).ok());
+    let count = told.unwrap_or_default().saturating_add(1);
+    let weight = match account.treatment() {
+        Treatment::Equal => 1.0,
+        Treatment::Learned => {
+            let chance = LifeTable::of(&workflow.counted.totals, &[]).outcomes_per_second(0.0, 0.0);
+            Urgency::of(chance, interval, rules.longest).weight.max(1.0)
+        }
+    };
+    NewOnes {
+        count,
+        weight: count as f64 * weight,
+        waited: seconds(since, now),
+        every: interval.as_secs_f64(),
     }
-    let table = LifeTable::of(&workflow.counted.totals, &std::iter::empty());
-    let chance = table.outcomes_per_second(0.0, 0.0);
-    let urgency = Urgency::of(chance, rules.workflows.interval, rules.longest);
-    count as f64 * urgency.weight.max(1.0)
 }
 
 /// Executions that would be asked for alone: those of one conversation by its list.
-fn by_conversation(account: &Account, mut alone: Vec<(f64, OpenExecution)>) -> Vec<Due> {
+fn by_conversation(account: &Account, mut alone: Vec<(f64, OpenExecution)>) -> Vec<Urgent> {
     // The most urgent one of a conversation takes the others along.
     alone.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let mut together = HashMap::<u32, Vec<ExecutionId>>::new();
@@ -239,9 +270,7 @@ mod tests {
     use super::*;
     use crate::{
         account::{Settings, Statuses, VisitedList},
-        model::{
-            Conversation, ConversationStatus, Execution, ListedWorkflow, Page, Reading, Status, Workflow,
-        },
+        model::{Conversation, ConversationStatus, Execution, ListedWorkflow, Page, Reading, Workflow},
     };
 
     const HOUR: i64 = 3600;
@@ -266,15 +295,9 @@ mod tests {
         };
         account.learn_workflows(&page(vec![listed], 1));
         let execution = |&(id, conversation, event): &(&str, &str, i64)| Execution {
-            id: id.into(),
             workflow: Some(workflow.clone()),
             conversation: Some(conversation.into()),
-            status: Status::Waiting,
-            started_at: Some(at(event)),
-            last_event_at: Some(at(event)),
-            ended_at: None,
-            handoff: None,
-            step: None,
+            ..Execution::waiting(id, at(event))
         };
         let mut visit = account.visit(&"w".into());
         account.see(
@@ -325,7 +348,7 @@ mod tests {
     fn executions_of_one_conversation_that_are_asked_for_alone_are_asked_for_by_its_list() {
         let now = 100 * HOUR;
         let account = account(&[("one", "c", HOUR), ("another", "c", HOUR + 1), ("third", "d", HOUR)], now);
-        let open = account.ledger.open_by_workflow(at(now)).remove(0);
+        let open = account.ledger.open_by_workflow().remove(0);
         let alone = open.into_iter().map(|execution| (1.0, execution)).collect();
         let tasks = by_conversation(&account, alone).into_iter().map(|(_, task)| match task {
             Task::Conversation(id, executions) => format!("{id}: {}", executions.len()),

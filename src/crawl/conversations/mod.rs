@@ -64,6 +64,14 @@ pub(super) enum Extent {
     Recent,
 }
 
+/// What of the list of conversations is to be read now.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    recent: bool,
+    /// A page of the full scan.
+    page: bool,
+}
+
 /// Intervals from one look at the list of conversations to the next where nothing moves.
 const SELDOM: i32 = 10;
 /// A full scan takes no longer than this, or as many intervals as there are pages.
@@ -84,7 +92,7 @@ impl Conversations {
     pub fn new(context: CrawlContext, scope: CrawlScope) -> Self {
         let (discoveries, absence) = {
             let mut account = context.account.lock();
-            account.list_conversations(true);
+            account.list_conversations(scope.listed_by.conversations);
             if !scope.only.is_empty() {
                 withdraw_others(&mut account, &scope.only);
             }
@@ -139,10 +147,10 @@ impl Conversations {
     }
 
     async fn discover_all_numbers(&mut self, extent: Extent) -> Result<(), Error> {
-        let (reads_recent, reads_page) = self.begin_discovery(extent);
+        let due = self.begin_discovery(extent);
         let mut all = Ok(());
         for number in 0..self.discoveries.len() {
-            let discovered = self.discover(number, reads_recent, reads_page).await;
+            let discovered = self.discover(number, due).await;
             if discovered.as_ref().is_err_and(is_hopeless) {
                 return discovered;
             }
@@ -152,18 +160,18 @@ impl Conversations {
     }
 
     /// Whether recent activity is to be read now, and a page of the full scan.
-    fn begin_discovery(&mut self, extent: Extent) -> (bool, bool) {
+    fn begin_discovery(&mut self, extent: Extent) -> Due {
         let now = self.context.client.clock().steady_now();
         let interval = self.scope.signed_interval();
         let pause = interval.saturating_mul(SELDOM);
         let is_due = |last: Option<Steady>, pause| last.is_none_or(|last| now.since(last) >= pause);
-        let reads_recent = extent != Extent::Least || is_due(self.recent_read, pause);
+        let recent = extent != Extent::Least || is_due(self.recent_read, pause);
         let is_first = self.last_full_scan().is_none();
         let a_page = LONGEST_SCAN / self.pages();
-        let reads_page = extent == Extent::Usual || is_first || is_due(self.page_read, pause.min(a_page));
-        self.recent_read = if reads_recent { Some(now) } else { self.recent_read };
-        self.page_read = if reads_page { Some(now) } else { self.page_read };
-        (reads_recent, reads_page)
+        let page = extent == Extent::Usual || is_first || is_due(self.page_read, pause.min(a_page));
+        self.recent_read = if recent { Some(now) } else { self.recent_read };
+        self.page_read = if page { Some(now) } else { self.page_read };
+        Due { recent, page }
     }
 
     /// Pages of the list of conversations, about.
@@ -172,8 +180,8 @@ impl Conversations {
         i32::try_from(known.div_ceil(PAGE_SIZE as usize).max(1)).unwrap_or(i32::MAX)
     }
 
-    async fn discover(&mut self, number: usize, reads_recent: bool, reads_page: bool) -> Result<(), Error> {
-        let recent = match self.discoveries[number].recent_since().filter(|_| reads_recent) {
+    async fn discover(&mut self, number: usize, due: Due) -> Result<(), Error> {
+        let recent = match self.discoveries[number].recent_since().filter(|_| due.recent) {
             Some(since) => self.read_recent(number, since).await,
             None => Ok(()),
         };
@@ -181,7 +189,7 @@ impl Conversations {
             return recent;
         }
         let pages = if self.discoveries[number].last_full_scan().is_some() {
-            usize::from(reads_page)
+            usize::from(due.page)
         } else {
             self.context.half_of_the_budget(self.scope.interval)
         };

@@ -185,7 +185,7 @@ mod tests {
     use crate::{
         account::{Order, Settings},
         frontier::Failed,
-        model::{Conversation, ConversationStatus, Execution, Page, Status},
+        model::{Conversation, ConversationStatus, Execution, Page},
     };
 
     const MINUTE: i64 = 60;
@@ -220,26 +220,12 @@ mod tests {
             let items = vec![Conversation { id: id.into(), status, last_active_at: Some(at(active)) }];
             account.learn_conversations(&Page::whole(items, 1, at(active)), SignedDuration::from_mins(1));
             let Some(listed) = listed else { continue };
-            let items = event.into_iter().map(|event| open(id, event)).collect();
+            let items = event.into_iter().map(|event| Execution::waiting(id, at(event))).collect();
             let mut listing = account.open(&id.into(), Order::NewestFirst);
             account.read(&mut listing, &Page::whole(items, 1, at(listed)), at(listed));
             account.close(&listing);
         }
         account
-    }
-
-    fn open(id: &str, event: i64) -> Execution {
-        Execution {
-            id: id.into(),
-            workflow: None,
-            conversation: None,
-            status: Status::Waiting,
-            started_at: Some(at(event)),
-            last_event_at: Some(at(event)),
-            ended_at: None,
-            handoff: None,
-            step: None,
-        }
     }
 
     fn order(account: &Account, now: i64) -> Vec<String> {

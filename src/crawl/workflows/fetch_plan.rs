@@ -130,15 +130,7 @@ mod tests {
 
     /// Started in this minute, with so many started since.
     fn open(status: Status, minute: i64, since: Option<usize>) -> OpenExecution {
-        OpenExecution {
-            id: "e".into(),
-            status,
-            conversation: None,
-            started_at: Some(at(minute)),
-            last_event_at: None,
-            looked_at: None,
-            since,
-        }
+        OpenExecution::started(status, at(minute), since)
     }
 
     fn plan(since: Option<Timestamp>, statuses: Vec<Status>) -> FetchPlan {

@@ -112,6 +112,10 @@ impl Workflows {
         &self.lists.context
     }
 
+    pub(super) fn scope(&self) -> &CrawlScope {
+        &self.scope
+    }
+
     pub(super) fn rules(&self, pass: Pass) -> Rules {
         Rules {
             now: self.context().client.clock().steady_now(),

@@ -127,7 +127,7 @@ pub fn queue(
     let mut backlog = backlog(account, rules);
     let workflows: Vec<_> = account.workflows().collect();
     let turn = turn(&workflows, rules);
-    let mut open = account.ledger.open_by_workflow(rules.kapso_now);
+    let mut open = account.ledger.open_with_counts(rules.kapso_now);
     for workflow in workflows {
         let KnownWorkflow { number, counted, .. } = workflow;
         let open = std::mem::take(&mut open[number]);
@@ -350,15 +350,8 @@ mod tests {
     /// Visits a workflow that has open executions with these starts, and reads its history.
     fn visited(account: &mut Account, id: &str, open: &[i64], now: i64) {
         let items = open.iter().map(|&start| Execution {
-            id: format!("{id}{start}").as_str().into(),
             workflow: Some(Workflow { id: id.into(), name: None }),
-            conversation: None,
-            status: Status::Waiting,
-            started_at: Some(at(start)),
-            last_event_at: Some(at(start)),
-            ended_at: None,
-            handoff: None,
-            step: None,
+            ..Execution::waiting(&format!("{id}{start}"), at(start))
         });
         let mut visit = account.visit(&id.into());
         account.see(&mut visit, VisitedList::ByStart, &page(items.collect(), now), at(now));
@@ -435,15 +428,7 @@ mod tests {
         let all: Vec<_> = statuses
             .repeat(2)
             .into_iter()
-            .map(|status| OpenExecution {
-                id: "e".into(),
-                status,
-                conversation: None,
-                started_at: Some(at(0)),
-                last_event_at: None,
-                looked_at: None,
-                since: None,
-            })
+            .map(|status| OpenExecution::started(status, at(0), None))
             .collect();
         assert_eq!(fetch_plan(&all, at(0), News::None).asked(), Statuses::Every);
         assert_eq!(fetch_plan(&all[..1], at(0), News::None).asked(), Statuses::Known);

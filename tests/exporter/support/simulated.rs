@@ -212,9 +212,9 @@ impl Simulated {
     pub fn unseen_for(&self, is_asked: impl Fn(&str) -> bool) -> Vec<f64> {
         let mut seconds = Vec::new();
         for stream in self.exporter.app.streams() {
-            let (now, kapso_now) = (stream.client.clock().steady_now(), stream.client.clock().now());
+            let now = stream.client.clock().steady_now();
             let ledger = &stream.account.lock().ledger;
-            let open = ledger.workflows().iter().zip(ledger.open_by_workflow(kapso_now));
+            let open = ledger.workflows().iter().zip(ledger.open_by_workflow());
             let asked = open.filter(|(workflow, _)| is_asked(workflow.id.as_str()));
             let looked_at = asked.flat_map(|(_, open)| open).filter_map(|execution| execution.looked_at);
             seconds.extend(looked_at.map(|at| now.since(at).as_secs_f64()));
