@@ -1,4 +1,4 @@
-//! Publishing: what is counted is rendered, then saved, and only then served.
+//! Publishing: what is counted is collected, then saved, and only then served.
 //!
 //! So a restart never takes back a number that somebody has read, and what was counted twice by an exporter that
 //! was killed before it saved was never seen. Only a disk that does not answer in time is not waited for.
@@ -71,18 +71,22 @@ impl Publisher {
         self.restored
     }
 
-    /// Renders, saves and publishes; returns how long it took. State that cannot be written, or not in time,
+    /// Collects, saves and publishes; returns how long it took. State that cannot be written, or not in time,
     /// is said once and counted, and the numbers are published all the same.
     ///
     /// # Errors
-    /// If a family cannot be written as text.
+    /// If an exposition cannot be made.
     pub async fn publish(&self) -> anyhow::Result<Duration> {
         let _turn = self.turn.lock().await;
         let (begun, renderer) = (Instant::now(), self.renderer());
-        let snapshot = spawn_blocking(move || renderer.render()).await??;
+        let collect = move || {
+            let publication = renderer.collect();
+            renderer.prepare(&publication).map(|()| publication)
+        };
+        let publication = spawn_blocking(collect).await??;
         let took = begun.elapsed();
         self.save().await;
-        self.renderer.publish(snapshot);
+        self.renderer.publish(publication);
         Ok(took)
     }
 

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{Account, versions::Versioned};
 use crate::{
     frontier::{self, AtRest, ConversationFrontier, PhoneNumber, WorkflowFrontier},
-    ledger::{self, Archived, ConversationState, Hash, Micros, Name, Totals, Watch, WorkflowState},
+    ledger::{
+        self, Archived, ConversationState, Hash, Micros, Name, Natives, Starts, Totals, Watch, WorkflowState,
+    },
     model::{ConversationId, ConversationStatus, WorkflowId},
 };
 
@@ -14,9 +16,17 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 pub(super) struct WatermarksRow(pub ledger::Watermarks, pub frontier::Watermarks);
 
-/// Version 2 was the same without what tells whether it is watched.
+/// Version 3 was the same without native counts and starts.
 #[derive(Serialize, Deserialize)]
 pub(super) struct WorkflowRow {
+    pub third: ThirdWorkflowRow,
+    pub natives: Option<Natives>,
+    pub starts: Option<Starts>,
+}
+
+/// Version 2 was the same without what tells whether it is watched.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ThirdWorkflowRow {
     pub second: SecondWorkflowRow,
     pub is_excluded: bool,
     pub watched_from: Option<Micros>,
@@ -81,19 +91,30 @@ impl WorkflowRow {
             newest_start: read.newest_start,
             execution_count: counted.execution_count,
             last_executed_at: counted.last_executed_at,
-            totals: counted.totals.clone(),
+            totals: Totals::clone(&counted.totals),
             first_count: counted.first_count,
             started_before: counted.started_before,
             read: read.clone(),
             forgotten_up_to: counted.forgotten_up_to,
             counted_elsewhere: counted.counted_elsewhere,
         };
-        Self { second, is_excluded: counted.is_excluded(), watched_from: counted.watched_from }
+        let watched_from = counted.watched_from;
+        let third = ThirdWorkflowRow { second, is_excluded: counted.is_excluded(), watched_from };
+        Self { third, natives: Some(counted.totals.natives()), starts: counted.starts.clone() }
     }
 
-    /// What was counted, in histograms with these bounds, and what was read.
-    pub fn halves(self, buckets: &ledger::Buckets) -> (WorkflowState, WorkflowFrontier) {
-        let Self { second, is_excluded, watched_from } = self;
+    /// What was counted since `watch_start`, in histograms with these bounds, and what was read.
+    pub fn halves(
+        self,
+        buckets: &ledger::Buckets,
+        watch_start: Option<Micros>,
+    ) -> (WorkflowState, WorkflowFrontier) {
+        let Self { third: ThirdWorkflowRow { second, is_excluded, watched_from }, natives, starts } = self;
+        let totals = match natives {
+            Some(natives) => second.totals.with_natives(natives),
+            None => second.totals,
+        };
+        let earlier = watched_from.or(watch_start);
         let counted = WorkflowState {
             name: second.name,
             watch: if is_excluded { Watch::Excluded } else { Watch::Watched },
@@ -101,7 +122,8 @@ impl WorkflowRow {
             last_event_at: second.last_event_at,
             execution_count: second.execution_count,
             last_executed_at: second.last_executed_at,
-            totals: second.totals.with_bounds(buckets),
+            starts: starts.or_else(|| Some(Starts::of_an_earlier_version(&totals, earlier?))),
+            totals: totals.with_bounds(buckets).into(),
             first_count: second.first_count,
             started_before: second.started_before,
             forgotten_up_to: second.forgotten_up_to,

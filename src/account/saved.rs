@@ -180,7 +180,7 @@ impl Account {
         for (number, row) in
             numbered::<WorkflowRow>("workflows", &saved.workflows, format)?.into_iter().enumerate()
         {
-            let (counted, read) = row.halves(&buckets);
+            let (counted, read) = row.halves(&buckets, ledger.watermarks.watch_start);
             ledger.add_workflow(counted);
             frontier.workflows.put(number, read);
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::rows::{
     ArchivedRow, ConversationRow, SecondConversationRow, SecondWorkflowRow, ThirdConversationRow,
-    WatermarksRow, WorkflowRow,
+    ThirdWorkflowRow, WatermarksRow, WorkflowRow,
 };
 use crate::{
     clock::Steady,
@@ -46,12 +46,13 @@ impl Versioned for WatermarksRow {
 }
 
 impl Versioned for WorkflowRow {
-    const VERSION: u8 = 3;
+    const VERSION: u8 = 4;
 
     fn from_earlier(version: u8, content: &[u8]) -> Option<Self> {
         match version {
             1 => earlier::<FirstWorkflowRow, _>(content),
             2 => earlier::<SecondWorkflowRow, _>(content),
+            3 => earlier::<ThirdWorkflowRow, _>(content),
             _ => None,
         }
     }
@@ -198,7 +199,13 @@ impl From<FirstWorkflowRow> for WorkflowRow {
 
 impl From<SecondWorkflowRow> for WorkflowRow {
     fn from(second: SecondWorkflowRow) -> Self {
-        Self { second, is_excluded: false, watched_from: None }
+        ThirdWorkflowRow { second, is_excluded: false, watched_from: None }.into()
+    }
+}
+
+impl From<ThirdWorkflowRow> for WorkflowRow {
+    fn from(third: ThirdWorkflowRow) -> Self {
+        Self { third, natives: None, starts: None }
     }
 }
 

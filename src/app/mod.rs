@@ -132,7 +132,7 @@ fn publisher(
     streams: &Arc<Streams>,
     clock: &Clock,
 ) -> Publisher {
-    let renderer = Renderer::new(instance.clone(), streams.clone(), opened.bounds());
+    let renderer = Renderer::new(instance.clone(), streams.clone(), opened.bounds(), clock.clone());
     let kept = opening.store().file().cloned();
     let restored = kept.is_some() && opened.is_restored();
     Publisher::new(Arc::new(renderer), instance, kept, restored, clock.clone())

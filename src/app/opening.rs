@@ -15,7 +15,7 @@ use crate::{
     clock::{Clock, Steady},
     config::{Config, MetricsConfig, ProjectConfig},
     kapso::Budget,
-    metrics::Bounds,
+    metrics::{Bounds, Options},
     model::{Api, Source},
     project::{Changed, Project, Transports},
     state::{Claim, OpenedAccount},
@@ -61,9 +61,11 @@ impl Opened {
 
     /// How much is published.
     pub(super) fn bounds(&self) -> Bounds {
-        let MetricsConfig { max_series, max_conversations } = self.metrics;
+        let MetricsConfig { max_series, max_conversations, exemplars, native_histograms } = self.metrics;
         let classes = self.projects.values().map(|watched| watched.project.config.handoff_kinds());
-        Bounds { max_series, max_conversations, handoff_classes: classes.max().unwrap_or_default() }
+        let options = Options { exemplars, native_histograms };
+        let handoff_classes = classes.max().unwrap_or_default();
+        Bounds { max_series, max_conversations, handoff_classes, options }
     }
 
     /// Whether every account goes on with what an earlier run kept.

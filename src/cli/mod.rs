@@ -21,7 +21,7 @@ use crate::{
         parse,
         web::{Listen, ListenAddress},
     },
-    model::{ConversationId, Source, WorkflowFilter},
+    model::{ConversationId, NativeHistograms, Source, WorkflowFilter},
     simulator::DEFAULT_KEY,
 };
 
@@ -208,6 +208,17 @@ pub struct Metrics {
         value_name = "N", default_value = "0",
         value_parser = parse::max_conversations)]
     pub max_conversations: usize,
+    /// Publish the ids of executions as exemplars of failures, handoffs, durations and detection delays, where the format
+    /// has them (OpenMetrics, protobuf). The ids are opaque and tell nothing of a customer
+    #[arg(long = "metrics.exemplars", env = "KAPSO_EXPORTER_METRICS_EXEMPLARS", value_name = "BOOL",
+        value_parser = BoolishValueParser::new(), action = ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", default_value = "true")]
+    pub exemplars: bool,
+    /// Publish native histograms, where the format has them (protobuf): off, on (beside the classic buckets), only
+    /// (without the classic buckets, in every format)
+    #[arg(long = "metrics.native-histograms", env = "KAPSO_EXPORTER_METRICS_NATIVE_HISTOGRAMS",
+        value_name = "MODE", default_value = "off", value_parser = parse::native_histograms)]
+    pub native_histograms: NativeHistograms,
 }
 
 /// What is served where.
@@ -336,8 +347,8 @@ impl From<Watch> for Raw {
             conversation_max_age: scrape.conversation_max_age,
             max_staleness: scrape.max_staleness,
         };
-        let Metrics { max_series, max_conversations } = flags.metrics;
-        let metrics = MetricsConfig { max_series, max_conversations };
+        let Metrics { max_series, max_conversations, exemplars, native_histograms } = flags.metrics;
+        let metrics = MetricsConfig { max_series, max_conversations, exemplars, native_histograms };
         Self {
             projects: vec![project],
             metrics,

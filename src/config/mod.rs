@@ -22,6 +22,8 @@ pub use self::{
     yaml::{Place, Problem, Problems},
 };
 
+use crate::model::NativeHistograms;
+
 /// Paths of the server that no telemetry path may take.
 pub const RESERVED_PATHS: [&str; 2] = ["/", "/status.css"];
 /// Nor may it be below these.
@@ -51,6 +53,10 @@ pub struct MetricsConfig {
     pub max_series: usize,
     /// Conversations with series of their own.
     pub max_conversations: usize,
+    /// Whether exemplars are published.
+    pub exemplars: bool,
+    /// Whether histograms are published as native ones.
+    pub native_histograms: NativeHistograms,
 }
 
 /// What survives a restart.

@@ -3,10 +3,11 @@
 use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
 use secrecy::SecretString;
+use strum::VariantNames;
 use url::Url;
 
 use super::{RESERVED_FOLDERS, RESERVED_PATHS, web::ListenAddress};
-use crate::model::{ConversationId, Source};
+use crate::model::{ConversationId, NativeHistograms, Source};
 
 type Parsed<T> = Result<T, String>;
 
@@ -176,6 +177,22 @@ pub fn max_series(text: &str) -> Parsed<usize> {
 /// What is allowed, if `text` is not.
 pub fn max_conversations(text: &str) -> Parsed<usize> {
     number(text, 0..=100_000)
+}
+
+/// `--metrics.native-histograms`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn native_histograms(text: &str) -> Parsed<NativeHistograms> {
+    text.trim().parse().map_err(|_| format!("expected {}", NativeHistograms::VARIANTS.join(", ")))
+}
+
+/// A switch of the configuration file.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn switch(text: &str) -> Parsed<bool> {
+    text.trim().parse().map_err(|_| "expected true or false".to_owned())
 }
 
 fn number<T: FromStr + PartialOrd + std::fmt::Display>(text: &str, allowed: RangeInclusive<T>) -> Parsed<T> {

@@ -136,7 +136,7 @@ mod tests {
         for &(count, duration) in ended {
             for _ in 0..count {
                 let ended = Event::Finished { status: Status::Ended, at: None, duration: Some(duration) };
-                totals.count(&ended, jiff::Timestamp::UNIX_EPOCH);
+                totals.count(&"e".into(), &ended, jiff::Timestamp::UNIX_EPOCH);
             }
         }
         LifeTable::of(&totals, &[])

@@ -176,7 +176,7 @@ impl Ledger {
             self.conversations[number].last_event_at = Some(mark.at);
         }
         if let Some(event) = event.filter(|_| !is_found) {
-            self.workflows[workflow as usize].totals.count(&event, now);
+            self.workflows[workflow as usize].count(&id, &event, now);
         }
     }
 

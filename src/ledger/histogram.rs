@@ -4,27 +4,54 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A histogram with fixed upper bounds, in seconds.
+use super::{Exemplar, Native};
+
+/// A histogram with fixed upper bounds, in seconds, and the same values as a native one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "HistogramRow", into = "HistogramRow")]
 pub struct Histogram {
     bounds: Arc<[f64]>,
     counts: Box<[u64]>,
     sum: f64,
+    native: Native,
+    /// At most one of each bucket.
+    exemplars: Vec<Exemplar>,
 }
 
 impl Histogram {
     /// An empty histogram; `bounds` ascend and leave out infinity.
     #[must_use]
     pub fn new(bounds: &Arc<[f64]>) -> Self {
-        Self { bounds: bounds.clone(), counts: vec![0; bounds.len() + 1].into(), sum: 0.0 }
+        let counts = vec![0; bounds.len() + 1].into();
+        Self { bounds: bounds.clone(), counts, sum: 0.0, native: Native::default(), exemplars: Vec::new() }
     }
 
     /// Takes a value in.
     pub fn observe(&mut self, seconds: f64) {
-        let bucket = self.bounds.partition_point(|&bound| bound < seconds);
+        let bucket = self.bucket(seconds);
         self.counts[bucket] += 1;
         self.sum += seconds;
+        self.native.add(seconds, 1);
+    }
+
+    /// Takes the value of an exemplar in, which stands for its bucket from now on unless there is a later one.
+    pub fn observe_exemplar(&mut self, exemplar: Exemplar) {
+        self.observe(exemplar.value);
+        self.keep(exemplar);
+    }
+
+    fn keep(&mut self, exemplar: Exemplar) {
+        let bucket = self.bucket(exemplar.value);
+        match self.exemplars.iter().position(|earlier| self.bucket(earlier.value) == bucket) {
+            None => self.exemplars.push(exemplar),
+            Some(index) if self.exemplars[index].at <= exemplar.at => self.exemplars[index] = exemplar,
+            Some(_) => {}
+        }
+    }
+
+    /// Which bucket a value is in.
+    pub(crate) fn bucket(&self, seconds: f64) -> usize {
+        self.bounds.partition_point(|&bound| bound < seconds)
     }
 
     /// Adds another histogram with the same bounds.
@@ -33,13 +60,21 @@ impl Histogram {
             *mine += theirs;
         }
         self.sum += other.sum;
+        self.native.merge(&other.native);
+        other.exemplars.iter().cloned().for_each(|exemplar| self.keep(exemplar));
     }
 
     /// What it took in since it was `before`, which has the same bounds.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let counts = self.counts.iter().zip(&before.counts).map(|(now, then)| now.saturating_sub(*then));
-        Self { bounds: self.bounds.clone(), counts: counts.collect(), sum: (self.sum - before.sum).max(0.0) }
+        Self {
+            bounds: self.bounds.clone(),
+            counts: counts.collect(),
+            sum: (self.sum - before.sum).max(0.0),
+            native: self.native.since(&before.native),
+            exemplars: self.exemplars.clone(),
+        }
     }
 
     /// With these bounds: what was in a bucket goes to the one that holds its upper bound, so that no bucket
@@ -52,8 +87,27 @@ impl Histogram {
             let bucket = &mut new.counts[bounds.partition_point(|&bound| bound < upper)];
             *bucket = bucket.saturating_add(*count);
         }
-        new.sum = self.sum;
+        (new.sum, new.native) = (self.sum, self.native);
+        self.exemplars.into_iter().for_each(|exemplar| new.keep(exemplar));
         new
+    }
+
+    /// With the counts of a native histogram that took in the same values.
+    #[must_use]
+    pub(crate) fn with_native(self, native: Native) -> Self {
+        if native.count() == self.count() { Self { native, ..self } } else { self }
+    }
+
+    /// The same values, as a native histogram counts them.
+    #[must_use]
+    pub fn native(&self) -> &Native {
+        &self.native
+    }
+
+    /// Those that stand for its buckets, in no order.
+    #[must_use]
+    pub fn exemplars(&self) -> &[Exemplar] {
+        &self.exemplars
     }
 
     /// How many values it took in, by bucket; the last one has no upper bound.
@@ -92,15 +146,22 @@ struct HistogramRow {
 }
 
 impl From<Histogram> for HistogramRow {
-    fn from(Histogram { bounds, counts, sum }: Histogram) -> Self {
+    fn from(Histogram { bounds, counts, sum, .. }: Histogram) -> Self {
         Self { bounds: bounds.to_vec(), counts: counts.into(), sum }
     }
 }
 
 impl From<HistogramRow> for Histogram {
+    /// As a native histogram it took in as many values, each as large as its bucket allows. The native counts that go
+    /// with a row are kept beside it, except by versions that knew none.
     fn from(HistogramRow { bounds, mut counts, sum }: HistogramRow) -> Self {
         counts.resize(bounds.len() + 1, 0);
-        Self { bounds: bounds.into(), counts: counts.into(), sum }
+        let mut native = Native::default();
+        let largest = bounds.last().copied().unwrap_or_default();
+        for (upper, count) in bounds.iter().copied().chain([largest * 2.0]).zip(&counts) {
+            native.add(upper, *count);
+        }
+        Self { bounds: bounds.into(), counts: counts.into(), sum, native, exemplars: Vec::new() }
     }
 }
 
@@ -197,6 +258,29 @@ mod tests {
         }
         assert_eq!(histogram.cumulative().collect::<Vec<_>>(), [(1.0, 2), (5.0, 4)]);
         assert_eq!((histogram.count(), histogram.sum()), (5, 16.1));
+    }
+
+    fn exemplar(id: &str, value: f64, second: i64) -> Exemplar {
+        Exemplar { execution: id.into(), value, at: jiff::Timestamp::from_second(second).unwrap() }
+    }
+
+    #[test]
+    fn the_latest_value_stands_for_its_bucket_in_whatever_order_values_come() {
+        let mut histogram = Histogram::new(&[1.0, 5.0].into());
+        for (id, value, second) in [("a", 0.5, 10), ("b", 2.0, 30), ("c", 3.0, 20), ("d", 0.6, 11)] {
+            histogram.observe_exemplar(exemplar(id, value, second));
+        }
+        assert_eq!(histogram.exemplars(), [exemplar("d", 0.6, 11), exemplar("b", 2.0, 30)]);
+        let with_one = histogram.with_bounds(&[8.0].into());
+        assert_eq!(with_one.exemplars(), [exemplar("b", 2.0, 30)]);
+        assert_eq!(with_one.native().count(), 4);
+    }
+
+    #[test]
+    fn a_row_without_native_counts_has_as_many_values_in_them() {
+        let row = HistogramRow { bounds: vec![1.0, 4.0], counts: vec![2, 3, 1], sum: 20.0 };
+        let histogram = Histogram::from(row);
+        assert_eq!(histogram.native().buckets(), [(0, 2), (16, 3), (24, 1)]);
     }
 
     #[test]

@@ -32,14 +32,17 @@ mod dirty;
 mod doubt;
 mod entry;
 mod executions;
+mod exemplar;
 mod forget;
 mod found;
 mod histogram;
 mod micros;
 mod name;
+mod native;
 mod observation;
 mod open;
 mod outcomes;
+mod starts;
 mod table;
 mod totals;
 mod watch;
@@ -62,6 +65,7 @@ pub(crate) use self::{
     name::Name,
     outcomes::Outcomes,
     table::{Identified, Slot, Table},
+    totals::Natives,
     watch::{Moment, Watch},
 };
 pub use self::{
@@ -69,11 +73,14 @@ pub use self::{
     conversation::ConversationState,
     current::{AtStep, ByStatus, Current, OpenInConversation},
     deliveries::Taken,
+    exemplar::Exemplar,
     histogram::{Buckets, Histogram},
     micros::Micros,
+    native::{Native, SCHEMA, ZERO_THRESHOLD},
     observation::{Applied, Coverage, List, Observation, Origin},
     open::{IdleExecution, OpenExecution},
-    totals::{Event, Totals},
+    starts::Starts,
+    totals::{Event, HandoffKind, Totals},
     watch::Scope,
     workflow::{Told, WorkflowState},
 };
@@ -166,8 +173,8 @@ impl Ledger {
     ) {
         for number in (0..).take(self.workflows.len()) {
             let workflow = self.workflows.untracked(number);
-            let totals = std::mem::replace(&mut workflow.totals, Totals::new(&buckets));
-            workflow.totals = totals.with_bounds(&buckets);
+            let totals = Totals::clone(&workflow.totals);
+            workflow.totals = totals.with_bounds(&buckets).into();
         }
         (self.lookback, self.remembered, self.buckets) = (lookback, remembered, buckets);
         if self.scope != scope {

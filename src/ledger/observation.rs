@@ -228,7 +228,7 @@ impl Ledger {
         }
         for event in &self.less_told(slot, events, before, now) {
             let workflow = &mut self.workflows[workflow as usize];
-            workflow.totals.count(event, now);
+            workflow.count(&execution.id, event, now);
             if matches!(event, Event::Started) {
                 workflow.note_start(execution.started_at);
             }

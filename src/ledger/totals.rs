@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::histogram::{Buckets, Histogram};
-use crate::model::{HandoffReason, HandoffSource, Status, seconds_between};
+use super::{
+    exemplar::Exemplar,
+    histogram::{Buckets, Histogram},
+    native::Native,
+};
+use crate::model::{ExecutionId, HandoffReason, HandoffSource, Status, seconds_between};
 
 /// Something that happened to an execution, found once.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +39,12 @@ pub enum Event {
     },
 }
 
+/// Who handed an execution off, and why.
+pub type HandoffKind = (HandoffSource, HandoffReason);
+
+/// The native counts of the histograms of [`Totals`], in the order of its fields.
+pub(crate) type Natives = [Native; 4];
+
 /// The totals of one workflow since watching began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
@@ -45,7 +55,7 @@ pub struct Totals {
     /// Executions that failed.
     pub failed: u64,
     /// Transitions into handoff.
-    pub handoffs: BTreeMap<(HandoffSource, HandoffReason), u64>,
+    pub handoffs: BTreeMap<HandoffKind, u64>,
     /// Durations of those that ended.
     pub ended_duration: Histogram,
     /// Durations of those that failed.
@@ -54,6 +64,12 @@ pub struct Totals {
     pub time_to_handoff: Histogram,
     /// From an outcome (handoff, end, failure) to the moment it was counted.
     pub detection_delay: Histogram,
+    /// One of those that failed.
+    #[serde(skip)]
+    pub failed_exemplar: Option<Exemplar>,
+    /// One of the handoffs of a kind.
+    #[serde(skip)]
+    pub handoff_exemplars: BTreeMap<HandoffKind, Exemplar>,
 }
 
 impl Totals {
@@ -69,6 +85,8 @@ impl Totals {
             failed_duration: Histogram::new(&buckets.duration),
             time_to_handoff: Histogram::new(&buckets.time_to_handoff),
             detection_delay: Histogram::new(&buckets.delay),
+            failed_exemplar: None,
+            handoff_exemplars: BTreeMap::new(),
         }
     }
 
@@ -84,20 +102,51 @@ impl Totals {
         }
     }
 
-    /// Counts an event that was found at `now`.
-    pub fn count(&mut self, event: &Event, now: Timestamp) {
+    /// The native counts of its histograms.
+    pub(crate) fn natives(&self) -> Natives {
+        let Self { ended_duration, failed_duration, time_to_handoff, detection_delay, .. } = self;
+        [ended_duration, failed_duration, time_to_handoff, detection_delay].map(|h| h.native().clone())
+    }
+
+    /// With these native counts.
+    #[must_use]
+    pub(crate) fn with_natives(self, natives: Natives) -> Self {
+        let [ended, failed, handoff, delay] = natives;
+        Self {
+            ended_duration: self.ended_duration.with_native(ended),
+            failed_duration: self.failed_duration.with_native(failed),
+            time_to_handoff: self.time_to_handoff.with_native(handoff),
+            detection_delay: self.detection_delay.with_native(delay),
+            ..self
+        }
+    }
+
+    /// Counts an event of this execution that was found at `now`.
+    pub fn count(&mut self, execution: &ExecutionId, event: &Event, now: Timestamp) {
+        let exemplar = |value, at: &Timestamp| Exemplar { execution: execution.clone(), value, at: *at };
         match event {
             Event::Started => self.started += 1,
             Event::HandedOff { source, reason, at, since_start } => {
-                *self.handoffs.entry((*source, reason.clone())).or_default() += 1;
-                observe(&mut self.time_to_handoff, *since_start);
-                self.detected(*at, now);
+                let kind = (*source, reason.clone());
+                *self.handoffs.entry(kind.clone()).or_default() += 1;
+                if let Some(at) = at {
+                    self.handoff_exemplar(&kind, exemplar(1.0, at));
+                }
+                observe(&mut self.time_to_handoff, execution, *since_start, *at);
+                self.detected(execution, *at, now);
             }
-            &Event::Finished { status, at, duration } => {
-                let failed = status == Status::Failed;
-                *(if failed { &mut self.failed } else { &mut self.ended }) += 1;
-                observe(if failed { &mut self.failed_duration } else { &mut self.ended_duration }, duration);
-                self.detected(at, now);
+            Event::Finished { status: Status::Failed, at, duration } => {
+                self.failed += 1;
+                if let Some(at) = at {
+                    exemplar(1.0, at).replace(&mut self.failed_exemplar);
+                }
+                observe(&mut self.failed_duration, execution, *duration, *at);
+                self.detected(execution, *at, now);
+            }
+            Event::Finished { at, duration, .. } => {
+                self.ended += 1;
+                observe(&mut self.ended_duration, execution, *duration, *at);
+                self.detected(execution, *at, now);
             }
         }
     }
@@ -114,6 +163,18 @@ impl Totals {
         self.failed_duration.merge(&other.failed_duration);
         self.time_to_handoff.merge(&other.time_to_handoff);
         self.detection_delay.merge(&other.detection_delay);
+        if let Some(exemplar) = &other.failed_exemplar {
+            exemplar.clone().replace(&mut self.failed_exemplar);
+        }
+        for (kind, exemplar) in &other.handoff_exemplars {
+            self.handoff_exemplar(kind, exemplar.clone());
+        }
+    }
+
+    fn handoff_exemplar(&mut self, kind: &HandoffKind, exemplar: Exemplar) {
+        let mut newest = self.handoff_exemplars.remove(kind);
+        exemplar.replace(&mut newest);
+        self.handoff_exemplars.extend(newest.map(|newest| (kind.clone(), newest)));
     }
 
     /// What was counted since the totals were these.
@@ -132,16 +193,23 @@ impl Totals {
             failed_duration: self.failed_duration.since(&before.failed_duration),
             time_to_handoff: self.time_to_handoff.since(&before.time_to_handoff),
             detection_delay: self.detection_delay.since(&before.detection_delay),
+            failed_exemplar: self.failed_exemplar.clone(),
+            handoff_exemplars: self.handoff_exemplars.clone(),
         }
     }
 
-    fn detected(&mut self, at: Option<Timestamp>, now: Timestamp) {
-        observe(&mut self.detection_delay, at.map(|at| seconds_between(at, now)));
+    fn detected(&mut self, execution: &ExecutionId, at: Option<Timestamp>, now: Timestamp) {
+        observe(&mut self.detection_delay, execution, at.map(|at| seconds_between(at, now)), at);
     }
 }
 
-fn observe(histogram: &mut Histogram, seconds: Option<f64>) {
-    if let Some(seconds) = seconds {
-        histogram.observe(seconds);
+/// Takes in so many seconds of an execution, if they are known; it stands for them if it is known when that was, too.
+fn observe(histogram: &mut Histogram, execution: &ExecutionId, seconds: Option<f64>, at: Option<Timestamp>) {
+    match (seconds, at) {
+        (Some(value), Some(at)) => {
+            histogram.observe_exemplar(Exemplar { execution: execution.clone(), value, at });
+        }
+        (Some(value), None) => histogram.observe(value),
+        (None, _) => {}
     }
 }

@@ -1,9 +1,11 @@
 //! What was counted of one workflow, and what the API itself says of it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use super::{Buckets, Totals, Watch, micros::Micros, name::Name};
-use crate::model::{ListedWorkflow, WorkflowId};
+use super::{Buckets, Event, Starts, Totals, Watch, micros::Micros, name::Name};
+use crate::model::{ExecutionId, ListedWorkflow, WorkflowId};
 
 /// What was counted of one workflow.
 #[derive(Debug)]
@@ -26,8 +28,10 @@ pub struct WorkflowState {
     pub execution_count: Option<u64>,
     /// `last_executed_at`, as the API last said.
     pub last_executed_at: Option<Timestamp>,
-    /// What was counted.
-    pub totals: Totals,
+    /// What was counted. A copy shares it until something else is counted.
+    pub totals: Arc<Totals>,
+    /// Since when, if it was shown.
+    pub(crate) starts: Option<Starts>,
     /// `execution_count` when it was first read, and when that was.
     pub(crate) first_count: Option<(u64, Micros)>,
     /// Starts that were counted and were before that.
@@ -62,7 +66,8 @@ impl WorkflowState {
             last_event_at: None,
             execution_count: None,
             last_executed_at: None,
-            totals: Totals::new(buckets),
+            totals: Totals::new(buckets).into(),
+            starts: None,
             first_count: None,
             started_before: 0,
             forgotten_up_to: None,
@@ -96,6 +101,11 @@ impl WorkflowState {
         let first = seen.execution_count.map(|count| (count, as_of.into()));
         self.first_count = self.first_count.or(first);
         if before != now || now == (None, None) { Told::News } else { Told::Nothing }
+    }
+
+    /// Counts an event of this execution that was found at `now`.
+    pub(super) fn count(&mut self, execution: &ExecutionId, event: &Event, now: Timestamp) {
+        Arc::make_mut(&mut self.totals).count(execution, event, now);
     }
 
     /// Takes note of a start that was counted.

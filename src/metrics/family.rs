@@ -2,12 +2,19 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use strum::IntoStaticStr;
 
-use super::{instance::Instance, sink::Sink, view::View, workflow::Workflow};
+use super::{
+    instance::Instance,
+    sink::{Sink, Value},
+    starts::SeriesStarts,
+    view::View,
+    workflow::Workflow,
+};
 use crate::{
     label,
-    ledger::Histogram,
+    ledger::{Exemplar, Histogram},
     model::Source,
     project::{BudgetStatus, SourceStatus},
 };
@@ -43,6 +50,9 @@ pub enum Kind {
     Counter,
     /// Counts values by size.
     Histogram,
+    /// A histogram of what is now: its buckets go up and down.
+    #[strum(serialize = "histogram")]
+    Snapshot,
 }
 
 impl Kind {
@@ -151,7 +161,7 @@ impl Family {
         match of {
             Of::Instance(instance) => {
                 if let RowsFrom::Instance(rows) = self.rows {
-                    rows(instance, &mut Rows::new(self, &[], sink));
+                    rows(instance, &mut Rows::new(self, &[], &instance.starts, sink));
                 }
             }
             Of::Stream(view) if view.stale && self.shown == Shown::WhileCurrent => {}
@@ -160,24 +170,33 @@ impl Family {
     }
 
     fn collect_stream(&self, view: &View, sink: &mut dyn Sink) {
+        let starts = &view.starts;
         match self.rows {
             RowsFrom::Project(rows) if view.is_first => {
-                rows(&view.budget, &mut Rows::new(self, &[("project", view.project())], sink));
+                rows(&view.budget, &mut Rows::new(self, &[("project", view.project())], starts, sink));
             }
             RowsFrom::Project(_) | RowsFrom::Instance(_) => {}
-            RowsFrom::Webhook(rows) => rows(view, &mut Rows::new(self, &[("project", view.project())], sink)),
-            RowsFrom::Stream(rows) => rows(view, &mut Rows::new(self, &view.labels(), sink)),
+            RowsFrom::Webhook(rows) => {
+                rows(view, &mut Rows::new(self, &[("project", view.project())], starts, sink));
+            }
+            RowsFrom::Stream(rows) => rows(view, &mut Rows::new(self, &view.labels(), starts, sink)),
             RowsFrom::Source(rows) => {
                 for (source, status) in &view.status.sources {
-                    rows(status, &mut Rows::new(self, &view.labels_of(*source), sink));
+                    rows(status, &mut Rows::new(self, &view.labels_of(*source), starts, sink));
                 }
             }
             RowsFrom::Workflow(rows) => {
                 for workflow in &view.workflows {
-                    rows(workflow, &mut Rows::new(self, &view.labels_with(workflow), sink));
+                    rows(workflow, &mut Rows::new(self, &view.labels_with(workflow), starts, sink));
                 }
             }
         }
+    }
+
+    /// Whether its series end with the process, so that it is the process that knows since when they count.
+    #[must_use]
+    pub fn ends_with_process(&self) -> bool {
+        !matches!(self.rows, RowsFrom::Workflow(_)) && matches!(self.kind, Kind::Counter | Kind::Histogram)
     }
 }
 
@@ -213,31 +232,64 @@ pub type Label<'a> = (&'static str, &'a str);
 pub struct Rows<'a> {
     family: &'a Family,
     base: &'a [Label<'a>],
+    starts: &'a SeriesStarts,
     sink: &'a mut dyn Sink,
 }
 
 impl<'a> Rows<'a> {
     /// For the rows of `family` that have the labels `base`.
-    pub fn new(family: &'a Family, base: &'a [Label<'a>], sink: &'a mut dyn Sink) -> Self {
-        Self { family, base, sink }
+    pub fn new(
+        family: &'a Family,
+        base: &'a [Label<'a>],
+        starts: &'a SeriesStarts,
+        sink: &'a mut dyn Sink,
+    ) -> Self {
+        Self { family, base, starts, sink }
     }
 
     /// A gauge's value; `values` are those of the family's own labels, in its order.
     pub fn gauge(&mut self, values: &[&str], value: f64) {
-        debug_assert_eq!(self.family.kind, Kind::Gauge, "{}", self.family.name);
-        self.sink.gauge(&self.labels(values), value);
+        self.sample(Kind::Gauge, values, &Value::Gauge(value));
     }
 
-    /// A counter's value.
-    pub fn counter(&mut self, values: &[&str], value: u64) {
-        debug_assert_eq!(self.family.kind, Kind::Counter, "{}", self.family.name);
-        self.sink.counter(&self.labels(values), value);
+    /// The value of a counter that ends with the process.
+    pub fn counter(&mut self, values: &[&str], total: u64) {
+        let since = self.starts.of(self.family.name, &self.labels(values));
+        self.counter_since(values, total, since, None);
     }
 
-    /// A histogram.
+    /// The value of a counter that was zero at this moment for the last time, and an execution that it counted.
+    #[allow(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+    pub fn counter_since(
+        &mut self,
+        values: &[&str],
+        total: u64,
+        since: Option<Timestamp>,
+        exemplar: Option<&Exemplar>,
+    ) {
+        self.sample(Kind::Counter, values, &Value::Counter { total: total as f64, since, exemplar });
+    }
+
+    /// A histogram that ends with the process.
     pub fn histogram(&mut self, values: &[&str], histogram: &Histogram) {
-        debug_assert_eq!(self.family.kind, Kind::Histogram, "{}", self.family.name);
-        self.sink.histogram(&self.labels(values), histogram);
+        let since = self.starts.of(self.family.name, &self.labels(values));
+        self.histogram_since(values, histogram, since);
+    }
+
+    /// A histogram that was empty at this moment for the last time.
+    pub fn histogram_since(&mut self, values: &[&str], histogram: &Histogram, since: Option<Timestamp>) {
+        self.sample(Kind::Histogram, values, &Value::Histogram { histogram, since });
+    }
+
+    /// A histogram of what is now.
+    pub fn snapshot(&mut self, values: &[&str], histogram: &Histogram) {
+        self.sample(Kind::Snapshot, values, &Value::Histogram { histogram, since: None });
+    }
+
+    fn sample(&mut self, kind: Kind, values: &[&str], value: &Value<'_>) {
+        debug_assert_eq!(self.family.kind, kind, "{}", self.family.name);
+        let labels = self.labels(values);
+        self.sink.sample(&labels, value);
     }
 
     /// All labels, by name. Whatever text its value comes from, it is short and clean.

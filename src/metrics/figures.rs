@@ -66,16 +66,16 @@ pub struct WorkflowFigures {
 
 impl StreamFigures {
     /// Those of a view, with what is configured.
-    pub(super) fn of(view: View, trends: &Trends, skew: SignedDuration, settings: Arc<[Setting]>) -> Self {
+    pub(super) fn of(view: &View, trends: &Trends, skew: SignedDuration, settings: Arc<[Setting]>) -> Self {
         let rest = rest(&view.workflows, trends);
-        let workflows = view.workflows.into_iter().map(|workflow| {
+        let workflows = view.workflows.iter().map(|workflow| {
             let trend = workflow.number.map_or(rest.as_ref(), |number| trends.of(number));
             WorkflowFigures::of(workflow, trend)
         });
         Self {
-            key: view.key,
-            refusal: view.status.refusal,
-            sources: view.status.sources,
+            key: view.key.clone(),
+            refusal: view.status.refusal.clone(),
+            sources: view.status.sources.clone(),
             budget: view.budget,
             stale: view.stale,
             skew,
@@ -107,7 +107,7 @@ fn rest(shown: &[Workflow], trends: &Trends) -> Option<Trend> {
 }
 
 impl WorkflowFigures {
-    fn of(workflow: Workflow, trend: Option<&Trend>) -> Self {
+    fn of(workflow: &Workflow, trend: Option<&Trend>) -> Self {
         let is_other = workflow.number.is_none();
         let id = if is_other { OTHER.into() } else { label::id(&workflow.id) };
         Self {
@@ -120,7 +120,11 @@ impl WorkflowFigures {
             failed: workflow.totals.failed,
             handoffs: workflow.totals.handoffs.values().sum(),
             last_event_at: workflow.last_event_at,
-            steps: workflow.steps.into_iter().map(|((status, step), count)| (status, step, count)).collect(),
+            steps: workflow
+                .steps
+                .iter()
+                .map(|((status, step), &count)| (*status, step.clone(), count))
+                .collect(),
             trend: trend.map(|trend| Arc::new(*trend)),
         }
     }

@@ -7,9 +7,18 @@ use std::{
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use prometheus::{
+    core::Collector,
+    process_collector::ProcessCollector,
+    proto::{MetricFamily, MetricType},
+};
 
 use super::{
+    TABLE,
+    family::Of,
     series_budget::Refused,
+    sink::{SeriesCount, Sink},
+    starts::SeriesStarts,
     table,
     web::{WebFigures, WebMetrics},
 };
@@ -61,6 +70,10 @@ pub struct Instance {
     pub log_lines_dropped: u64,
     /// Series of all families together.
     pub series: usize,
+    /// What the client library tells of the process, by the names of its families.
+    pub process: BTreeMap<String, u64>,
+    /// Of the series of the process.
+    pub(super) starts: SeriesStarts,
 }
 
 impl InstanceMetrics {
@@ -120,8 +133,8 @@ impl InstanceMetrics {
         so_far.steps += refused.steps;
     }
 
-    /// The process now, with so many series.
-    pub(super) fn now(&self, series: usize) -> Instance {
+    /// The process now; how many series there are is not known.
+    pub(super) fn now(&self) -> Instance {
         let refused = *self.refused.lock();
         let dropped = table::of_workflows().map(|family| {
             let steps = if family.name == table::STEPS { refused.steps } else { 0 };
@@ -133,7 +146,46 @@ impl InstanceMetrics {
             web: self.web.get().and_then(|web| web.now()),
             series_dropped: dropped.collect(),
             log_lines_dropped: logging::dropped_lines(),
-            series,
+            series: 0,
+            process: BTreeMap::new(),
+            starts: SeriesStarts::default(),
         }
     }
+}
+
+impl Instance {
+    /// With what is told of the process, and all series counted, those of the streams being so many. Its own series go
+    /// on from `earlier`, and those that are new began at `begun`, in our clock.
+    #[must_use]
+    pub(super) fn complete(
+        self,
+        process: &ProcessCollector,
+        of_streams: usize,
+        (earlier, begun): (&SeriesStarts, Timestamp),
+    ) -> Self {
+        let mut complete = Self { process: process.collect().iter().filter_map(value).collect(), ..self };
+        let all = |sink: &mut dyn Sink| {
+            TABLE.iter().for_each(|family| family.collect(Of::Instance(&complete), sink));
+        };
+        let mut count = SeriesCount::default();
+        all(&mut count);
+        let starts = earlier.next(begun, |sink| all(sink));
+        (complete.series, complete.starts) = (of_streams + count.series, starts);
+        complete
+    }
+}
+
+/// The value of a family that has one.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the library counts in whole numbers"
+)]
+fn value(family: &MetricFamily) -> Option<(String, u64)> {
+    let metric = family.get_metric().first()?;
+    let value = match family.get_field_type() {
+        MetricType::COUNTER => metric.get_counter().get_value(),
+        _ => metric.get_gauge().get_value(),
+    };
+    Some((family.name().to_owned(), value as u64))
 }

@@ -1,53 +1,70 @@
-//! The metrics: what is published, and the rendered exposition.
+//! The metrics: what is published, and the expositions of it.
 //!
-//! [`TABLE`] has a row for each family. [`Renderer`] copies each stream that has changed under its lock, lets the table
-//! fill a sink with the copy, and writes that as text (`pieces`). Then it puts the texts of all streams together
-//! (`exposition`) and compresses what is new of that (`gzip`). A scrape hands out what is ready: it neither takes a lock
-//! nor renders anything.
+//! [`TABLE`] has a row for each family. [`Renderer::collect`] copies each stream that has changed under its lock (`views`)
+//! into a [`Publication`]. Whoever asks for a format gets an exposition of the newest one: the table fills a [`Sink`] with
+//! the copies, which writes them in that format (`encode`, stream by stream: `pieces`). The samples of all streams are
+//! put together (`exposition`), and what is new of that is compressed (`compress`).
+//!
+//! An exposition is made on its first demand and kept with its publication. What was asked for within the last minutes is
+//! made as soon as something new is published, so that a regular scrape neither takes a lock nor waits.
 
+mod compress;
+mod demand;
+mod encode;
 mod exposition;
 mod family;
 mod figures;
-mod gzip;
 mod instance;
 mod pieces;
+mod publication;
 mod reference;
 mod series_budget;
 mod sink;
+mod starts;
 mod table;
 #[cfg(test)]
 mod tests;
 mod trends;
 mod view;
+mod views;
 mod web;
 mod workflow;
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use jiff::Timestamp;
 use parking_lot::Mutex;
-use prometheus::{core::Collector, process_collector::ProcessCollector};
+use prometheus::process_collector::ProcessCollector;
+use strum::{EnumCount, VariantArray};
 
-use self::{exposition::Exposition, gzip::Gzip, pieces::Pieces};
+use self::{
+    compress::{Compressor, Gzip, Zstd},
+    demand::Demand,
+    exposition::Exposition,
+    family::Of,
+    pieces::Pieces,
+    views::Views,
+};
 pub use self::{
+    encode::{Format, Options},
     family::{Family, Kind, Label, Note, Rows, RowsFrom, Shown, Unit},
     figures::{StreamFigures, WorkflowFigures},
     instance::{ConfigFigures, Instance, InstanceMetrics, StateFigures},
+    publication::{Encoding, Publication},
     reference::reference,
-    sink::{Labels, Sink},
+    sink::{Labels, Sink, Value},
+    starts::SeriesStarts,
     table::TABLE,
     trends::{MINUTES, Trend},
     view::{Limits, OTHER, View},
     web::{RequestRefusal, WebFigures, WebMetrics},
     workflow::Workflow,
 };
-use crate::project::Streams;
+use crate::{clock::Clock, project::Streams};
 
-/// The media type of the exposition.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// How much is published of all streams together.
+/// How much is published of all streams together, and how.
 #[derive(Debug, Clone)]
 pub struct Bounds {
     /// Series of all workflows and steps.
@@ -56,46 +73,54 @@ pub struct Bounds {
     pub max_conversations: usize,
     /// Kinds of handoffs with a class of reason that a project may have.
     pub handoff_classes: usize,
+    /// What is written where a format has it.
+    pub options: Options,
 }
 
-/// A rendered exposition.
-#[derive(Debug, Clone, Default)]
-pub struct Snapshot {
-    /// As it is.
-    pub plain: Bytes,
-    /// Compressed with gzip.
-    pub gzip: Bytes,
-    /// The figures in it, by project and API.
-    pub streams: Arc<[Arc<StreamFigures>]>,
-}
-
-/// Everything that is published, and its newest rendering.
+/// Everything that is published, and its newest publication.
 pub struct Renderer {
     instance: Arc<InstanceMetrics>,
     streams: Arc<Streams>,
-    kept: Mutex<Kept>,
+    collected: Mutex<Collected>,
+    writers: [Mutex<Writer>; Format::COUNT],
+    demand: Demand,
     limits: ArcSwap<Bounds>,
     process: ProcessCollector,
-    newest: ArcSwap<Snapshot>,
+    clock: Clock,
+    newest: ArcSwap<Publication>,
 }
 
-/// What a rendering takes over from the one before.
-#[derive(Default)]
-struct Kept {
+/// What a collection takes over from the one before.
+struct Collected {
+    views: Views,
+    starts: SeriesStarts,
+    /// When it was, in our clock.
+    at: Timestamp,
+}
+
+/// What an exposition takes over from the one before.
+struct Writer {
+    format: Format,
     pieces: Pieces,
-    gzip: Gzip,
+    gzip: Compressor<Gzip>,
+    zstd: Compressor<Zstd>,
 }
 
 impl Renderer {
     /// Publishes these streams, which share the series that `limits` allows, and the process.
     #[must_use]
-    pub fn new(instance: Arc<InstanceMetrics>, streams: Arc<Streams>, limits: Bounds) -> Self {
+    pub fn new(instance: Arc<InstanceMetrics>, streams: Arc<Streams>, limits: Bounds, clock: Clock) -> Self {
+        let collected =
+            Collected { views: Views::default(), starts: SeriesStarts::default(), at: clock.wall() };
         Self {
             instance,
             streams,
-            kept: Mutex::default(),
+            collected: collected.into(),
+            writers: std::array::from_fn(|format| Writer::new(Format::VARIANTS[format]).into()),
+            demand: Demand::default(),
             limits: ArcSwap::from_pointee(limits),
             process: ProcessCollector::for_self(),
+            clock,
             newest: ArcSwap::default(),
         }
     }
@@ -117,30 +142,108 @@ impl Renderer {
         &self.instance
     }
 
-    /// The newest rendering.
+    /// The newest publication.
     #[must_use]
-    pub fn newest(&self) -> Arc<Snapshot> {
+    pub fn newest(&self) -> Arc<Publication> {
         self.newest.load_full()
     }
 
-    /// Renders what is known now. Takes milliseconds for thousands of series: not for the threads that serve.
-    ///
-    /// # Errors
-    /// If a family cannot be written as text.
-    pub fn render(&self) -> anyhow::Result<Snapshot> {
-        let Kept { pieces, gzip } = &mut *self.kept.lock();
+    /// Copies what is known now.
+    #[must_use]
+    pub fn collect(&self) -> Publication {
+        let Collected { views, starts, at } = &mut *self.collected.lock();
         let (streams, bounds) = (self.streams.all(), self.limits.load());
-        let share = bounds.max_series / streams.len().max(1);
-        let limits = Limits::within(share, bounds.max_conversations, bounds.handoff_classes);
-        pieces.update(&streams, limits, |refused| self.instance.refused(refused))?;
-        let (plain, blocks) = Exposition::of(&self.instance, pieces, self.process.collect())?;
-        let gzip = gzip.compress(&plain, &blocks)?;
-        let streams = pieces.iter().map(|piece| piece.figures().clone()).collect();
-        Ok(Snapshot { plain, gzip, streams })
+        let begun = std::mem::replace(at, self.clock.wall());
+        views.update(&streams, &bounds, begun, |refused| self.instance.refused(refused));
+        let views = views.all();
+        let of_streams = views.iter().map(|viewed| viewed.series).sum();
+        let instance = self.instance.now().complete(&self.process, of_streams, (starts, begun));
+        *starts = instance.starts.clone();
+        Publication::new(views, instance, bounds.options)
     }
 
-    /// Makes a rendering the newest one.
-    pub fn publish(&self, snapshot: Snapshot) {
-        self.newest.store(Arc::new(snapshot));
+    /// An exposition of a publication: one that was made of it, or a new one. That takes milliseconds for thousands of
+    /// series: not for the threads that serve.
+    ///
+    /// # Errors
+    /// If it cannot be compressed.
+    pub fn exposition(
+        &self,
+        publication: &Publication,
+        format: Format,
+        encoding: Encoding,
+    ) -> io::Result<Bytes> {
+        if let Some(made) = publication.made(format, encoding) {
+            return Ok(made);
+        }
+        let mut writer = self.writers[format as usize].lock();
+        // Somebody else may have waited for the same.
+        if let Some(made) = publication.made(format, encoding) {
+            return Ok(made);
+        }
+        writer.write(publication, encoding)
+    }
+
+    /// Takes note that somebody asked for these.
+    pub fn note_demand(&self, format: Format, encoding: Encoding) {
+        self.demand.note(format, encoding);
+    }
+
+    /// Makes the expositions of a publication that somebody is likely to ask for, since they did so lately.
+    ///
+    /// # Errors
+    /// If one cannot be compressed.
+    pub fn prepare(&self, publication: &Publication) -> io::Result<()> {
+        for (format, encoding) in self.demand.lately() {
+            self.exposition(publication, format, encoding)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a publication the newest one.
+    pub fn publish(&self, publication: Publication) {
+        self.newest.store(Arc::new(publication));
+    }
+}
+
+impl Publication {
+    /// Hands all families to `sink` in the table's order, each with the samples of the process and of all streams.
+    pub fn collect(&self, sink: &mut dyn Sink) {
+        for family in TABLE.iter() {
+            sink.begin(family);
+            if let Some(instance) = &self.instance {
+                family.collect(Of::Instance(instance), sink);
+            }
+            self.views.iter().for_each(|viewed| family.collect(Of::Stream(&viewed.view), sink));
+        }
+    }
+
+    /// How it is published.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.options
+    }
+}
+
+impl Writer {
+    fn new(format: Format) -> Self {
+        let (gzip, zstd) = Default::default();
+        Self { format, pieces: Pieces::new(format), gzip, zstd }
+    }
+
+    /// The whole, in all forms that are needed for this one; each is kept.
+    fn write(&mut self, publication: &Publication, encoding: Encoding) -> io::Result<Bytes> {
+        let Self { format, pieces, gzip, zstd } = self;
+        let Publication { views, instance, options, .. } = publication;
+        pieces.update(views, *options);
+        let (plain, blocks) = Exposition::of(*format, *options, instance.as_ref(), pieces);
+        publication.keep(*format, Encoding::Identity, &plain);
+        let made = match encoding {
+            Encoding::Identity => return Ok(plain),
+            Encoding::Gzip => gzip.compress(&plain, &blocks)?,
+            Encoding::Zstd => zstd.compress(&plain, &blocks)?,
+        };
+        publication.keep(*format, encoding, &made);
+        Ok(made)
     }
 }

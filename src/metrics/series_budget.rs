@@ -24,6 +24,7 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, HashSet},
+    sync::Arc,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -46,7 +47,7 @@ pub struct SeriesBudget {
     /// Of each workflow.
     places: Vec<Place>,
     /// What was counted of those that share `other`, while they did.
-    other: Option<Totals>,
+    other: Option<Arc<Totals>>,
     /// Steps with a place, and when an execution last stood there.
     steps: HashMap<AtStep, Timestamp>,
     refused_workflows: HashSet<usize>,
@@ -57,11 +58,14 @@ pub struct SeriesBudget {
 #[derive(Debug)]
 pub enum Place {
     /// In series of its own.
-    Own,
+    Own {
+        /// They go on from what was shown under `other`.
+        goes_on: bool,
+    },
     /// Under `other`; with the totals up to which it is added there, or `None` if all of them are still to be added.
-    Other(Option<Totals>),
+    Other(Option<Arc<Totals>>),
     /// Nowhere, since it is past; with its totals as they were then.
-    Nowhere(Totals),
+    Nowhere(Arc<Totals>),
 }
 
 /// What a moment brought that has no place and was not counted as such before.
@@ -98,7 +102,7 @@ impl SeriesBudget {
     }
 
     /// What was counted under `other`, if anything ever was.
-    pub fn other(&self) -> Option<&Totals> {
+    pub fn other(&self) -> Option<&Arc<Totals>> {
         self.other.as_ref()
     }
 
@@ -116,12 +120,12 @@ impl SeriesBudget {
     fn add_to_other(&mut self, workflows: &[WorkflowState]) {
         for (place, WorkflowState { totals, .. }) in self.places.iter_mut().zip(workflows) {
             let Place::Other(added) = place else { continue };
-            if self.other.is_some() && added.as_ref() == Some(totals) {
+            if self.other.is_some() && added.as_ref().is_some_and(|added| Arc::ptr_eq(added, totals)) {
                 continue;
             }
-            let growth = added.as_ref().map_or_else(|| totals.clone(), |added| totals.since(added));
+            let growth = added.as_ref().map_or_else(|| totals.clone(), |added| totals.since(added).into());
             match &mut self.other {
-                Some(other) => other.merge(&growth),
+                Some(other) => Arc::make_mut(other).merge(&growth),
                 None => self.other = Some(growth),
             }
             *added = Some(totals.clone());
@@ -162,7 +166,7 @@ impl SeriesBudget {
             indices.sort_by_key(|&index| Reverse(workflows[index].last_event_at));
         };
         let (own, others): (Vec<_>, Vec<_>) =
-            (0..workflows.len()).partition(|&index| matches!(self.places[index], Place::Own));
+            (0..workflows.len()).partition(|&index| matches!(self.places[index], Place::Own { .. }));
         // A workflow that really is called "other" shares that name rather than making two series of it.
         let may_have_one =
             |index: &usize| workflows[*index].is_watched() && workflows[*index].id.as_str() != OTHER;
@@ -181,11 +185,16 @@ impl SeriesBudget {
                 refused += u64::from(self.refused_workflows.insert(index));
                 continue;
             }
-            self.places[index] = Place::Own;
+            self.give_place(index);
         }
         newest_event_first(&mut idle);
-        idle.into_iter().take(room).for_each(|index| self.places[index] = Place::Own);
+        idle.into_iter().take(room).for_each(|index| self.give_place(index));
         refused
+    }
+
+    fn give_place(&mut self, index: usize) {
+        let goes_on = matches!(self.places[index], Place::Other(Some(_)));
+        self.places[index] = Place::Own { goes_on };
     }
 
     fn withdraw(&mut self, index: usize, workflow: &WorkflowState) {

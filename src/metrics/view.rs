@@ -5,11 +5,12 @@
 use jiff::Timestamp;
 
 use super::{
-    Workflow,
+    Bounds, Workflow,
     series_budget::{Refused, SeriesBudget},
+    starts::SeriesStarts,
     table::series_per_workflow,
     trends::Trends,
-    workflow::workflows,
+    workflow::{HandoffKinds, workflows},
 };
 use crate::{
     account::Account,
@@ -34,12 +35,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// A tenth of `series` for steps, the rest for workflows, whose handoffs may be of so many classes that are
-    /// configured; `conversations` on top.
+    /// A tenth of the series for steps, the rest for workflows, whose handoffs may be of so many classes that are
+    /// configured; conversations on top.
     #[must_use]
-    pub fn within(series: usize, conversations: usize, classes: usize) -> Self {
+    pub fn within(series: usize, bounds: &Bounds) -> Self {
         let steps = series / 10;
-        Self { workflows: (series - steps) / (series_per_workflow() + classes), steps, conversations }
+        let of_workflow = series_per_workflow(bounds.options.native_histograms) + bounds.handoff_classes;
+        Self { workflows: (series - steps) / of_workflow, steps, conversations: bounds.max_conversations }
     }
 }
 
@@ -47,6 +49,8 @@ impl Limits {
 #[derive(Debug)]
 pub struct View {
     pub(super) key: StreamKey,
+    /// Of the series that end with the process.
+    pub(super) starts: SeriesStarts,
     /// It is the first one of its project.
     pub(super) is_first: bool,
     pub(super) status: StreamStatus,
@@ -81,17 +85,20 @@ pub struct Conversation {
 }
 
 impl View {
-    /// The stream now, and what it brought that got no series of its own. The stream's locks are held while it is
-    /// copied, and no longer.
+    /// The stream now, and what it brought that got no series of its own. Series of its workflows that are new began at
+    /// `begun`. The stream's locks are held while it is copied, and no longer.
     pub(super) fn of(
         stream: &Stream,
         series_budget: &mut SeriesBudget,
         trends: &mut Trends,
         limits: Limits,
+        begun: Timestamp,
     ) -> (Self, Refused) {
         let (now, steady) = (stream.client.clock().now(), stream.client.clock().steady_now());
         let (status, budget) = (stream.status.lock().clone(), stream.budget.status());
-        let account = stream.account.lock();
+        let mut account = stream.account.lock();
+        let at_zero: Vec<_> = HandoffKinds::of(stream.key.api, &account.ledger).all().collect();
+        account.ledger.begin_series(&at_zero, begun);
         trends.sample(account.ledger.workflows().iter().map(Into::into), steady);
         let (key, now) = (stream.key.clone(), (now, steady));
         Self::new(key, status, budget, &account, series_budget, limits, now)
@@ -113,6 +120,7 @@ impl View {
         let view = Self {
             workflows: workflows(key.api, &account.ledger, current, series_budget),
             key,
+            starts: SeriesStarts::default(),
             is_first: true,
             status,
             budget,
@@ -130,6 +138,11 @@ impl View {
                 .map(|(lead, missed)| Comparison { lead: lead.clone(), missed }),
         };
         (view, refused)
+    }
+
+    /// Whose it is.
+    pub(super) fn key(&self) -> &StreamKey {
+        &self.key
     }
 
     pub(super) fn project(&self) -> &str {

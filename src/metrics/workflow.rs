@@ -1,6 +1,6 @@
 //! A workflow as the table sees it, or all that share `other`.
 
-use std::{collections::BTreeMap, ops::Add};
+use std::{collections::BTreeMap, ops::Add, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use super::{
     series_budget::{Place, SeriesBudget},
 };
 use crate::{
-    ledger::{Buckets, ByStatus, Current, Histogram, Ledger, Totals, WorkflowState},
+    ledger::{Buckets, ByStatus, Current, HandoffKind, Histogram, Ledger, Starts, Totals, WorkflowState},
     model::{Api, HandoffReason, HandoffSource, Status, Step},
 };
 
@@ -25,7 +25,7 @@ pub(super) enum HandoffKinds {
 }
 
 impl HandoffKinds {
-    fn of(api: Api, ledger: &Ledger) -> Self {
+    pub(super) fn of(api: Api, ledger: &Ledger) -> Self {
         match api {
             Api::Legacy => Self::Legacy,
             Api::Platform if ledger.comparison().is_some() => Self::Delivered,
@@ -33,7 +33,7 @@ impl HandoffKinds {
         }
     }
 
-    fn all(self) -> impl Iterator<Item = (HandoffSource, HandoffReason)> {
+    pub(super) fn all(self) -> impl Iterator<Item = HandoffKind> {
         use HandoffReason::{None, Other};
         use HandoffSource::{ActionStep, AgentTool, Unknown};
         let told = [(ActionStep, None), (ActionStep, Other), (AgentTool, None), (AgentTool, Other)];
@@ -51,7 +51,9 @@ pub struct Workflow {
     pub(super) number: Option<usize>,
     pub(super) id: Box<str>,
     pub(super) name: Box<str>,
-    pub(super) totals: Totals,
+    pub(super) totals: Arc<Totals>,
+    /// Since when; `None` where its series go on from others.
+    pub(super) starts: Option<Starts>,
     pub(super) by_status: [ByStatus; 6],
     pub(super) last_event_at: Option<Timestamp>,
     pub(super) execution_count: Option<u64>,
@@ -78,7 +80,8 @@ impl Workflow {
             number: None,
             id: OTHER.into(),
             name: OTHER.into(),
-            totals: Totals { handoffs, ..Totals::new(&buckets) },
+            totals: Totals { handoffs, ..Totals::new(&buckets) }.into(),
+            starts: None,
             by_status: std::array::from_fn(|_| sum()),
             last_event_at: Some(Timestamp::UNIX_EPOCH),
             execution_count: Some(0),
@@ -87,8 +90,18 @@ impl Workflow {
         }
     }
 
+    /// When its series began, in our clock.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.starts.as_ref()?.of(&self.name)
+    }
+
+    /// When those of such handoffs began.
+    pub(super) fn handoffs_since(&self, kind: &HandoffKind) -> Option<Timestamp> {
+        self.starts.as_ref()?.of_handoffs(&self.name, kind)
+    }
+
     /// Handoffs by source and reason; those that every workflow can have are there from the start, at zero.
-    pub(super) fn handoffs(&self) -> BTreeMap<(HandoffSource, HandoffReason), u64> {
+    pub(super) fn handoffs(&self) -> BTreeMap<HandoffKind, u64> {
         let mut handoffs = self.totals.handoffs.clone();
         for kind in self.kinds.all() {
             handoffs.entry(kind).or_default();
@@ -102,6 +115,10 @@ impl Workflow {
             mine.merge(theirs);
         }
         self.last_event_at = self.last_event_at.max(other.last_event_at);
+        match (&mut self.starts, &other.starts) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
+            (mine, theirs) => *mine = theirs.clone(),
+        }
         self.execution_count = sum(self.execution_count, other.execution_count);
         self.uncounted = sum(self.uncounted, other.uncounted);
     }
@@ -128,8 +145,9 @@ pub(super) fn workflows(
     let mut shown_at = Vec::with_capacity(current.workflows.len());
     for (index, (state, by_status)) in ledger.workflows().iter().zip(current.workflows).enumerate() {
         shown_at.push(match series_budget.place(index) {
-            Some(Place::Own) => {
-                shown.push(workflow(kinds, index, state, by_status));
+            Some(&Place::Own { goes_on }) => {
+                let own = workflow(kinds, index, state, by_status);
+                shown.push(Workflow { starts: own.starts.filter(|_| !goes_on), ..own });
                 Some(shown.len() - 1)
             }
             Some(Place::Other(_)) => {
@@ -164,6 +182,7 @@ fn other(kinds: HandoffKinds, current: &Current, series_budget: &SeriesBudget) -
         id: OTHER.into(),
         name: OTHER.into(),
         totals: series_budget.other()?.clone(),
+        starts: None,
         by_status: current.workflows.first()?.each_ref().map(nothing),
         last_event_at: None,
         execution_count: None,
@@ -179,6 +198,7 @@ fn workflow(kinds: HandoffKinds, number: usize, state: &WorkflowState, by_status
         id: state.id.as_str().into(),
         name: state.name().into(),
         totals: state.totals.clone(),
+        starts: state.starts.clone(),
         by_status,
         last_event_at: state.last_event_at,
         execution_count: state.execution_count,

@@ -10,6 +10,7 @@ mod execution;
 mod filter;
 mod handoff;
 mod ids;
+mod native_histograms;
 mod page;
 mod reason;
 mod source;
@@ -25,6 +26,7 @@ pub use self::{
     filter::WorkflowFilter,
     handoff::{Handoff, HandoffReason, HandoffSource},
     ids::{ConversationId, ExecutionId, HandoffClass, WorkflowId},
+    native_histograms::NativeHistograms,
     page::{Extent, Flaws, Page, Reading},
     reason::ReasonRule,
     source::Source,

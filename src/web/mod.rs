@@ -1,21 +1,22 @@
 //! What is served: the exposition, the probes and pages for people; and where webhook deliveries come in. Who may ask is
 //! said by `access`, and how a connection is encrypted by `tls`.
 //!
-//! No handler asks Kapso anything or waits for a sweep; `/metrics` hands out bytes that are ready.
+//! No handler asks Kapso anything or waits for a sweep; `/metrics` hands out bytes that are ready, in the format that
+//! `negotiation` says, or makes them of copies.
 
 mod access;
 mod connection;
 mod connections;
 mod deadline;
-mod encoding;
 mod listener;
+mod negotiation;
 mod readiness;
 mod server;
 mod status;
 mod tls;
 mod webhooks;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -24,12 +25,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use bytes::Bytes;
 use tokio::{
     sync::SetOnce,
+    task::spawn_blocking,
     time::{Instant, timeout_at},
 };
 use tower::ServiceExt;
 
+use self::negotiation::{Negotiated, negotiate};
 pub use self::{
     access::{Access, Opened, Rules, Watch},
     listener::{Listener, SocketFile, bind},
@@ -40,7 +44,7 @@ pub use self::{
 };
 use crate::{
     clock::Clock,
-    metrics::{CONTENT_TYPE, Renderer},
+    metrics::{Encoding, Renderer},
     reload::Reloading,
 };
 
@@ -117,13 +121,33 @@ async fn reload(State(pages): State<Pages>) -> (StatusCode, String) {
     }
 }
 
+/// What was made already, or else made now, on a thread of its own.
 async fn metrics(State(pages): State<Pages>, headers: HeaderMap) -> Response {
-    let snapshot = pages.renderer.newest();
-    let vary = (header::VARY, "Accept-Encoding");
-    let kind = (header::CONTENT_TYPE, CONTENT_TYPE);
-    if encoding::accepts_gzip(&headers) {
-        let encoding = (header::CONTENT_ENCODING, "gzip");
-        return ([kind, vary, encoding], snapshot.gzip.clone()).into_response();
+    let Negotiated { format, encoding, content_type } = negotiate(&headers);
+    let renderer = pages.renderer;
+    renderer.note_demand(format, encoding);
+    let publication = renderer.newest();
+    let body = match publication.made(format, encoding) {
+        Some(made) => Ok(made),
+        None => match spawn_blocking(move || renderer.exposition(&publication, format, encoding)).await {
+            Ok(made) => made,
+            Err(error) => Err(io::Error::other(error)),
+        },
+    };
+    match body {
+        Ok(body) => exposition(content_type, encoding, body),
+        Err(error) => {
+            tracing::error!(%error, "cannot write the metrics");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
     }
-    ([kind, vary], snapshot.plain.clone()).into_response()
+}
+
+fn exposition(content_type: String, encoding: Encoding, body: Bytes) -> Response {
+    let headers = [(header::CONTENT_TYPE, content_type), (header::VARY, "Accept, Accept-Encoding".into())];
+    match encoding {
+        Encoding::Identity => (headers, body).into_response(),
+        Encoding::Gzip => (headers, [(header::CONTENT_ENCODING, "gzip")], body).into_response(),
+        Encoding::Zstd => (headers, [(header::CONTENT_ENCODING, "zstd")], body).into_response(),
+    }
 }

@@ -18,6 +18,7 @@ use crate::{
     app::App,
     clock::Clock,
     config::Config,
+    metrics::{Encoding, Format},
     project::{StreamKey, Transports},
     sweep::{Outcome, Report},
     verification::Unverified,
@@ -46,10 +47,12 @@ pub async fn once(
     });
     let reports = progress::shown_while(join_all(sweeps), &app).await;
     ensure!(!app.shutdown.is_cancelled(), "interrupted before the sweep was complete");
-    let snapshot = app.publisher.renderer().render()?;
+    let renderer = app.publisher.renderer();
+    let publication = renderer.collect();
     let saved = app.publisher.close(Instant::now() + SAVED_WITHIN).await;
     saved.context("state is not written")?;
-    write(&snapshot.plain).context("cannot write the metrics to stdout")?;
+    let text = renderer.exposition(&publication, Format::Text, Encoding::Identity)?;
+    write(&text).context("cannot write the metrics to stdout")?;
     let unverified = unverified.iter().map(|(key, reason)| format!("{}: {reason}", key.api));
     let missing: Vec<_> = unverified.chain(reports.iter().filter_map(missing)).collect();
     ensure!(missing.is_empty(), "the sweep was incomplete: {}", missing.join("; "));

@@ -10,7 +10,7 @@ use crate::{
     ledger::Buckets,
 };
 
-pub const KEYS: [&str; 3] = ["max_series", "max_conversations", "buckets"];
+pub const KEYS: [&str; 5] = ["max_series", "max_conversations", "exemplars", "native_histograms", "buckets"];
 pub const BUCKETS: [&str; 4] =
     ["duration_seconds", "time_to_handoff_seconds", "detection_delay_seconds", "idle_seconds"];
 /// The most bounds of a histogram.
@@ -19,15 +19,23 @@ pub const MOST_BOUNDS: usize = 50;
 /// How much is published, and the bounds of the histograms.
 pub fn metrics(walk: &mut Walk, node: Option<&Node>) -> (MetricsConfig, Buckets) {
     let section = node.and_then(|node| walk.mapping(node, "metrics", &KEYS)).unwrap_or(Mapping::EMPTY);
-    let mut number = |key: &str, parse: fn(&str) -> Result<usize, String>, default| match section.get(key) {
-        Some(node) => walk.value(node, &join("metrics", key), parse).unwrap_or(default),
-        None => default,
-    };
     let metrics = MetricsConfig {
-        max_series: number("max_series", parse::max_series, 50_000),
-        max_conversations: number("max_conversations", parse::max_conversations, 0),
+        max_series: value(walk, &section, "max_series", parse::max_series).unwrap_or(50_000),
+        max_conversations: value(walk, &section, "max_conversations", parse::max_conversations).unwrap_or(0),
+        exemplars: value(walk, &section, "exemplars", parse::switch).unwrap_or(true),
+        native_histograms: value(walk, &section, "native_histograms", parse::native_histograms)
+            .unwrap_or_default(),
     };
     (metrics, buckets(walk, section.get("buckets")))
+}
+
+fn value<T>(
+    walk: &mut Walk,
+    section: &Mapping,
+    key: &str,
+    parse: fn(&str) -> Result<T, String>,
+) -> Option<T> {
+    section.get(key).and_then(|node| walk.value(node, &join("metrics", key), parse))
 }
 
 fn buckets(walk: &mut Walk, node: Option<&Node>) -> Buckets {

@@ -13,7 +13,9 @@ pub(super) static FAMILIES: &[Family] = &[
         labels: &[],
         kind: Kind::Histogram,
         shown: Shown::Always,
-        rows: RowsFrom::Workflow(|workflow, rows| rows.histogram(&[], &workflow.totals.detection_delay)),
+        rows: RowsFrom::Workflow(|workflow, rows| {
+            rows.histogram_since(&[], &workflow.totals.detection_delay, workflow.since());
+        }),
         note: Note {
             from: "`ended_at` (handoff: `last_event_at`) against Kapso's clock when it was counted",
             blind: "outcomes that were never seen",
@@ -29,8 +31,9 @@ pub(super) static FAMILIES: &[Family] = &[
         kind: Kind::Histogram,
         shown: Shown::Always,
         rows: RowsFrom::Workflow(|workflow, rows| {
-            rows.histogram(&[Status::Ended.as_str()], &workflow.totals.ended_duration);
-            rows.histogram(&[Status::Failed.as_str()], &workflow.totals.failed_duration);
+            let (totals, since) = (&workflow.totals, workflow.since());
+            rows.histogram_since(&[Status::Ended.as_str()], &totals.ended_duration, since);
+            rows.histogram_since(&[Status::Failed.as_str()], &totals.failed_duration, since);
         }),
         note: Note {
             from: "`started_at` and `ended_at` (legacy without an end time: `duration`)",
@@ -46,8 +49,10 @@ pub(super) static FAMILIES: &[Family] = &[
         labels: &["reason", "source"],
         kind: Kind::Counter,
         shown: Shown::Always,
-        rows: RowsFrom::Workflow(|workflow, rows| for ((source, reason), count) in workflow.handoffs() {
-            rows.counter(&[reason.as_str(), source.as_str()], count);
+        rows: RowsFrom::Workflow(|workflow, rows| for (kind, count) in workflow.handoffs() {
+            let exemplar = workflow.totals.handoff_exemplars.get(&kind);
+            let values = [kind.1.as_str(), kind.0.as_str()];
+            rows.counter_since(&values, count, workflow.handoffs_since(&kind), exemplar);
         }),
         note: Note {
             from: "`status` going to `handoff`, at `last_event_at`; legacy: `handoff_reason` for the class of the reason; a webhook delivery: `handoff.source`, `handoff.reason`",
@@ -80,7 +85,9 @@ pub(super) static FAMILIES: &[Family] = &[
         labels: &[],
         kind: Kind::Histogram,
         shown: Shown::Always,
-        rows: RowsFrom::Workflow(|workflow, rows| rows.histogram(&[], &workflow.totals.time_to_handoff)),
+        rows: RowsFrom::Workflow(|workflow, rows| {
+            rows.histogram_since(&[], &workflow.totals.time_to_handoff, workflow.since());
+        }),
         note: Note {
             from: "`started_at` and the first handoff's `last_event_at`",
             blind: "second and later handoffs; handoffs between two sweeps",
@@ -115,8 +122,9 @@ pub(super) static FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         shown: Shown::Always,
         rows: RowsFrom::Workflow(|workflow, rows| {
-            rows.counter(&[Status::Ended.as_str()], workflow.totals.ended);
-            rows.counter(&[Status::Failed.as_str()], workflow.totals.failed);
+            let (totals, since) = (&workflow.totals, workflow.since());
+            rows.counter_since(&[Status::Ended.as_str()], totals.ended, since, None);
+            rows.counter_since(&[Status::Failed.as_str()], totals.failed, since, totals.failed_exemplar.as_ref());
         }),
         note: Note {
             from: "`status` and `ended_at`",
@@ -132,7 +140,9 @@ pub(super) static FAMILIES: &[Family] = &[
         labels: &[],
         kind: Kind::Counter,
         shown: Shown::Always,
-        rows: RowsFrom::Workflow(|workflow, rows| rows.counter(&[], workflow.totals.started)),
+        rows: RowsFrom::Workflow(|workflow, rows| {
+            rows.counter_since(&[], workflow.totals.started, workflow.since(), None);
+        }),
         note: Note {
             from: "`started_at`",
             blind: "executions without a conversation, where `conversations` is the only source of the platform API; what started before watching began",

@@ -4,6 +4,7 @@
 mod executions;
 mod instance;
 mod open;
+mod process;
 mod streams;
 mod sweeps;
 mod web;
@@ -13,20 +14,25 @@ use std::sync::LazyLock;
 
 use super::{
     family::{Family, Kind, Note, Rows, RowsFrom, Shown, Unit},
-    sink::SeriesCount,
+    sink::{SeriesCount, Sink},
+    starts::SeriesStarts,
     workflow::Workflow,
 };
-use crate::{ledger::ByStatus, model::Status};
+use crate::{
+    ledger::ByStatus,
+    model::{NativeHistograms, Status},
+};
 
 /// The family whose series are bounded one by one, not workflow by workflow.
 pub(super) const STEPS: &str = "kapso_open_executions_at_step";
 
-/// Every family, by name; those of the process itself aside, which the client library makes.
+/// Every family, by name.
 pub static TABLE: LazyLock<Vec<&'static Family>> = LazyLock::new(|| {
     let parts = [
         executions::FAMILIES,
         instance::FAMILIES,
         open::FAMILIES,
+        process::FAMILIES,
         streams::FAMILIES,
         sweeps::FAMILIES,
         web::FAMILIES,
@@ -43,14 +49,16 @@ pub(super) fn of_workflows() -> impl Iterator<Item = &'static Family> {
 }
 
 /// Series that one workflow has at most, its steps aside.
-pub(super) fn series_per_workflow() -> usize {
-    let (largest, mut count) = (Workflow::largest(), SeriesCount::default());
+pub(super) fn series_per_workflow(native: NativeHistograms) -> usize {
+    let (largest, starts) = (Workflow::largest(), SeriesStarts::default());
+    let mut count = SeriesCount::new(native);
     for family in of_workflows().filter(|family| family.name != STEPS) {
+        count.begin(family);
         if let RowsFrom::Workflow(rows) = family.rows {
-            rows(&largest, &mut Rows::new(family, &[], &mut count));
+            rows(&largest, &mut Rows::new(family, &[], &starts, &mut count));
         }
     }
-    count.0
+    count.series
 }
 
 fn open(workflow: &Workflow) -> impl Iterator<Item = (&'static str, &ByStatus)> {

@@ -71,10 +71,10 @@ pub(super) static FAMILIES: &[Family] = &[
         help: "Time since last_event_at of the executions that are open now. A snapshot, computed anew at least every 15 s: its buckets go up and down, so take no rate of them.",
         unit: Unit::Seconds,
         labels: &["status"],
-        kind: Kind::Histogram,
+        kind: Kind::Snapshot,
         shown: Shown::WhileCurrent,
         rows: RowsFrom::Workflow(|workflow, rows| for (status, sum) in open(workflow) {
-            rows.histogram(&[status], &sum.idle);
+            rows.snapshot(&[status], &sum.idle);
         }),
         note: Note {
             from: "`last_event_at` (legacy: `updated_at`) against Kapso's clock",

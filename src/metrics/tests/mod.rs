@@ -8,13 +8,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use prometheus::{Encoder, TextEncoder};
 
 use super::{
-    Instance, InstanceMetrics, Limits, TABLE, View,
+    Format, Instance, InstanceMetrics, Limits, Options, TABLE, View,
+    encode::Encoder,
     family::Of,
     series_budget::{Refused, SeriesBudget},
-    sink::MetricFamilies,
+    sink::Sink,
 };
 use crate::{
     account::{Account, Saved, Settings, VisitedList},
@@ -136,9 +136,7 @@ impl World {
     fn text(&mut self) -> String {
         self.admit();
         let (view, _) = self.view();
-        let (instance, mut families) = (InstanceMetrics::default().now(0), MetricFamilies::default());
-        collect(&instance, &view, &mut families);
-        text_of(families)
+        text_of(&InstanceMetrics::default().now(), &view)
     }
 
     /// The values of a family by one of its labels, added up.
@@ -168,17 +166,26 @@ impl World {
     }
 }
 
-fn collect(instance: &Instance, view: &View, sink: &mut MetricFamilies) {
+/// An exposition of the process and of one stream.
+fn written(instance: &Instance, view: &View, format: Format, options: Options) -> Vec<u8> {
+    let (mut encoder, mut out, mut samples) = (Encoder::new(format, options), Vec::new(), Vec::new());
     for family in TABLE.iter() {
-        family.collect(Of::Instance(instance), sink);
-        family.collect(Of::Stream(view), sink);
+        encoder.begin(family);
+        family.collect(Of::Instance(instance), &mut encoder);
+        family.collect(Of::Stream(view), &mut encoder);
+        samples.clear();
+        encoder.finish(&mut samples);
+        if !samples.is_empty() {
+            format.head(family, samples.len(), &mut out);
+            out.extend_from_slice(&samples);
+        }
     }
+    format.end(&mut out);
+    out
 }
 
-fn text_of(families: MetricFamilies) -> String {
-    let mut text = Vec::new();
-    TextEncoder::new().encode(&families.sorted(), &mut text).unwrap();
-    String::from_utf8(text).unwrap()
+fn text_of(instance: &Instance, view: &View) -> String {
+    String::from_utf8(written(instance, view, Format::Text, Options::default())).unwrap()
 }
 
 fn counts<const N: usize>(counts: [(&str, u32); N]) -> BTreeMap<String, f64> {

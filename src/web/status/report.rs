@@ -153,8 +153,9 @@ pub(super) struct HourReport {
 impl StatusReport {
     /// What is published now.
     pub fn of(pages: &Pages) -> Self {
-        let (snapshot, now) = (pages.renderer.newest(), pages.clock.wall());
-        let projects = snapshot.streams.chunk_by(|a, b| a.key.project == b.key.project);
+        let (publication, now) = (pages.renderer.newest(), pages.clock.wall());
+        let streams: Vec<_> = publication.figures().cloned().collect();
+        let projects = streams.chunk_by(|a, b| a.key.project == b.key.project);
         let instance = pages.renderer.instance();
         Self {
             version: env!("CARGO_PKG_VERSION"),

@@ -1,0 +1,55 @@
+//! What is published at one moment: copies of the streams and of the process, and the expositions that were made of them.
+//!
+//! An exposition is made when somebody asks for it first, and kept as long as the publication; one that nobody asks for
+//! costs nothing.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use strum::{EnumCount, VariantArray};
+
+use super::{Instance, Options, StreamFigures, encode::Format, views::Viewed};
+
+/// How an exposition is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumCount, VariantArray)]
+pub enum Encoding {
+    /// Not at all.
+    Identity,
+    /// With gzip.
+    Gzip,
+    /// With Zstandard.
+    Zstd,
+}
+
+/// What is published at one moment.
+#[derive(Debug, Default)]
+pub struct Publication {
+    pub(super) views: Arc<[Arc<Viewed>]>,
+    /// `None` before anything was published.
+    pub(super) instance: Option<Instance>,
+    pub(super) options: Options,
+    made: [[OnceLock<Bytes>; Encoding::COUNT]; Format::COUNT],
+}
+
+impl Publication {
+    pub(super) fn new(views: Arc<[Arc<Viewed>]>, instance: Instance, options: Options) -> Self {
+        Self { views, instance: Some(instance), options, made: Default::default() }
+    }
+
+    /// The figures in it, by project and API.
+    pub fn figures(&self) -> impl Iterator<Item = &Arc<StreamFigures>> {
+        self.views.iter().map(|viewed| &viewed.figures)
+    }
+
+    /// An exposition of it that was made.
+    #[must_use]
+    pub fn made(&self, format: Format, encoding: Encoding) -> Option<Bytes> {
+        self.made[format as usize][encoding as usize].get().cloned()
+    }
+
+    /// Keeps an exposition of it.
+    pub(super) fn keep(&self, format: Format, encoding: Encoding, made: &Bytes) {
+        // Whoever was first made the same.
+        let _ = self.made[format as usize][encoding as usize].set(made.clone());
+    }
+}
