@@ -13,7 +13,7 @@ use kapso_exporter::{
     app::App,
     clock::{Clock, Steady},
     config::{KeyFrom, ProjectConfig, RawProject},
-    metrics::Renderer,
+    metrics::{Encoding, Format, Renderer},
     model::{Api, Execution, Flaws, Page, Status, Workflow},
 };
 
@@ -117,14 +117,13 @@ fn render(c: &mut Criterion) {
     group.sample_size(20);
     for (executions, workflows) in [(1_000, 6), (10_000, 60), (100_000, 600)] {
         let exposition = exposition(filled(executions, workflows));
-        exposition.publish(exposition.render().unwrap());
-        let size = exposition.newest().plain.len() / 1000;
+        let size = exposition.text().unwrap().len() / 1000;
         let name = format!("{executions} open executions, {workflows} workflows, {size} kB");
         let stream = exposition.streams().all()[0].clone();
         group.bench_function(BenchmarkId::from_parameter(name), |b| {
             b.iter(|| {
                 stream.changed.notify();
-                exposition.render().unwrap()
+                exposition.exposition(&exposition.collect(), Format::Text, Encoding::Gzip).unwrap()
             });
         });
     }
@@ -139,14 +138,14 @@ fn render_projects(c: &mut Criterion) {
         stream.changed.notify();
     }
     let (exposition, streams): (_, Vec<_>) = (app.publisher.renderer(), app.streams().collect());
-    let size = exposition.render().unwrap().plain.len() / 1_000_000;
+    let size = exposition.text().unwrap().len() / 1_000_000;
     let mut group = c.benchmark_group(format!("rendering 1,000 projects, {size} MB"));
     group.sample_size(10);
     for changed in [1, 100, 1_000] {
         group.bench_function(BenchmarkId::from_parameter(format!("{changed} changed")), |b| {
             b.iter(|| {
                 streams[..changed].iter().for_each(|stream| stream.changed.notify());
-                exposition.render().unwrap()
+                exposition.exposition(&exposition.collect(), Format::Text, Encoding::Gzip).unwrap()
             });
         });
     }
@@ -155,9 +154,12 @@ fn render_projects(c: &mut Criterion) {
 
 fn scrape(c: &mut Criterion) {
     let exposition = exposition(filled(100_000, 600));
-    exposition.publish(exposition.render().unwrap());
+    exposition.note_demand(Format::Text, Encoding::Gzip);
+    let publication = exposition.collect();
+    exposition.prepare(&publication).unwrap();
+    exposition.publish(publication);
     c.bench_function("what a scrape does", |b| {
-        b.iter(|| black_box(exposition.newest().gzip.clone()));
+        b.iter(|| black_box(exposition.newest().made(Format::Text, Encoding::Gzip)));
     });
 }
 

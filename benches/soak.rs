@@ -132,7 +132,7 @@ async fn soak(executions: u64) {
             account: settings,
             ..ProjectConfig::resolve(RawProject::new("default", KeyFrom::Value("key".into()))).unwrap()
         }],
-        metrics: MetricsConfig { max_series: 50_000, max_conversations: 0 },
+        metrics: MetricsConfig::default(),
         state: StateConfig { path: Some(folder.path().join("state.redb")), retention: None },
         file: None,
         secret_files: Vec::new(),

@@ -7,12 +7,12 @@ use std::{
 
 use axum::{Router, body::Body};
 use flate2::read::GzDecoder;
-use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::BodyExt;
 use kapso_exporter::{
     clock::Clock,
     inbox::Inbox,
-    metrics::{Bounds, Renderer},
+    metrics::{Bounds, Encoding, Format, Renderer},
     web::{Deliveries, Pages, Readiness, router},
 };
 use tower::ServiceExt;
@@ -26,10 +26,14 @@ static APP: LazyLock<(Router, Arc<Renderer>)> = LazyLock::new(app);
 pub fn run(data: &[u8]) {
     let Some(request) = read(data) else { return };
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let spoken = request.headers().get_all(header::ACCEPT_ENCODING).iter().any(|value| {
-        let value = value.as_bytes().to_ascii_lowercase();
-        value.contains(&b'*') || value.windows(4).any(|window| window == b"gzip")
-    });
+    let mentions = |header: HeaderName, words: &[&[u8]]| {
+        request.headers().get_all(header).iter().any(|value| {
+            let value = value.as_bytes().to_ascii_lowercase();
+            words.iter().any(|word| value.windows(word.len()).any(|window| window == *word))
+        })
+    };
+    let takes_compressed = mentions(header::ACCEPT_ENCODING, &[b"*", b"gzip", b"zstd"]);
+    let takes_others = mentions(header::ACCEPT, &[b"*", b"openmetrics", b"protobuf"]);
     let (router, renderer) = &*APP;
     let (head, body) = simulate(async move {
         let (head, body) = router.clone().oneshot(request).await.expect("infallible").into_parts();
@@ -47,10 +51,14 @@ pub fn run(data: &[u8]) {
         _ => &[405],
     };
     assert!(expected.contains(&head.status.as_u16()), "{method} {path}: {}", head.status);
-    let gzip = head.headers.get(header::CONTENT_ENCODING).is_some();
-    assert!(spoken || !gzip);
     if method == Method::GET && path == "/metrics" {
-        assert_eq!(plain(&body, gzip), renderer.newest().plain);
+        let encoding = encoding(&head.headers);
+        assert!(takes_compressed || encoding == Encoding::Identity);
+        let format = format(&head.headers);
+        assert!(takes_others || format == Format::Text);
+        let newest = renderer.newest();
+        let expected = renderer.exposition(&newest, format, Encoding::Identity).expect("an exposition");
+        assert_eq!(plain(&body, encoding), expected);
     }
 }
 
@@ -69,9 +77,9 @@ fn read(data: &[u8]) -> Option<Request<Body>> {
 }
 
 fn app() -> (Router, Arc<Renderer>) {
-    let limits = Bounds { max_series: 1_000, max_conversations: 0, handoff_classes: 0 };
-    let renderer = Arc::new(Renderer::new(Arc::default(), Arc::default(), limits));
-    renderer.publish(renderer.render().expect("an exposition"));
+    let limits = Bounds { max_series: 1_000, ..Bounds::default() };
+    let renderer = Arc::new(Renderer::new(Arc::default(), Arc::default(), limits, Clock::system()));
+    renderer.publish(renderer.collect());
     let pages = Pages {
         renderer: renderer.clone(),
         readiness: Arc::new(Readiness::default()),
@@ -84,12 +92,31 @@ fn app() -> (Router, Arc<Renderer>) {
     (router(pages), renderer)
 }
 
-fn plain(body: &[u8], gzip: bool) -> Vec<u8> {
+fn encoding(headers: &HeaderMap) -> Encoding {
+    match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None => Encoding::Identity,
+        Some(b"gzip") => Encoding::Gzip,
+        Some(b"zstd") => Encoding::Zstd,
+        Some(other) => panic!("{other:?}"),
+    }
+}
+
+fn format(headers: &HeaderMap) -> Format {
+    let content_type = headers[header::CONTENT_TYPE].to_str().expect("text");
+    match content_type.split(';').next() {
+        Some("text/plain") => Format::Text,
+        Some("application/openmetrics-text") => Format::OpenMetrics,
+        Some("application/vnd.google.protobuf") => Format::Protobuf,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn plain(body: &[u8], encoding: Encoding) -> Vec<u8> {
     let mut plain = Vec::new();
-    if gzip {
-        GzDecoder::new(body).read_to_end(&mut plain).expect("gzip");
-    } else {
-        plain.extend_from_slice(body);
+    match encoding {
+        Encoding::Identity => plain.extend_from_slice(body),
+        Encoding::Gzip => drop(GzDecoder::new(body).read_to_end(&mut plain).expect("gzip")),
+        Encoding::Zstd => plain = zstd::stream::decode_all(body).expect("zstd"),
     }
     plain
 }

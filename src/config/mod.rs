@@ -59,6 +59,13 @@ pub struct MetricsConfig {
     pub native_histograms: NativeHistograms,
 }
 
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        let native_histograms = NativeHistograms::default();
+        Self { max_series: 50_000, max_conversations: 0, exemplars: true, native_histograms }
+    }
+}
+
 /// What survives a restart.
 #[derive(Debug, Clone, Default)]
 pub struct StateConfig {

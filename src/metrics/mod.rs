@@ -65,7 +65,7 @@ pub use self::{
 use crate::{clock::Clock, project::Streams};
 
 /// How much is published of all streams together, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Bounds {
     /// Series of all workflows and steps.
     pub max_series: usize,
@@ -182,6 +182,14 @@ impl Renderer {
             return Ok(made);
         }
         writer.write(publication, encoding)
+    }
+
+    /// What is known now, as text.
+    ///
+    /// # Errors
+    /// As for any exposition.
+    pub fn text(&self) -> io::Result<Bytes> {
+        self.exposition(&self.collect(), Format::Text, Encoding::Identity)
     }
 
     /// Takes note that somebody asked for these.

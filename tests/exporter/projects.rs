@@ -288,7 +288,7 @@ async fn a_project_that_panics_begins_anew_and_disturbs_no_other() {
     let (clock, shutdown) = (Clock::system(), CancellationToken::new());
     let app = App::build(config, Arc::new(transports), clock, Store::empty(), shutdown.clone()).unwrap();
     let renderer = app.publisher.renderer();
-    let scrape = || Exposition::parse(std::str::from_utf8(&renderer.render().unwrap().plain).unwrap());
+    let scrape = || Exposition::parse(std::str::from_utf8(&renderer.text().unwrap()).unwrap());
     let is_up = |name: &str| scrape().value("kapso_up", &[("project", name)]);
     let supervisor = Supervisor::new(app, OnRefusal::WatchOthers);
     supervisor.start().await;

@@ -2,6 +2,7 @@
 
 use std::{io::Read, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use flate2::read::GzDecoder;
 use kapso_exporter::{
     account::Order,
@@ -9,10 +10,12 @@ use kapso_exporter::{
     clock::{Clock, Steady},
     config::{Config, KeyFrom, ProjectConfig, RawProject},
     kapso::{Endpoint, Observer},
-    metrics::{Bounds, Renderer, Snapshot},
+    metrics::{Bounds, Encoding, Format, Options, Renderer},
     model::{Api, Execution, Flaws, Page, Source, Status, Workflow},
     project::Stream,
 };
+
+use strum::VariantArray;
 
 use super::support::{Exposition, nowhere, simulated::a_morning};
 
@@ -88,21 +91,22 @@ impl Exporter {
         self.app.switch(opened);
     }
 
-    fn render(&self) -> Snapshot {
-        self.app.publisher.renderer().render().unwrap()
+    fn text(&self) -> Bytes {
+        self.app.publisher.renderer().text().unwrap()
     }
 
-    /// The same, by a renderer that knows of no earlier rendering.
-    fn render_from_nothing(&self) -> Snapshot {
+    /// A renderer of the same that knows of nothing earlier.
+    fn fresh(&self) -> Renderer {
         let publisher = &self.app.publisher;
-        let bounds = Bounds { max_series: MAX_SERIES, max_conversations: 0, handoff_classes: 0 };
+        let options = Options { exemplars: true, ..Options::default() };
+        let bounds = Bounds { max_series: MAX_SERIES, options, ..Bounds::default() };
         let streams = publisher.renderer().streams().clone();
-        Renderer::new(publisher.instance(), streams, bounds).render().unwrap()
+        Renderer::new(publisher.instance(), streams, bounds, self.clock.clone())
     }
 
     /// Starts in each of these projects, as they are published now.
     fn starts<const N: usize>(&self, projects: [&str; N]) -> [Option<f64>; N] {
-        let exposition = Exposition::parse(std::str::from_utf8(&self.render().plain).unwrap());
+        let exposition = Exposition::parse(std::str::from_utf8(&self.text()).unwrap());
         projects.map(|name| exposition.value("kapso_executions_started_total", &[("project", name)]))
     }
 }
@@ -124,7 +128,7 @@ async fn a_stream_is_rendered_again_when_it_changed_or_after_a_while() {
 async fn a_request_is_published_without_being_told_of() {
     let exporter = Exporter::watching(&["a"]);
     let requests = || {
-        let exposition = Exposition::parse(std::str::from_utf8(&exporter.render().plain).unwrap());
+        let exposition = Exposition::parse(std::str::from_utf8(&exporter.text()).unwrap());
         exposition.sum("kapso_exporter_api_requests_total", &[])
     };
     assert_eq!(requests(), 0.0);
@@ -133,10 +137,20 @@ async fn a_request_is_published_without_being_told_of() {
     assert_eq!(requests(), 1.0);
 }
 
-/// What is not the process's own: that differs from one moment to the next.
+/// What is not the process's own: that differs from one moment to the next, and from one process to the next.
 fn without_process(text: &[u8]) -> Vec<&str> {
     let lines = std::str::from_utf8(text).unwrap().lines();
-    lines.filter(|line| !line.contains("process_")).collect()
+    lines.filter(|line| !line.contains("process_") && !line.contains("_created")).collect()
+}
+
+fn read(encoding: Encoding, body: &[u8]) -> Vec<u8> {
+    let mut read = Vec::new();
+    match encoding {
+        Encoding::Identity => read.extend_from_slice(body),
+        Encoding::Gzip => drop(GzDecoder::new(body).read_to_end(&mut read).unwrap()),
+        Encoding::Zstd => read = zstd::stream::decode_all(body).unwrap(),
+    }
+    read
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,16 +158,25 @@ async fn an_exposition_reads_as_if_nothing_of_it_had_been_ready() {
     let names: Vec<_> = (0..70).map(|number| format!("p{number}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let mut exporter = Exporter::watching(&names);
+    let renderer = exporter.app.publisher.renderer();
     for round in 0..40 {
         let watched = &names[..70 - round % 7 * 10];
         exporter.reconfigure(watched);
         exporter.start(watched[round * round % watched.len()]);
         tokio::time::sleep(Duration::from_secs(round as u64 % 3)).await;
-        let Snapshot { plain, gzip, .. } = exporter.render();
-        let mut unzipped = Vec::new();
-        GzDecoder::new(&gzip[..]).read_to_end(&mut unzipped).unwrap();
-        assert!(plain == unzipped, "round {round}: the compressed one differs");
-        let fresh = exporter.render_from_nothing();
-        assert_eq!(without_process(&plain), without_process(&fresh.plain), "round {round}");
+        let publication = renderer.collect();
+        for (&format, &encoding) in Format::VARIANTS.iter().zip(Encoding::VARIANTS.iter().cycle().skip(round))
+        {
+            let body = renderer.exposition(&publication, format, encoding).unwrap();
+            let plain = renderer.exposition(&publication, format, Encoding::Identity).unwrap();
+            assert!(plain == read(encoding, &body), "round {round}: the compressed one differs");
+        }
+        let fresh = exporter.fresh();
+        let anew = fresh.collect();
+        for format in [Format::Text, Format::OpenMetrics] {
+            let own = renderer.exposition(&publication, format, Encoding::Identity).unwrap();
+            let theirs = fresh.exposition(&anew, format, Encoding::Identity).unwrap();
+            assert_eq!(without_process(&own), without_process(&theirs), "round {round}");
+        }
     }
 }

@@ -81,8 +81,8 @@ fn published_then(folder: &Path, state: &str) -> String {
     let (clock, transports) = (Clock::of(move || at), Arc::new(HttpTransports::new().unwrap()));
     let store = Store::open(&config.state, &clock).unwrap();
     let app = App::build(config, transports, clock, store, CancellationToken::new());
-    let snapshot = app.unwrap().publisher.renderer().render().unwrap();
-    String::from_utf8(snapshot.plain.to_vec()).unwrap()
+    let text = app.unwrap().publisher.renderer().text().unwrap();
+    String::from_utf8(text.to_vec()).unwrap()
 }
 
 #[tokio::test]

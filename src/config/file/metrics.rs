@@ -19,12 +19,14 @@ pub const MOST_BOUNDS: usize = 50;
 /// How much is published, and the bounds of the histograms.
 pub fn metrics(walk: &mut Walk, node: Option<&Node>) -> (MetricsConfig, Buckets) {
     let section = node.and_then(|node| walk.mapping(node, "metrics", &KEYS)).unwrap_or(Mapping::EMPTY);
+    let default = MetricsConfig::default();
     let metrics = MetricsConfig {
-        max_series: value(walk, &section, "max_series", parse::max_series).unwrap_or(50_000),
-        max_conversations: value(walk, &section, "max_conversations", parse::max_conversations).unwrap_or(0),
-        exemplars: value(walk, &section, "exemplars", parse::switch).unwrap_or(true),
+        max_series: value(walk, &section, "max_series", parse::max_series).unwrap_or(default.max_series),
+        max_conversations: value(walk, &section, "max_conversations", parse::max_conversations)
+            .unwrap_or(default.max_conversations),
+        exemplars: value(walk, &section, "exemplars", parse::switch).unwrap_or(default.exemplars),
         native_histograms: value(walk, &section, "native_histograms", parse::native_histograms)
-            .unwrap_or_default(),
+            .unwrap_or(default.native_histograms),
     };
     (metrics, buckets(walk, section.get("buckets")))
 }

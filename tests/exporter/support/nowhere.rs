@@ -33,7 +33,7 @@ impl Transports for Nowhere {
 pub fn config(projects: impl IntoIterator<Item = ProjectConfig>, max_series: usize) -> Config {
     Config {
         projects: projects.into_iter().collect(),
-        metrics: MetricsConfig { max_series, max_conversations: 0 },
+        metrics: MetricsConfig { max_series, ..MetricsConfig::default() },
         state: StateConfig::default(),
         file: None,
         secret_files: Vec::new(),

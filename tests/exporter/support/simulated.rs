@@ -263,8 +263,8 @@ impl Simulated {
 
     /// What it would publish now.
     pub fn scrape(&self) -> Exposition {
-        let snapshot = self.exporter.app.publisher.renderer().render().unwrap();
-        Exposition::parse(std::str::from_utf8(&snapshot.plain).unwrap())
+        let text = self.exporter.app.publisher.renderer().text().unwrap();
+        Exposition::parse(std::str::from_utf8(&text).unwrap())
     }
 }
 
@@ -385,7 +385,7 @@ impl Setup {
                 tries_agents: false,
                 ..ProjectConfig::resolve(raw).unwrap()
             }],
-            metrics: MetricsConfig { max_series: 1_000_000, max_conversations: 0 },
+            metrics: MetricsConfig { max_series: 1_000_000, ..MetricsConfig::default() },
             state: StateConfig::default(),
             file: None,
             secret_files: Vec::new(),

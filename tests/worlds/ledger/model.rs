@@ -162,7 +162,7 @@ pub fn read(account: &mut Account, pages: &[Page<Execution>], now: i64) -> usize
 
 pub fn counts(account: &Account) -> Counts {
     let Some(workflow) = account.ledger.workflows().first() else { return Counts::default() };
-    let Totals { started, ended, failed, ended_duration, failed_duration, .. } = &workflow.totals;
+    let Totals { started, ended, failed, ended_duration, failed_duration, .. } = &*workflow.totals;
     assert_eq!((ended_duration.count(), failed_duration.count()), (*ended, *failed));
     Counts {
         started: *started,
