@@ -144,6 +144,11 @@ impl Simulator {
         })
     }
 
+    /// Somebody makes a workflow (or an agent, whose name is its id).
+    pub fn add_workflow(&self, api: Api, id: &str, name: &str) {
+        self.with(|State { world, .. }, now| world.add_workflow(api, id.to_owned(), name.to_owned(), now));
+    }
+
     /// The workflow gets another name (agents have none).
     ///
     /// # Errors

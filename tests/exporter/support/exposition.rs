@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-type Labels = BTreeMap<String, String>;
+pub type Labels = BTreeMap<String, String>;
 
 /// An exposition as a map from series to value.
 #[derive(Debug, Default)]
@@ -33,6 +33,11 @@ impl Exposition {
             }
         }
         exposition
+    }
+
+    /// Every series with its value.
+    pub fn series(&self) -> impl Iterator<Item = (&str, &Labels, f64)> {
+        self.series.iter().map(|((name, labels), value)| (name.as_str(), labels, *value))
     }
 
     /// How many series there are.

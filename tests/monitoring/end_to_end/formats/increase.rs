@@ -1,0 +1,132 @@
+//! Start timestamps: Prometheus counts every event of a series that has just appeared.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    time::{Duration, Instant},
+};
+
+use kapso_exporter::simulator::{Api, Simulator};
+
+use super::*;
+use crate::{
+    end_to_end::prometheus::Prometheus,
+    support::{Folder, wait_until_equal},
+};
+
+/// How long executions start, by default.
+const SECONDS: u64 = 45;
+
+/// A generator that is the same everywhere (the constants are those of PCG's multiplier and increment).
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+async fn start(kapso: &Kapso, folder: &Folder, listen: &str) -> Exporter {
+    let (state, listen) = (
+        format!("--state.path={}", folder.path("state.redb").display()),
+        format!("--web.listen-address={listen}"),
+    );
+    let flags = ["--scrape.interval=1s", "--scrape.source=workflows", &state, &listen];
+    kapso.watched(&flags).await.ready().await
+}
+
+/// Something happens: a workflow is made, an execution starts, fails, ends or is handed off.
+fn happen(simulator: &Simulator, draw: &mut Draw, open: &mut Vec<String>) {
+    if draw.below(6) == 0 {
+        let id = format!("new-{}", simulator.workflow_ids(Api::Platform).len());
+        simulator.add_workflow(Api::Platform, &id, &format!("New {id}"));
+    }
+    let workflows = simulator.workflow_ids(Api::Platform);
+    let workflow = &workflows[usize::try_from(draw.below(workflows.len() as u64)).unwrap()];
+    open.push(simulator.start(Api::Platform, workflow, None).unwrap());
+    let chosen = usize::try_from(draw.below(open.len() as u64)).unwrap();
+    match draw.below(4) {
+        0 => simulator.transition(&open.swap_remove(chosen), "failed").unwrap(),
+        1 => simulator.transition(&open.swap_remove(chosen), "ended").unwrap(),
+        2 => simulator.transition(&open.swap_remove(chosen), "handoff").unwrap(),
+        _ => {}
+    }
+}
+
+/// By how much a counter grew over all that Prometheus has of it, by workflow, evaluated at each series' last sample: there
+/// nothing is extrapolated.
+async fn increase(prometheus: &Prometheus, counter: &str, matchers: &str) -> BTreeMap<String, f64> {
+    let selector = format!("{counter}{{job=\"kapso\"{matchers}}}");
+    let at = prometheus.value(&format!("max(timestamp({selector}))")).await.unwrap().to_string();
+    let query = format!("sum by (workflow_id) (increase({selector}[2h]))");
+    let grown = prometheus.query_at(&query, Some(&at)).await;
+    grown.into_iter().map(|(mut labels, value)| (labels.remove("workflow_id").unwrap(), value)).collect()
+}
+
+/// `KAPSO_TEST_SECONDS` makes it longer.
+#[tokio::test]
+#[ignore = "needs Prometheus, and a minute"]
+async fn increase_counts_every_event_of_new_series_through_restarts() {
+    let version = Prometheus::version().await;
+    if version < (2, 53) {
+        println!("{version:?} knows no start timestamps");
+        return;
+    }
+    let seconds = env::var("KAPSO_TEST_SECONDS").ok().map_or(SECONDS, |text| text.parse().unwrap());
+    let (kapso, folder) = (Kapso::start(quiet()).await, Folder::new());
+    let listen = free_address();
+    let mut exporter = start(&kapso, &folder, &listen).await;
+    let since = kapso.simulator.now();
+    let with = Prometheus::start("created-timestamp-zero-ingestion", &job("kapso", &listen, ""));
+    let without = Prometheus::start("", &job("kapso", &listen, ""));
+    with.wait_for_scrapes(1, 2).await;
+    without.wait_for_scrapes(1, 2).await;
+
+    let (begun, mut draw, mut open, mut restarts) = (Instant::now(), Draw(7), Vec::new(), 0);
+    while begun.elapsed() < Duration::from_secs(seconds) {
+        happen(&kapso.simulator, &mut draw, &mut open);
+        tokio::time::sleep(Duration::from_millis(100 + draw.below(900))).await;
+        if draw.below(20) == 0 {
+            exporter.signal(["TERM", "KILL"][restarts % 2]).await;
+            exporter.end(Duration::from_secs(10)).await;
+            exporter = start(&kapso, &folder, &listen).await;
+            restarts += 1;
+        }
+    }
+    wait_until_equal(&kapso.simulator, &exporter, &[Api::Platform]).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+
+    let tally = kapso.simulator.tally(since, Duration::from_hours(24));
+    let mut seen_without = 0.0;
+    let mut all = 0;
+    for (counter, matchers, of) in [
+        (
+            "kapso_executions_started_total",
+            "",
+            (|w| w.started) as fn(&kapso_exporter::simulator::WorkflowTally) -> u64,
+        ),
+        ("kapso_executions_finished_total", ",status=\"failed\"", |w| w.failed),
+        ("kapso_executions_finished_total", ",status=\"ended\"", |w| w.ended),
+        ("kapso_execution_handoffs_total", "", |w| w.handoffs),
+    ] {
+        let grown = increase(&with, counter, matchers).await;
+        for workflow in tally.workflows.iter().filter(|workflow| workflow.api == Api::Platform) {
+            let (told, counted) =
+                (of(workflow), grown.get(&workflow.workflow_id).copied().unwrap_or_default());
+            assert!(
+                (counted - told as f64).abs() < 1e-6,
+                "{counter}{matchers} {}: {counted}, not {told}",
+                workflow.workflow_id
+            );
+            all += told;
+        }
+        seen_without += increase(&without, counter, matchers).await.values().sum::<f64>();
+    }
+    assert_eq!(with.complaints(), Vec::<String>::new());
+    println!(
+        "{version:?}: {all} events of {} workflows, {restarts} restarts: {all} with start timestamps, {seen_without:.1} without",
+        tally.workflows.len()
+    );
+    assert!(restarts > 0 && seen_without < all as f64);
+}
