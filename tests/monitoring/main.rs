@@ -15,6 +15,7 @@ mod deployment;
 mod documents;
 mod end_to_end;
 mod files;
+mod histograms;
 mod links;
 mod promql;
 mod registry;

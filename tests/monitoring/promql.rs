@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use promql_parser::{
     label::Labels,
-    parser::{Expr, LabelModifier, MatrixSelector, VectorSelector, parse},
+    parser::{BinaryExpr, Call, Expr, LabelModifier, MatrixSelector, VectorSelector, parse, token::T_LOR},
 };
 
 /// Stands for `$__rate_interval`.
@@ -35,6 +35,18 @@ pub struct Selector {
     pub range: Option<Duration>,
     /// The function that it is directly in.
     pub function: Option<String>,
+    /// The side of the innermost `or` that it is in; the whole expression if it is in none.
+    pub side: String,
+    /// All sides of that `or`.
+    pub sides: Vec<String>,
+}
+
+/// Where in an expression something is.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    function: Option<&'a str>,
+    side: &'a str,
+    sides: &'a [String],
 }
 
 impl Query {
@@ -46,7 +58,8 @@ impl Query {
                 text.replace(name, &format!("{}s", value.as_secs()))
             });
         let mut query = Self::default();
-        query.walk(&parse(&plain).unwrap_or_else(|error| panic!("{expr}: {error}")), None);
+        let parsed = parse(&plain).unwrap_or_else(|error| panic!("{expr}: {error}"));
+        query.walk_sides(&parsed, &sides(&parsed));
         query
     }
 
@@ -55,39 +68,58 @@ impl Query {
         self.selectors.iter().any(|selector| selector.metric == metric)
     }
 
-    fn walk(&mut self, expr: &Expr, function: Option<&str>) {
+    /// Each side of an `or` on its own; `all` of them, as text.
+    fn walk_sides(&mut self, expr: &Expr, all: &[String]) {
+        match expr {
+            Expr::Binary(binary) if binary.op.id() == T_LOR => {
+                self.take_matching(binary);
+                self.walk_sides(&binary.lhs, all);
+                self.walk_sides(&binary.rhs, all);
+            }
+            Expr::Paren(inner) => self.walk_sides(&inner.expr, all),
+            _ => self.walk(expr, Place { function: None, side: &expr.to_string(), sides: all }),
+        }
+    }
+
+    fn walk(&mut self, expr: &Expr, place: Place<'_>) {
+        let outside = Place { function: None, ..place };
         match expr {
             Expr::Aggregate(aggregate) => {
                 self.take_modifier(aggregate.modifier.as_ref());
-                self.walk(&aggregate.expr, None);
+                self.walk(&aggregate.expr, outside);
             }
+            Expr::Binary(binary) if binary.op.id() == T_LOR => self.walk_sides(expr, &sides(expr)),
             Expr::Binary(binary) => {
-                if let Some(modifier) = &binary.modifier {
-                    self.take_modifier(modifier.matching.as_ref());
-                    self.take(modifier.card.labels());
-                }
-                self.walk(&binary.lhs, None);
-                self.walk(&binary.rhs, None);
+                self.take_matching(binary);
+                self.walk(&binary.lhs, outside);
+                self.walk(&binary.rhs, outside);
             }
-            Expr::Call(call) => self.call(call),
-            Expr::MatrixSelector(MatrixSelector { vs, range }) => self.select(vs, Some(*range), function),
-            Expr::VectorSelector(vs) => self.select(vs, None, function),
+            Expr::Call(call) => self.call(call, place),
+            Expr::MatrixSelector(MatrixSelector { vs, range }) => self.select(vs, Some(*range), place),
+            Expr::VectorSelector(vs) => self.select(vs, None, place),
             Expr::NumberLiteral(number) => self.numbers.push(number.val),
-            Expr::Paren(inner) => self.walk(&inner.expr, None),
-            Expr::Subquery(inner) => self.walk(&inner.expr, None),
-            Expr::Unary(inner) => self.walk(&inner.expr, None),
+            Expr::Paren(inner) => self.walk(&inner.expr, outside),
+            Expr::Subquery(inner) => self.walk(&inner.expr, outside),
+            Expr::Unary(inner) => self.walk(&inner.expr, outside),
             Expr::StringLiteral(_) | Expr::Extension(_) => {}
         }
     }
 
-    fn call(&mut self, call: &promql_parser::parser::Call) {
+    fn call(&mut self, call: &Call, place: Place<'_>) {
         if call.func.name == "label_replace"
             && let Expr::StringLiteral(label) = &*call.args.args[1]
         {
             self.made.insert(label.val.clone());
         }
         for arg in &call.args.args {
-            self.walk(arg, Some(call.func.name));
+            self.walk(arg, Place { function: Some(call.func.name), ..place });
+        }
+    }
+
+    fn take_matching(&mut self, binary: &BinaryExpr) {
+        if let Some(modifier) = &binary.modifier {
+            self.take_modifier(modifier.matching.as_ref());
+            self.take(modifier.card.labels());
         }
     }
 
@@ -99,7 +131,7 @@ impl Query {
         self.labels.extend(labels.into_iter().flat_map(|labels| labels.labels.iter().cloned()));
     }
 
-    fn select(&mut self, selector: &VectorSelector, range: Option<Duration>, function: Option<&str>) {
+    fn select(&mut self, selector: &VectorSelector, range: Option<Duration>, place: Place<'_>) {
         let matchers = selector.matchers.matchers.iter();
         self.selectors.push(Selector {
             metric: selector.name.clone().expect("a selector by name"),
@@ -107,8 +139,19 @@ impl Query {
                 .map(|m| (m.name.clone(), operator(&m.op.to_string()), m.value.clone()))
                 .collect(),
             range,
-            function: function.map(str::to_owned),
+            function: place.function.map(str::to_owned),
+            side: place.side.to_owned(),
+            sides: place.sides.to_vec(),
         });
+    }
+}
+
+/// What an `or` stands between; the expression alone if it is no `or`.
+fn sides(expr: &Expr) -> Vec<String> {
+    match expr {
+        Expr::Binary(binary) if binary.op.id() == T_LOR => [sides(&binary.lhs), sides(&binary.rhs)].concat(),
+        Expr::Paren(inner) => sides(&inner.expr),
+        _ => vec![expr.to_string()],
     }
 }
 

@@ -14,6 +14,9 @@ use crate::{
 /// What Prometheus itself adds or makes.
 const PROMETHEUS: &[(&str, &str)] = &[("up", "gauge"), ("ALERTS", "gauge")];
 
+/// The one histogram that is a snapshot: its buckets are gauges, and it has no native form.
+pub const SNAPSHOT: &str = "kapso_open_execution_idle_seconds";
+
 /// A family as it is published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Described {
@@ -97,7 +100,8 @@ pub fn published() -> &'static Families {
     })
 }
 
-/// Type and labels of a metric, recorded ones included; `None` if there is no such thing.
+/// Type and labels of a metric, recorded ones included; `None` if there is no such thing. A histogram's own name is
+/// that of its native form, if it has one.
 pub fn look_up(name: &str) -> Option<(String, Vec<String>)> {
     let owned = |labels: &[&str]| labels.iter().map(|&label| label.to_owned()).collect::<Vec<_>>();
     if let Some((_, kind)) = PROMETHEUS.iter().find(|(known, _)| *known == name) {
@@ -115,7 +119,9 @@ pub fn look_up(name: &str) -> Option<(String, Vec<String>)> {
     }
     let families = published();
     if let Some(family) = families.get(name) {
-        return Some((family.kind.clone(), family.labels.iter().cloned().collect()));
+        let native = family.kind == "histogram" && name != SNAPSHOT;
+        let kind = if native { "native histogram" } else { &family.kind };
+        return Some((kind.to_owned(), family.labels.iter().cloned().collect()));
     }
     let (family, suffix) = ["_bucket", "_sum", "_count"]
         .iter()
@@ -125,15 +131,22 @@ pub fn look_up(name: &str) -> Option<(String, Vec<String>)> {
     (family.kind == "histogram").then(|| (format!("histogram{suffix}"), labels))
 }
 
+/// Whether a metric tells something by what it grew by: a counter, or a histogram in any form.
+pub fn only_grows(metric: &str) -> bool {
+    let kind = look_up(metric).map(|(kind, _)| kind).unwrap_or_default();
+    kind == "counter" || (kind.contains("histogram") && !metric.starts_with(SNAPSHOT))
+}
+
 /// What is wrong with the names in an expression: metrics that there are not, labels that they don't have.
 pub fn unknown_names(expr: &str) -> Vec<String> {
     let query = Query::of(expr);
     let (mut wrong, mut labels) = (Vec::new(), vec!["job".to_owned(), "instance".to_owned()]);
     for selector in &query.selectors {
-        let Some((_, own)) = look_up(&selector.metric) else {
+        let Some((kind, own)) = look_up(&selector.metric) else {
             wrong.push(format!("there is no metric {}", selector.metric));
             continue;
         };
+        wrong.extend((kind == "histogram").then(|| format!("{} has no native form", selector.metric)));
         let known = |label: &String| labels[..2].contains(label) || own.contains(label);
         let unknown = selector.matchers.iter().map(|(label, ..)| label).filter(|label| !known(label));
         wrong.extend(unknown.map(|label| format!("{} has no label {label}", selector.metric)));
@@ -164,6 +177,11 @@ fn an_unknown_metric_or_label_is_noticed() {
         [""; 0]
     );
     assert_eq!(unknown_names("kapso_executions_bucket"), ["there is no metric kapso_executions_bucket"]);
+    assert_eq!(unknown_names(SNAPSHOT), [format!("{SNAPSHOT} has no native form")]);
+    assert_eq!(
+        unknown_names("sum by (le) (kapso_execution_duration_seconds)"),
+        ["nothing in it has the label le"]
+    );
 }
 
 #[test]

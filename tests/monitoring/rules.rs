@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     files,
+    histograms::in_one_form,
     promql::Query,
-    registry::{look_up, unknown_names},
+    registry::{look_up, only_grows, unknown_names},
 };
 
 /// Where runbooks are read.
@@ -94,7 +95,8 @@ fn a_runbook_has_no_section_for_an_alert_that_there_is_not() {
 
 #[test]
 fn an_alert_is_tested_to_fire_with_its_texts_and_every_test_is_of_one() {
-    let tests: Vec<_> = files::listed("alerts/tests", ".yml").iter().map(|path| files::text(path)).collect();
+    let read = |directory| files::listed(directory, ".yml").into_iter().map(|path| files::text(&path));
+    let tests: Vec<_> = read("alerts/tests").collect();
     let all = tests.concat();
     for alert in files::alerts() {
         let fires = all.split("alertname: ").any(|rest| {
@@ -104,7 +106,7 @@ fn an_alert_is_tested_to_fire_with_its_texts_and_every_test_is_of_one() {
         assert!(fires, "no test in alerts/tests lets {} fire", alert.name());
         assert!(all.contains(&alert.annotations["runbook_url"]), "{}", alert.name());
     }
-    for text in tests {
+    for text in tests.into_iter().chain(read("alerts/tests/native")) {
         assert!(
             text.contains("\ngroup_eval_order: "),
             "rules in a random order make a test that fails now and then"
@@ -139,9 +141,15 @@ fn no_range_is_shorter_than_four_sweeps() {
 fn counters_are_compared_by_what_they_grew_by() {
     for rule in files::rules().iter().filter(|rule| rule.name() != "KapsoExporterSeriesDropped") {
         for selector in Query::of(&rule.expr).selectors {
-            let kind = look_up(&selector.metric).map(|(kind, _)| kind).unwrap_or_default();
-            let grows = selector.function.as_deref() == Some("increase");
-            assert!(kind != "counter" || grows, "{}: {}", rule.name(), selector.metric);
+            let increase = selector.function.as_deref() == Some("increase");
+            assert!(!only_grows(&selector.metric) || increase, "{}: {}", rule.name(), selector.metric);
         }
+    }
+}
+
+#[test]
+fn every_histogram_is_asked_for_in_both_forms() {
+    for rule in files::rules() {
+        assert_eq!(in_one_form(&rule.expr), [""; 0], "{}", rule.name());
     }
 }

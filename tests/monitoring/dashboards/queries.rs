@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::{check, complaint, targets};
 use crate::{
     files,
+    histograms::in_one_form,
     promql::{INTERVAL, RANGE, RATE_INTERVAL, Selector},
-    registry::{look_up, unknown_names},
+    registry::{look_up, only_grows, unknown_names},
 };
 
 #[test]
@@ -100,6 +101,14 @@ fn the_variables_are_queried_anew_and_take_several_values() {
 }
 
 #[test]
+fn every_histogram_is_asked_for_in_both_forms() {
+    check(|_, panel| {
+        let queries = panel["targets"].as_array().unwrap().iter();
+        queries.flat_map(|target| in_one_form(target["expr"].as_str().unwrap())).collect()
+    });
+}
+
+#[test]
 fn counters_are_only_shown_as_what_they_grew_by_and_nothing_else_is() {
     check(|_, panel| {
         let all: Vec<_> = targets(panel).flat_map(|(_, query)| query.selectors).collect();
@@ -108,14 +117,10 @@ fn counters_are_only_shown_as_what_they_grew_by_and_nothing_else_is() {
 }
 
 fn misused(selector: &Selector) -> Vec<String> {
-    let kind = look_up(&selector.metric).map(|(kind, _)| kind).unwrap_or_default();
-    // The one histogram that is a snapshot.
-    let snapshot = selector.metric.starts_with("kapso_open_execution_idle_seconds");
-    let counts = kind == "counter" || (kind.starts_with("histogram_") && !snapshot);
     let function = selector.function.as_deref().unwrap_or_default();
     let grows = ["rate", "increase"].contains(&function);
     let mut findings =
-        complaint(counts != grows, format!("{} ({kind}) within {function:?}", selector.metric));
+        complaint(only_grows(&selector.metric) != grows, format!("{} within {function:?}", selector.metric));
     let range = selector.range.unwrap_or_default();
     findings.extend(complaint(
         function == "rate" && range != RATE_INTERVAL,

@@ -158,7 +158,10 @@ async fn rules_are_evaluated_and_have_data(stack: &Stack) {
                 .iter()
                 .map(|(label, operator, value)| format!("{label}{operator}\"{value}\""))
                 .collect();
-            let query = format!("last_over_time({}{{{}}}[10m])", selector.metric, matchers.join(","));
+            // A histogram is there in one of its forms.
+            let name = selector.metric.strip_suffix("_bucket").unwrap_or(&selector.metric);
+            let matchers = matchers.join(",");
+            let query = format!("last_over_time({{__name__=~\"{name}(_bucket)?\",{matchers}}}[10m])");
             if stack.query(&query).await.is_empty() {
                 empty.push(format!("{}: {query}", rule.name()));
             }
