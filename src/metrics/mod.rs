@@ -48,7 +48,7 @@ use self::{
     views::Views,
 };
 pub use self::{
-    encode::{Format, Options},
+    encode::{Encoder, Format, Options},
     family::{Family, Kind, Label, Note, Rows, RowsFrom, Shown, Unit},
     figures::{StreamFigures, WorkflowFigures},
     instance::{ConfigFigures, Instance, InstanceMetrics, StateFigures},

@@ -46,6 +46,11 @@ fn rows_of_a_state_file_are_a_ledger_or_refused() {
 }
 
 #[test]
+fn every_accept_gets_a_format_that_it_takes() {
+    replay("accept", fuzz::accept::run);
+}
+
+#[test]
 fn requests_are_answered() {
     replay("requests", fuzz::requests::run);
 }

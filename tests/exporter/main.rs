@@ -18,6 +18,7 @@ mod corpus;
 mod economy;
 mod exactness;
 mod filters;
+mod formats;
 mod misbehaviour;
 mod once;
 mod ownership;

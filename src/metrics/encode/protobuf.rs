@@ -131,3 +131,75 @@ impl From<Timestamp> for message::Timestamp {
         Self { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::{
+        metrics::{Encoder, Format, Options, Sink, TABLE},
+        model::NativeHistograms,
+    };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn exemplar(id: &str, value: f64, second: i64) -> Exemplar {
+        Exemplar { execution: id.into(), value, at: at(second) }
+    }
+
+    /// The histogram of a family with these values, as it is written.
+    fn written(family: &str, native_histograms: NativeHistograms, values: &[f64]) -> message::Histogram {
+        let mut histogram = Histogram::new(&[1.0, 60.0].into());
+        for (second, value) in (0..).zip(values) {
+            histogram.observe_exemplar(exemplar("e", *value, second));
+        }
+        let options = Options { exemplars: true, native_histograms };
+        let (mut encoder, mut out) = (Encoder::new(Format::Protobuf, options), Vec::new());
+        encoder.begin(TABLE.iter().find(|row| row.name == family).unwrap());
+        let value = Value::Histogram { histogram: &histogram, since: Some(at(-5)) };
+        encoder.sample(&[("a", Cow::Borrowed("b"))], &value);
+        encoder.finish(&mut out);
+        // Behind the number of the field and a length of two bytes.
+        let metric = message::Metric::decode(&out[3..]).unwrap();
+        metric.histogram.unwrap()
+    }
+
+    const DURATION: &str = "kapso_execution_duration_seconds";
+
+    #[test]
+    fn native_buckets_are_runs_of_neighbours_and_differences() {
+        let values = [0.0, 1.0, 1.05, 1.05, 1.15, 300.0];
+        let native = written(DURATION, NativeHistograms::On, &values);
+        let span = |offset, length| message::BucketSpan { offset, length };
+        assert_eq!(native.positive_span, [span(0, 3), span(63, 1)]);
+        assert_eq!(native.positive_delta, [1, 1, -1, 0]);
+        assert_eq!((native.schema, native.zero_threshold, native.zero_count), (3, 1.0 / 1024.0, 1));
+        assert_eq!((native.sample_count, native.bucket.len(), native.exemplars.len()), (6, 3, 3));
+        assert_eq!(native.created_timestamp, Some(at(-5).into()));
+    }
+
+    #[test]
+    fn either_form_can_be_left_out_but_a_snapshot_is_classic() {
+        let form = |family, native| {
+            let written = written(family, native, &[2.0]);
+            (!written.bucket.is_empty(), !written.positive_span.is_empty(), !written.exemplars.is_empty())
+        };
+        assert_eq!(form(DURATION, NativeHistograms::Off), (true, false, false));
+        assert_eq!(form(DURATION, NativeHistograms::On), (true, true, true));
+        assert_eq!(form(DURATION, NativeHistograms::Only), (false, true, true));
+        let idle = "kapso_open_execution_idle_seconds";
+        assert_eq!(form(idle, NativeHistograms::Only), (true, false, false));
+    }
+
+    #[test]
+    fn an_exemplar_stands_in_its_bucket_unless_it_is_too_long() {
+        let classic = written(DURATION, NativeHistograms::Off, &[2.0]);
+        let in_bucket: Vec<_> = classic.bucket.iter().map(|bucket| bucket.exemplar.is_some()).collect();
+        assert_eq!(in_bucket, [false, true, false]);
+        let long = exemplar(&"x".repeat(117), 1.0, 0);
+        assert!(!fits(&long) && fits(&exemplar(&"x".repeat(116), 1.0, 0)));
+    }
+}

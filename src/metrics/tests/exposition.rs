@@ -10,7 +10,7 @@ use crate::{
     crawl::{Backlog, Progress},
     kapso::{Endpoint, Error, Observer, Reason},
     ledger::Taken,
-    metrics::{RequestRefusal, WebMetrics},
+    metrics::{RequestRefusal, SeriesStarts, WebMetrics},
     model::{
         Conversation, ConversationStatus, Delivery, Handoff, HandoffReason, HandoffSource, ToldOutcome,
         WebhookEvent,
@@ -20,6 +20,7 @@ use crate::{
 };
 
 const EXPECTED: &str = "src/metrics/tests/expected.txt";
+const EXPECTED_OPEN_METRICS: &str = "src/metrics/tests/expected.openmetrics.txt";
 
 /// A morning: workflow `w` with an execution in every status, one without a name, and one that shares `other`.
 fn morning() -> World {
@@ -144,33 +145,62 @@ fn families(text: &str) -> BTreeMap<&str, &str> {
     blocks.map(|block| (block.split(' ').nth(2).unwrap(), block)).collect()
 }
 
-/// `UPDATE_EXPECTED=1` writes what is published; read it before it is believed.
-#[test]
-fn every_family_is_published_as_expected() {
+/// The process and the stream of that morning, whose series began a second before it.
+fn published() -> (Instance, View) {
     let mut world = morning();
-    let instance = InstanceMetrics::default();
-    instance.announce_state(4096);
-    instance.state_written(8192, at(80));
-    instance.state_failed();
-    instance.config_loaded("0123456789abcdef", at(70));
-    instance.serves(web());
+    let metrics = InstanceMetrics::default();
+    metrics.announce_state(4096);
+    metrics.state_written(8192, at(80));
+    metrics.state_failed();
+    metrics.config_loaded("0123456789abcdef", at(70));
+    metrics.serves(web());
     world.admit();
+    let kinds = [(HandoffSource::Unknown, HandoffReason::None)];
+    world.account.ledger.begin_series(&kinds, at(-1));
     let (view, refused) = world.view();
-    instance.refused(Refused { workflows: 1, ..refused });
+    metrics.refused(Refused { workflows: 1, ..refused });
     let view = View { status: status(), ..view };
+    let of_stream = TABLE.iter().filter(|family| family.ends_with_process());
+    let starts = SeriesStarts::default()
+        .next(at(-1), |sink| of_stream.for_each(|family| family.collect(Of::Stream(&view), sink)));
     let process = TABLE.iter().filter(|family| family.name.starts_with("process_"));
     let process = process.map(|family| (family.name.to_owned(), 1024)).collect();
-    let instance = Instance { log_lines_dropped: 7, series: 123, process, ..instance.now() };
-    let text = text_of(&instance, &view);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(EXPECTED);
+    let instance = Instance { log_lines_dropped: 7, series: 123, process, ..metrics.now() };
+    (instance, View { starts, ..view })
+}
+
+/// `UPDATE_EXPECTED=1` writes what is published; read it before it is believed.
+fn expected(file: &str, published: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if env::var_os("UPDATE_EXPECTED").is_some() {
-        fs::write(&path, &text).unwrap();
+        fs::write(&path, published).unwrap();
     }
-    let expected = fs::read_to_string(path).unwrap();
+    fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn every_family_is_published_as_expected() {
+    let (instance, view) = published();
+    let text = text_of(&instance, &view);
+    let expected = expected(EXPECTED, &text);
     let (expected, published) = (families(&expected), families(&text));
     assert_eq!(published.keys().collect::<Vec<_>>(), TABLE.iter().map(|row| &row.name).collect::<Vec<_>>());
     for (name, text) in published {
         assert_eq!(Some(&text), expected.get(name), "{name}");
     }
     assert_eq!(expected.len(), TABLE.len());
+}
+
+#[test]
+fn open_metrics_has_units_start_timestamps_and_exemplars() {
+    let (instance, view) = published();
+    let options = Options { exemplars: true, ..Options::default() };
+    let text = String::from_utf8(written(&instance, &view, Format::OpenMetrics, options)).unwrap();
+    let expected = expected(EXPECTED_OPEN_METRICS, &text);
+    for (name, text) in families(&text) {
+        assert_eq!(Some(&text), families(&expected).get(name), "{name}");
+    }
+    assert!(text.ends_with("\n# EOF\n"));
+    let without = written(&instance, &view, Format::OpenMetrics, Options::default());
+    assert!(!String::from_utf8(without).unwrap().contains("execution_id"));
 }

@@ -10,8 +10,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::{
-    Format, Instance, InstanceMetrics, Limits, Options, TABLE, View,
-    encode::Encoder,
+    Encoder, Format, Instance, InstanceMetrics, Limits, Options, TABLE, View,
     family::Of,
     series_budget::{Refused, SeriesBudget},
     sink::Sink,

@@ -23,6 +23,7 @@ use kapso_exporter::{
     kapso::webhook::Headers,
     kapso::{Answer, Transport},
     ledger::{Buckets, Totals},
+    metrics::{Encoding, Format},
     model::{Api, ReasonRule, Source, WorkflowFilter},
     project::{Stream, StreamKey, Streams, Transports},
     simulator::{self, Attempt, DEFAULT_KEY, Scenario, Simulator},
@@ -259,6 +260,14 @@ impl Simulated {
         let list: serde_json::Value = serde_json::from_slice(&body).unwrap();
         let id = |item: &serde_json::Value| item["id"].as_str().unwrap().to_owned();
         list["data"].as_array().unwrap().iter().map(id).collect()
+    }
+
+    /// What it would publish now as `OpenMetrics`.
+    pub fn open_metrics(&self) -> String {
+        let renderer = self.exporter.app.publisher.renderer();
+        let publication = renderer.collect();
+        let text = renderer.exposition(&publication, Format::OpenMetrics, Encoding::Identity).unwrap();
+        String::from_utf8(text.to_vec()).unwrap()
     }
 
     /// What it would publish now.

@@ -3,6 +3,7 @@
 
 mod alike;
 mod increase;
+mod parsers;
 mod quantiles;
 
 use std::time::Duration;
