@@ -110,11 +110,14 @@ impl WorkflowRow {
         watch_start: Option<Micros>,
     ) -> (WorkflowState, WorkflowFrontier) {
         let Self { third: ThirdWorkflowRow { second, is_excluded, watched_from }, natives, starts } = self;
-        let totals = match natives {
-            Some(natives) => second.totals.with_natives(natives),
-            None => second.totals,
+        let (totals, starts) = match natives {
+            Some(natives) => (second.totals.with_natives(natives), starts),
+            None => {
+                let since = watched_from.or(watch_start);
+                let starts = since.map(|since| Starts::of_an_earlier_version(&second.totals, since));
+                (second.totals, starts)
+            }
         };
-        let earlier = watched_from.or(watch_start);
         let counted = WorkflowState {
             name: second.name,
             watch: if is_excluded { Watch::Excluded } else { Watch::Watched },
@@ -122,7 +125,7 @@ impl WorkflowRow {
             last_event_at: second.last_event_at,
             execution_count: second.execution_count,
             last_executed_at: second.last_executed_at,
-            starts: starts.or_else(|| Some(Starts::of_an_earlier_version(&totals, earlier?))),
+            starts,
             totals: totals.with_bounds(buckets).into(),
             first_count: second.first_count,
             started_before: second.started_before,

@@ -25,10 +25,10 @@ struct Offer {
     format: Format,
     /// Type and subtype.
     names: [&'static str; 2],
-    /// What a client's range must say, or may leave out where `is_default`.
+    /// What a client's range says, or may leave out unless it is needed.
     params: &'static [(&'static str, &'static str)],
-    /// Whether a range without these parameters means this.
-    is_default: bool,
+    /// Whether a range without these parameters means something else.
+    needs_params: bool,
     content_type: &'static str,
     /// Whether names may be escaped otherwise, as the client likes: ours need none.
     has_escaping: bool,
@@ -40,7 +40,7 @@ const OFFERS: [Offer; 4] = [
         format: Format::Text,
         names: ["text", "plain"],
         params: &[("version", "0.0.4")],
-        is_default: true,
+        needs_params: false,
         content_type: "text/plain; version=0.0.4; charset=utf-8",
         has_escaping: false,
     },
@@ -48,7 +48,7 @@ const OFFERS: [Offer; 4] = [
         format: Format::Text,
         names: ["text", "plain"],
         params: &[("version", "1.0.0")],
-        is_default: false,
+        needs_params: false,
         content_type: "text/plain; version=1.0.0; charset=utf-8",
         has_escaping: true,
     },
@@ -56,7 +56,7 @@ const OFFERS: [Offer; 4] = [
         format: Format::OpenMetrics,
         names: ["application", "openmetrics-text"],
         params: &[("version", "1.0.0")],
-        is_default: true,
+        needs_params: false,
         content_type: "application/openmetrics-text; version=1.0.0; charset=utf-8",
         has_escaping: true,
     },
@@ -64,7 +64,7 @@ const OFFERS: [Offer; 4] = [
         format: Format::Protobuf,
         names: ["application", "vnd.google.protobuf"],
         params: &[("proto", "io.prometheus.client.MetricFamily"), ("encoding", "delimited")],
-        is_default: false,
+        needs_params: true,
         content_type: "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
                        encoding=delimited",
         has_escaping: true,
@@ -129,7 +129,7 @@ impl Offer {
             return None;
         }
         let are_all_named = self.params.iter().all(|param| named(param).is_some());
-        if are_all_named { Some(3) } else { self.is_default.then_some(2) }
+        if are_all_named { Some(3) } else { (!self.needs_params).then_some(2) }
     }
 }
 

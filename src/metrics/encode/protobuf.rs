@@ -162,8 +162,8 @@ mod tests {
         let value = Value::Histogram { histogram: &histogram, since: Some(at(-5)) };
         encoder.sample(&[("a", Cow::Borrowed("b"))], &value);
         encoder.finish(&mut out);
-        // Behind the number of the field and a length of two bytes.
-        let metric = message::Metric::decode(&out[3..]).unwrap();
+        // Behind the number of the field.
+        let metric = message::Metric::decode_length_delimited(&out[1..]).unwrap();
         metric.histogram.unwrap()
     }
 
