@@ -18,6 +18,8 @@ mod instance;
 mod pieces;
 mod publication;
 mod reference;
+mod renderer;
+mod rows;
 mod series_budget;
 mod sink;
 mod starts;
@@ -30,30 +32,15 @@ mod views;
 mod web;
 mod workflow;
 
-use std::{io, sync::Arc};
-
-use arc_swap::ArcSwap;
-use bytes::Bytes;
-use jiff::Timestamp;
-use parking_lot::Mutex;
-use prometheus::process_collector::ProcessCollector;
-use strum::{EnumCount, VariantArray};
-
-use self::{
-    compress::{Compressor, Gzip, Zstd},
-    demand::Demand,
-    exposition::Exposition,
-    family::Of,
-    pieces::Pieces,
-    views::Views,
-};
 pub use self::{
     encode::{Encoder, Format, Options},
-    family::{Family, Kind, Label, Note, Rows, RowsFrom, Shown, Unit},
+    family::{Family, Kind, Note, RowsFrom, Shown, Unit},
     figures::{StreamFigures, WorkflowFigures},
     instance::{ConfigFigures, Instance, InstanceMetrics, StateFigures},
     publication::{Encoding, Publication},
     reference::reference,
+    renderer::Renderer,
+    rows::{Label, Rows},
     sink::{Labels, Sink, Value},
     starts::SeriesStarts,
     table::TABLE,
@@ -62,7 +49,6 @@ pub use self::{
     web::{RequestRefusal, WebFigures, WebMetrics},
     workflow::Workflow,
 };
-use crate::{clock::Clock, project::Streams};
 
 /// How much is published of all streams together, and how.
 #[derive(Debug, Clone, Default)]
@@ -75,183 +61,4 @@ pub struct Bounds {
     pub handoff_classes: usize,
     /// What is written where a format has it.
     pub options: Options,
-}
-
-/// Everything that is published, and its newest publication.
-pub struct Renderer {
-    instance: Arc<InstanceMetrics>,
-    streams: Arc<Streams>,
-    collected: Mutex<Collected>,
-    writers: [Mutex<Writer>; Format::COUNT],
-    demand: Demand,
-    limits: ArcSwap<Bounds>,
-    process: ProcessCollector,
-    clock: Clock,
-    newest: ArcSwap<Publication>,
-}
-
-/// What a collection takes over from the one before.
-struct Collected {
-    views: Views,
-    starts: SeriesStarts,
-    /// When it was, in our clock.
-    at: Timestamp,
-}
-
-/// What an exposition takes over from the one before.
-struct Writer {
-    format: Format,
-    pieces: Pieces,
-    gzip: Compressor<Gzip>,
-    zstd: Compressor<Zstd>,
-}
-
-impl Renderer {
-    /// Publishes these streams, which share the series that `limits` allows, and the process.
-    #[must_use]
-    pub fn new(instance: Arc<InstanceMetrics>, streams: Arc<Streams>, limits: Bounds, clock: Clock) -> Self {
-        let collected =
-            Collected { views: Views::default(), starts: SeriesStarts::default(), at: clock.wall() };
-        Self {
-            instance,
-            streams,
-            collected: collected.into(),
-            writers: std::array::from_fn(|format| Writer::new(Format::VARIANTS[format]).into()),
-            demand: Demand::default(),
-            limits: ArcSwap::from_pointee(limits),
-            process: ProcessCollector::for_self(),
-            clock,
-            newest: ArcSwap::default(),
-        }
-    }
-
-    /// Goes on within other limits.
-    pub fn set_limits(&self, limits: Bounds) {
-        self.limits.store(Arc::new(limits));
-    }
-
-    /// What is published, besides the process.
-    #[must_use]
-    pub fn streams(&self) -> &Arc<Streams> {
-        &self.streams
-    }
-
-    /// What is published of the process itself.
-    #[must_use]
-    pub fn instance(&self) -> &InstanceMetrics {
-        &self.instance
-    }
-
-    /// The newest publication.
-    #[must_use]
-    pub fn newest(&self) -> Arc<Publication> {
-        self.newest.load_full()
-    }
-
-    /// Copies what is known now.
-    #[must_use]
-    pub fn collect(&self) -> Publication {
-        let Collected { views, starts, at } = &mut *self.collected.lock();
-        let (streams, bounds) = (self.streams.all(), self.limits.load());
-        let begun = std::mem::replace(at, self.clock.wall());
-        views.update(&streams, &bounds, begun, |refused| self.instance.refused(refused));
-        let views = views.all();
-        let of_streams = views.iter().map(|viewed| viewed.series).sum();
-        let instance = self.instance.now().complete(&self.process, of_streams, (starts, begun));
-        *starts = instance.starts.clone();
-        Publication::new(views, instance, bounds.options)
-    }
-
-    /// An exposition of a publication: one that was made of it, or a new one. That takes milliseconds for thousands of
-    /// series: not for the threads that serve.
-    ///
-    /// # Errors
-    /// If it cannot be compressed.
-    pub fn exposition(
-        &self,
-        publication: &Publication,
-        format: Format,
-        encoding: Encoding,
-    ) -> io::Result<Bytes> {
-        if let Some(made) = publication.made(format, encoding) {
-            return Ok(made);
-        }
-        let mut writer = self.writers[format as usize].lock();
-        // Somebody else may have waited for the same.
-        if let Some(made) = publication.made(format, encoding) {
-            return Ok(made);
-        }
-        writer.write(publication, encoding)
-    }
-
-    /// What is known now, as text.
-    ///
-    /// # Errors
-    /// As for any exposition.
-    pub fn text(&self) -> io::Result<Bytes> {
-        self.exposition(&self.collect(), Format::Text, Encoding::Identity)
-    }
-
-    /// Takes note that somebody asked for these.
-    pub fn note_demand(&self, format: Format, encoding: Encoding) {
-        self.demand.note(format, encoding);
-    }
-
-    /// Makes the expositions of a publication that somebody is likely to ask for, since they did so lately.
-    ///
-    /// # Errors
-    /// If one cannot be compressed.
-    pub fn prepare(&self, publication: &Publication) -> io::Result<()> {
-        for (format, encoding) in self.demand.lately() {
-            self.exposition(publication, format, encoding)?;
-        }
-        Ok(())
-    }
-
-    /// Makes a publication the newest one.
-    pub fn publish(&self, publication: Publication) {
-        self.newest.store(Arc::new(publication));
-    }
-}
-
-impl Publication {
-    /// Hands all families to `sink` in the table's order, each with the samples of the process and of all streams.
-    pub fn collect(&self, sink: &mut dyn Sink) {
-        for family in TABLE.iter() {
-            sink.begin(family);
-            if let Some(instance) = &self.instance {
-                family.collect(Of::Instance(instance), sink);
-            }
-            self.views.iter().for_each(|viewed| family.collect(Of::Stream(&viewed.view), sink));
-        }
-    }
-
-    /// How it is published.
-    #[must_use]
-    pub fn options(&self) -> Options {
-        self.options
-    }
-}
-
-impl Writer {
-    fn new(format: Format) -> Self {
-        let (gzip, zstd) = Default::default();
-        Self { format, pieces: Pieces::new(format), gzip, zstd }
-    }
-
-    /// The whole, in all forms that are needed for this one; each is kept.
-    fn write(&mut self, publication: &Publication, encoding: Encoding) -> io::Result<Bytes> {
-        let Self { format, pieces, gzip, zstd } = self;
-        let Publication { views, instance, options, .. } = publication;
-        pieces.update(views, *options);
-        let (plain, blocks) = Exposition::of(*format, *options, instance.as_ref(), pieces);
-        publication.keep(*format, Encoding::Identity, &plain);
-        let made = match encoding {
-            Encoding::Identity => return Ok(plain),
-            Encoding::Gzip => gzip.compress(&plain, &blocks)?,
-            Encoding::Zstd => zstd.compress(&plain, &blocks)?,
-        };
-        publication.keep(*format, encoding, &made);
-        Ok(made)
-    }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use strum::{EnumCount, VariantArray};
 
-use super::{Instance, Options, StreamFigures, encode::Format, views::Viewed};
+use super::{Instance, Options, Sink, StreamFigures, TABLE, encode::Format, family::Of, views::Viewed};
 
 /// How an exposition is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumCount, VariantArray)]
@@ -34,6 +34,23 @@ pub struct Publication {
 impl Publication {
     pub(super) fn new(views: Arc<[Arc<Viewed>]>, instance: Instance, options: Options) -> Self {
         Self { views, instance: Some(instance), options, made: Default::default() }
+    }
+
+    /// Hands all families to `sink` in the table's order, each with the samples of the process and of all streams.
+    pub fn collect(&self, sink: &mut dyn Sink) {
+        for family in TABLE.iter() {
+            sink.begin(family);
+            if let Some(instance) = &self.instance {
+                family.collect(Of::Instance(instance), sink);
+            }
+            self.views.iter().for_each(|viewed| family.collect(Of::Stream(&viewed.view), sink));
+        }
+    }
+
+    /// How it is published.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.options
     }
 
     /// The figures in it, by project and API.

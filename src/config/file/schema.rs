@@ -95,6 +95,9 @@ fn metrics_key(key: &str) -> Value {
     match key {
         "max_series" => whole_number(1_000, 10_000_000),
         "max_conversations" => whole_number(0, 100_000),
+        "exemplars" => json!({ "type": ["boolean", "null"] }),
+        // To many readers of YAML `off` and `on` are no texts.
+        "native_histograms" => json!({ "enum": ["off", "on", "only", false, true, null] }),
         _ => {
             let bounds = json!({
                 "type": ["array", "null"], "minItems": 1, "maxItems": metrics::MOST_BOUNDS,

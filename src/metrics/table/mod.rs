@@ -13,7 +13,8 @@ mod webhooks;
 use std::sync::LazyLock;
 
 use super::{
-    family::{Family, Kind, Note, Rows, RowsFrom, Shown, Unit},
+    Rows,
+    family::{Family, Kind, Note, RowsFrom, Shown, Unit},
     sink::{SeriesCount, Sink},
     starts::SeriesStarts,
     workflow::Workflow,
