@@ -11,9 +11,8 @@ Generated from the program by `UPDATE_DOCS=1 cargo test --test monitoring`; edit
 Labels that nearly every family has: `project` (`default` without a name of its own), `api` (`platform` or `legacy`),
 and, for what is about executions, `workflow_id` and `workflow_name`. Prometheus adds `job` and `instance`. All
 times are in seconds. Workflows and steps beyond `--metrics.max-series` are added up under `other`. Label values have at
-most 256 bytes: longer ones are cut and marked with `…`, and control characters in them become U+FFFD.
-
-Beside these there are the `process_*` metrics of the client library: CPU, memory and file descriptors.
+most 256 bytes: longer ones are cut and marked with `…`, and control characters in them become U+FFFD. What comes beside
+the values where a format has it (start timestamps, exemplars, native histograms) is on [a page of its own](formats.md).
 ";
 
 /// The reference as Markdown.

@@ -145,8 +145,8 @@ pub(super) static FAMILIES: &[Family] = &[
         shown: Shown::Always,
         rows: RowsFrom::Instance(|instance, rows| rows.gauge(&[], number(instance.series))),
         note: Note {
-            from: "the exposition itself",
-            blind: "what Prometheus adds",
+            from: "the exposition itself, as text",
+            blind: "what Prometheus adds; the `_created` series of OpenMetrics",
             series: "1",
             example: "kapso_exporter_series",
         },
