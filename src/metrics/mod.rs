@@ -39,6 +39,7 @@ use parking_lot::Mutex;
 use prometheus::process_collector::ProcessCollector;
 use strum::{EnumCount, VariantArray};
 
+pub(crate) use self::encode::{EXEMPLAR_LABEL, bound, exemplar_fits, exemplars_by_bucket, unit};
 use self::{
     compress::{Compressor, Gzip, Zstd},
     demand::Demand,
