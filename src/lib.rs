@@ -21,6 +21,7 @@ pub mod process;
 pub mod project;
 pub mod publisher;
 pub mod reload;
+pub mod remote_write;
 pub mod simulator;
 pub mod state;
 pub mod supervisor;

@@ -3,10 +3,12 @@
 
 mod content;
 pub mod file;
+pub mod http_client;
 mod log;
 pub mod parse;
 mod project;
 mod raw;
+mod remote_write;
 mod text;
 mod tls_version;
 pub mod web;
@@ -21,6 +23,7 @@ pub use self::{
     log::{LogConfig, LogFormat, LogLevel},
     project::{KEY_VARIABLE, ProjectConfig},
     raw::{KeyFrom, Raw, RawProject},
+    remote_write::RemoteWriteConfig,
     tls_version::TlsVersion,
     web::WebConfig,
     yaml::{Place, Problem, Problems},
