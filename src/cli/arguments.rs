@@ -40,7 +40,7 @@ fn parse_from(arguments: &[OsString]) -> Result<Cli, Error> {
     let of_command = matches.subcommand().map_or(&matches, |(_, matches)| matches);
     let watch = match &mut cli.command {
         None => &mut cli.serve.watch,
-        Some(super::Command::Once(watch)) => watch,
+        Some(super::Command::Once(flags)) => &mut flags.watch,
         Some(super::Command::Check(flags)) => &mut flags.watch,
         Some(super::Command::Simulate(_)) => return Ok(cli),
     };

@@ -17,8 +17,8 @@ use self::redacted::RedactedValueParser;
 pub use self::{arguments::parse, reference::reference};
 use crate::{
     config::{
-        KeyFrom, LogConfig, LogFormat, LogLevel, MetricsConfig, Raw, RawProject, StateConfig, WebConfig,
-        parse,
+        KeyFrom, LogConfig, LogFormat, LogLevel, MetricsConfig, Raw, RawProject, RemoteWriteConfig,
+        StateConfig, WebConfig, parse,
         web::{Listen, ListenAddress},
     },
     model::{ConversationId, NativeHistograms, Source, WorkflowFilter},
@@ -43,14 +43,15 @@ pub struct Cli {
 /// What to do instead of serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Sweep every source once and write the metrics to stdout
+    /// Sweep every source once and write the metrics to stdout, or send them by remote write
     ///
     /// Reads everything that a first sweep reads, within the same budget of requests. In a large project that
     /// takes long: about as many minutes as there are conversations, divided by the requests per minute. On a
     /// terminal stderr shows how far it is. Exit codes: 0 complete; 1 something could not be read (the metrics are written all
     /// the same, kapso_up is 0, and stderr says what and why) or it was interrupted (nothing is written); 2 usage
-    /// or configuration error.
-    Once(Watch),
+    /// or configuration error. With --remote-write nothing is written to stdout; 1 also tells that the receiver did not take
+    /// all of it.
+    Once(Once),
     /// Verify configuration, key and reachability, and say what the exporter would do
     ///
     /// Sends at most 12 requests, however large the project is, and says how many it sent. Exit codes: 0 all is
@@ -68,6 +69,38 @@ pub struct Serve {
     pub watch: Watch,
     #[command(flatten)]
     pub web: Web,
+}
+
+/// Flags of `once`.
+#[derive(Debug, Args)]
+pub struct Once {
+    #[command(flatten)]
+    pub watch: Watch,
+    #[command(flatten)]
+    pub remote_write: RemoteWrite,
+}
+
+/// Where the metrics are sent, where nothing can scrape.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Remote write")]
+pub struct RemoteWrite {
+    /// Send the metrics to this receiver by Prometheus remote write 1.0, instead of writing them to stdout
+    #[arg(long = "remote-write", env = "KAPSO_EXPORTER_REMOTE_WRITE", value_name = "URL", hide_env_values = true,
+        value_parser = RedactedValueParser(parse::remote_write_url))]
+    pub url: Option<Url>,
+    /// YAML file for passwords, tokens, TLS, headers and a proxy, in the format of Prometheus' HTTP client configuration
+    #[arg(
+        long = "remote-write.config.file",
+        env = "KAPSO_EXPORTER_REMOTE_WRITE_CONFIG_FILE",
+        value_name = "FILE",
+        requires = "url"
+    )]
+    pub file: Option<PathBuf>,
+    /// Label that every series gets (repeatable); job=kapso-exporter is added unless job is given, and one without a
+    /// value is left out
+    #[arg(long = "remote-write.label", env = "KAPSO_EXPORTER_REMOTE_WRITE_LABEL", value_name = "NAME=VALUE",
+        value_delimiter = ',', value_parser = parse::remote_write_label, requires = "url")]
+    pub labels: Vec<(String, String)>,
 }
 
 /// Flags of `check`.
@@ -371,6 +404,15 @@ impl From<Web> for WebConfig {
         let listen =
             if flags.systemd_socket { Listen::Systemd } else { Listen::Addresses(flags.listen_address) };
         Self { listen, telemetry_path: flags.telemetry_path, file: flags.file.web_config_file }
+    }
+}
+
+impl RemoteWrite {
+    /// Where the metrics are sent, if they are.
+    #[must_use]
+    pub fn config(self) -> Option<RemoteWriteConfig> {
+        let Self { url, file, labels } = self;
+        url.map(|url| RemoteWriteConfig { url, labels, file })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory, builder::Resettable};
 
 use super::Cli;
 
@@ -115,7 +115,8 @@ fn allowed(flag: &Arg) -> Option<String> {
         return Some(names.join(", "));
     }
     let wrong = format!("--{}=\u{1}", flag.get_long()?);
-    let alone = Command::new("").no_binary_name(true).arg(flag.clone().env(None::<&str>));
+    let flag = flag.clone().env(None::<&str>).requires(Resettable::Reset);
+    let alone = Command::new("").no_binary_name(true).arg(flag);
     let error = alone.try_get_matches_from([wrong]).err()?.to_string();
     let line = error.lines().next()?;
     line.split_once(": expected ").map(|(_, allowed)| allowed.to_owned())

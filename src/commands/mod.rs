@@ -17,6 +17,7 @@ use crate::{
     process::CliError,
     project::{HttpTransports, Transports},
     reload::LoadConfig,
+    remote_write::RemoteWrite,
     simulator::Simulator,
     web::{Opened, Rules, Watch},
 };
@@ -37,8 +38,9 @@ pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliErr
             serve::serve(setup).await.map_err(CliError::Run)
         }
         Some(Command::Once(flags)) => {
-            let (config, _) = config(flags, &clock, &shutdown).await?;
-            once::once(config, transports, clock, shutdown).await.map_err(CliError::Run)
+            let receiver = receiver(flags.remote_write)?;
+            let (config, _) = config(flags.watch, &clock, &shutdown).await?;
+            once::once(config, receiver, transports, clock, shutdown).await.map_err(CliError::Run)
         }
         Some(Command::Check(flags)) if flags.offline => {
             let (config, web) = (given(flags.watch)?, web_report(flags.web, &clock)?);
@@ -63,6 +65,11 @@ fn given(flags: cli::Watch) -> Result<Config, CliError> {
         None => Config::resolve(flags.into()),
     };
     config.map_err(CliError::Usage)
+}
+
+/// Where the metrics are sent, if they are.
+fn receiver(flags: cli::RemoteWrite) -> Result<Option<RemoteWrite>, CliError> {
+    flags.config().map(|config| RemoteWrite::open(&config)).transpose().map_err(CliError::Usage)
 }
 
 /// Who may ask what, as the web configuration file says it; everybody may ask everything without one.

@@ -1,12 +1,16 @@
 //! What the exporter is to do, by concern. [`Raw`] is what was given, by flags; [`Config::resolve`] puts it together into
 //! something that is known to make sense.
 
+mod content;
 pub mod file;
+pub mod http_client;
 mod log;
 pub mod parse;
 mod project;
 mod raw;
+mod remote_write;
 mod text;
+mod tls_version;
 pub mod web;
 mod yaml;
 
@@ -15,9 +19,12 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 
 pub use self::{
+    content::{Content, Files},
     log::{LogConfig, LogFormat, LogLevel},
     project::{KEY_VARIABLE, ProjectConfig},
     raw::{KeyFrom, Raw, RawProject},
+    remote_write::RemoteWriteConfig,
+    tls_version::TlsVersion,
     web::WebConfig,
     yaml::{Place, Problem, Problems},
 };

@@ -7,7 +7,13 @@ use strum::VariantNames;
 use url::Url;
 
 use super::{RESERVED_FOLDERS, RESERVED_PATHS, web::ListenAddress};
-use crate::model::{ConversationId, NativeHistograms, Source};
+use crate::{
+    label,
+    model::{ConversationId, NativeHistograms, Source},
+};
+
+/// The longest name of a label of the user's own, in bytes.
+const LONGEST_LABEL_NAME: usize = 128;
 
 type Parsed<T> = Result<T, String>;
 
@@ -92,6 +98,50 @@ pub fn url(text: &str) -> Parsed<Url> {
     let allowed = "expected an http or https URL without credentials, query or fragment, such as \
                    https://api.kapso.ai/platform/v1";
     Url::parse(text.trim()).ok().filter(usable).ok_or_else(|| allowed.into())
+}
+
+/// `--remote-write`.
+///
+/// # Errors
+/// What is allowed, if `text` is not; quotes nothing of it.
+pub fn remote_write_url(text: &str) -> Parsed<Url> {
+    let usable =
+        |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.fragment().is_none();
+    let url = Url::parse(text.trim()).ok().filter(usable);
+    let url =
+        url.ok_or("expected an http or https URL, such as https://prometheus.example.com/api/v1/write")?;
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(url);
+    }
+    Err("a URL with a user or a password would be seen by others; these stand in the file of \
+         --remote-write.config.file, as basic_auth"
+        .into())
+}
+
+/// `--remote-write.label`: the name and the value.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn remote_write_label(text: &str) -> Parsed<(String, String)> {
+    let named = |first: char| first.is_ascii_alphabetic() || first == '_';
+    let fits = |name: &str| {
+        name.starts_with(named)
+            && name.chars().all(|c| named(c) || c.is_ascii_digit())
+            && !name.starts_with("__")
+            && name.len() <= LONGEST_LABEL_NAME
+    };
+    let pair = text.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
+    let allowed = |(name, value): &(&str, &str)| {
+        fits(name) && value.len() <= label::MOST && !value.contains(char::is_control)
+    };
+    let (name, value) = pair.filter(allowed).ok_or_else(|| {
+        format!(
+            "expected NAME=VALUE, such as job=kapso-exporter: a name of up to {LONGEST_LABEL_NAME} letters, digits and \
+             '_' that begins with no digit and not with '__', and a value of up to {} bytes",
+            label::MOST
+        )
+    })?;
+    Ok((name.into(), value.into()))
 }
 
 /// One of `--scrape.source`.
@@ -271,6 +321,31 @@ mod tests {
         assert!(conversation("0f6e-4b2a_x.y:z").is_ok());
         for bad in ["", " ", "a/b", "..", "a b", "a?b", &"x".repeat(129)] {
             assert!(conversation(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_receiver_has_a_url_that_holds_no_password() {
+        for good in ["http://localhost:9090/api/v1/write", "https://a.example/api/v1/write?extra_label=a=b"] {
+            assert!(remote_write_url(good).is_ok(), "{good}");
+        }
+        for bad in ["", "localhost:9090", "/api/v1/write", "ftp://a/b", "http://a/#b", "http://"] {
+            assert!(remote_write_url(bad).unwrap_err().starts_with("expected an http or https URL"), "{bad}");
+        }
+        for secret in ["http://user:hunter2@a/", "http://hunter2@a/"] {
+            let error = remote_write_url(secret).unwrap_err();
+            assert!(error.contains("basic_auth") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_label_has_a_name_that_prometheus_takes() {
+        let pair = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
+        assert_eq!(remote_write_label(" zone = eu=1 "), pair("zone", "eu=1"));
+        assert_eq!(remote_write_label("job="), pair("job", ""));
+        let long = format!("{}=b", "a".repeat(129));
+        for bad in ["", "job", "=a", "1a=b", "a-b=c", "__a=b", "ä=b", "a=b\nc", &long, &"a=".repeat(300)] {
+            assert!(remote_write_label(bad).unwrap_err().starts_with("expected NAME=VALUE"), "{bad}");
         }
     }
 

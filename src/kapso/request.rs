@@ -14,10 +14,10 @@ use url::Url;
 
 use super::{
     Answer, Client, Endpoint, Error, Place,
-    retry::{BACKOFF, LONGEST_WAIT, delay_before_retry, retry_after},
+    retry::{BACKOFF, LONGEST_WAIT, delay_before_retry},
     times::Dates,
 };
-use crate::clock::Steady;
+use crate::{clock::Steady, http_client::retry_after};
 
 /// A body, the number of its request, and when it was asked for, also in Kapso's clock: what it says is at least as
 /// new.

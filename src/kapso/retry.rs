@@ -1,10 +1,8 @@
 //! Whether and when a request is tried again at once. Whatever takes longer is for the next sweep.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use backon::ExponentialBuilder;
-use http::{HeaderMap, header};
-use jiff::Timestamp;
 
 use super::{Error, Reason};
 
@@ -42,14 +40,4 @@ pub(super) fn delay_before_retry(
         }
         _ => Some(delay),
     }
-}
-
-/// `Retry-After` in either form: seconds, or a date in Kapso's clock, which shows `now`.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(SystemTime::from(now)).unwrap_or_default())
 }

@@ -6,7 +6,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use url::{Host, Url};
+use url::Url;
+
+use crate::http_client::{USER_AGENT, describe, is_loopback};
 
 /// The largest body that is read, in bytes: a page of 100 items has some 100 kB.
 const MAX_BODY: usize = 16 << 20;
@@ -54,7 +56,7 @@ impl Connections {
 
     fn builder() -> reqwest::ClientBuilder {
         reqwest::Client::builder()
-            .user_agent(concat!("kapso-exporter/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(Duration::from_secs(10))
@@ -104,24 +106,4 @@ fn header(key: &SecretString) -> anyhow::Result<HeaderValue> {
         .map_err(|_| anyhow::anyhow!("the API key holds characters that an HTTP header cannot carry"))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn is_loopback(base: &Url) -> bool {
-    match base.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
-/// The error and its causes: reqwest's own text names the phase only.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

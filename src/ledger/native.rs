@@ -80,6 +80,27 @@ impl Native {
         self.buckets.iter().fold(self.zero, |sum, (_, count)| sum.saturating_add(*count))
     }
 
+    /// The other buckets as Prometheus' messages have them: runs of neighbours, each with the distance from the end of the
+    /// one before and its length; and by how much each count differs from the one before.
+    #[must_use]
+    pub fn spans(&self) -> (Vec<(i32, u32)>, Vec<i64>) {
+        let (mut spans, mut deltas): (Vec<(i32, u32)>, _) =
+            (Vec::new(), Vec::with_capacity(self.buckets.len()));
+        let (mut next, mut before) = (0_i32, 0_i64);
+        for &(bucket, count) in &self.buckets {
+            let offset = i32::from(bucket) - next;
+            match spans.last_mut().filter(|_| offset == 0) {
+                Some((_, length)) => *length += 1,
+                None => spans.push((offset, 1)),
+            }
+            next = i32::from(bucket) + 1;
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            deltas.push(count - before);
+            before = count;
+        }
+        (spans, deltas)
+    }
+
     fn add_to(&mut self, bucket: i16, count: u64) {
         match self.buckets.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
             Ok(index) => self.buckets[index].1 = self.buckets[index].1.saturating_add(count),
@@ -123,6 +144,14 @@ mod tests {
         assert_eq!(of(&[1.0, 1.000_001, 2.0, 0.5]).buckets(), [(-8, 1), (0, 1), (1, 1), (8, 1)]);
         assert_eq!(of(&[0.0, ZERO_THRESHOLD, 0.001]).zero(), 2);
         assert_eq!(of(&[0.001]).buckets(), [(-79, 1)]);
+    }
+
+    #[test]
+    fn neighbours_are_a_span() {
+        let (spans, deltas) = of(&[1.0, 1.05, 1.05, 4.0, 4.0, 4.0, 4.1]).spans();
+        assert_eq!(spans, [(0, 2), (14, 2)]);
+        assert_eq!(deltas, [1, 1, 1, -2]);
+        assert_eq!(of(&[0.5]).spans(), (vec![(-8, 1)], vec![1]));
     }
 
     proptest! {

@@ -24,6 +24,7 @@ mod once;
 mod ownership;
 mod projects;
 mod redirects;
+mod remote_write;
 mod rendering;
 mod secrets;
 mod serving;

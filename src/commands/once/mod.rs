@@ -1,4 +1,4 @@
-//! `kapso-exporter once`: one sweep of every source, and the metrics on stdout.
+//! `kapso-exporter once`: one sweep of every source, and the metrics on stdout or sent to a receiver.
 
 mod progress;
 
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +18,9 @@ use crate::{
     app::App,
     clock::Clock,
     config::Config,
-    metrics::{Encoding, Format},
+    metrics::{Encoding, Format, Publication, Renderer},
     project::{StreamKey, Transports},
+    remote_write::RemoteWrite,
     sweep::{Outcome, Report},
     verification::Unverified,
 };
@@ -27,12 +28,13 @@ use crate::{
 /// How long a disk may take to save everything that a first sweep finds.
 const SAVED_WITHIN: Duration = Duration::from_mins(1);
 
-/// Sweeps every source once and writes the metrics, complete or not.
+/// Sweeps every source once and writes the metrics to stdout, or sends them to the receiver, complete or not.
 ///
 /// # Errors
-/// If something was missing or it was interrupted, or the metrics cannot be written.
+/// If something was missing or it was interrupted, or the metrics cannot be written or were not taken.
 pub async fn once(
     config: Config,
+    receiver: Option<RemoteWrite>,
     transports: Arc<dyn Transports>,
     clock: Clock,
     shutdown: CancellationToken,
@@ -51,12 +53,25 @@ pub async fn once(
     let publication = renderer.collect();
     let saved = app.publisher.close(Instant::now() + SAVED_WITHIN).await;
     saved.context("state is not written")?;
-    let text = renderer.exposition(&publication, Format::Text, Encoding::Identity)?;
-    write(&text).context("cannot write the metrics to stdout")?;
+    let delivered = match &receiver {
+        Some(receiver) => send(&app, &publication, receiver).await,
+        None => write(&renderer, &publication),
+    };
     let unverified = unverified.iter().map(|(key, reason)| format!("{}: {reason}", key.api));
     let missing: Vec<_> = unverified.chain(reports.iter().filter_map(missing)).collect();
-    ensure!(missing.is_empty(), "the sweep was incomplete: {}", missing.join("; "));
-    Ok(())
+    conclude(delivered, &missing)
+}
+
+/// Nothing failed, or all that did.
+fn conclude(delivered: anyhow::Result<()>, missing: &[String]) -> anyhow::Result<()> {
+    if missing.is_empty() {
+        return delivered;
+    }
+    let missing = format!("the sweep was incomplete: {}", missing.join("; "));
+    match delivered {
+        Ok(()) => bail!(missing),
+        Err(error) => bail!("{error:#}; {missing}"),
+    }
 }
 
 /// The streams whose state may be another project's, since Kapso did not say.
@@ -74,10 +89,16 @@ async fn unverified(app: &App) -> anyhow::Result<BTreeMap<StreamKey, Unverified>
     Ok(unverified)
 }
 
-fn write(bytes: &[u8]) -> io::Result<()> {
+async fn send(app: &App, publication: &Publication, receiver: &RemoteWrite) -> anyhow::Result<()> {
+    let requests = receiver.requests(publication, app.clock.wall());
+    receiver.send(&requests, &app.clock, &app.shutdown).await
+}
+
+fn write(renderer: &Renderer, publication: &Publication) -> anyhow::Result<()> {
+    let text = renderer.exposition(publication, Format::Text, Encoding::Identity)?;
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()
+    let written = stdout.write_all(&text).and_then(|()| stdout.flush());
+    written.context("cannot write the metrics to stdout")
 }
 
 /// What a sweep could not read, and why.

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use http::{HeaderName, HeaderValue, header};
 use secrecy::SecretString;
 
-use crate::config::yaml::{Mapping, Node, Walk, join};
+use crate::config::{
+    parse::switch,
+    yaml::{Mapping, Node, Walk, join},
+};
 
 /// Headers that can be set, and the values that they may have; any where none are named.
 const HEADERS: [(&str, HeaderName, &[&str]); 5] = [
@@ -52,7 +55,7 @@ pub struct RateLimit {
 pub(super) fn http(walk: &mut Walk, node: Option<&Node>) -> HttpConfig {
     let path = "http_server_config";
     let section = node.and_then(|node| walk.mapping(node, path, &HTTP_KEYS)).unwrap_or(Mapping::EMPTY);
-    let http2 = section.get("http2").and_then(|node| walk.value(node, &join(path, "http2"), boolean));
+    let http2 = section.get("http2").and_then(|node| walk.value(node, &join(path, "http2"), switch));
     let headers = section.get("headers").map(|node| headers(walk, node, &join(path, "headers")));
     HttpConfig { http2: http2.unwrap_or(true), headers: headers.unwrap_or_default() }
 }
@@ -126,8 +129,4 @@ fn interval(text: &str) -> Result<Duration, String> {
     interval
         .filter(|interval| *interval <= Duration::from_hours(1))
         .ok_or_else(|| "expected a duration up to 1h, such as 100ms or 1s, or 0 for no limit".into())
-}
-
-pub(super) fn boolean(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_| "expected true or false".into())
 }

@@ -13,6 +13,7 @@ use super::{
     tls::{self, TlsConfig},
 };
 use crate::config::{
+    content::Files,
     text::text_of,
     yaml::{Problem, Problems, Value, Walk, tree_of},
 };
@@ -63,15 +64,6 @@ impl Contents {
 
 fn digest_of(content: impl AsRef<[u8]>) -> [u8; 32] {
     Sha256::digest(content.as_ref()).into()
-}
-
-/// Reads the files that a web configuration file names.
-pub trait Files {
-    /// Where the file is, and the text in it.
-    ///
-    /// # Errors
-    /// Why it cannot be read, in a sentence that quotes nothing of it.
-    fn read(&mut self, path: &Path) -> Result<(PathBuf, SecretString), String>;
 }
 
 impl WebFile {

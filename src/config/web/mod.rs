@@ -7,7 +7,6 @@
 mod access;
 mod address;
 mod file;
-mod pem;
 mod tls;
 
 use std::path::PathBuf;
@@ -15,9 +14,8 @@ use std::path::PathBuf;
 pub use self::{
     access::{HttpConfig, RateLimit, Users},
     address::{Listen, ListenAddress},
-    file::{Contents, Files, Read, WebFile, parse},
-    pem::Pem,
-    tls::{CIPHER_SUITES, CURVES, ClientAuth, TlsConfig, TlsVersion},
+    file::{Contents, Read, WebFile, parse},
+    tls::{CIPHER_SUITES, CURVES, ClientAuth, TlsConfig},
 };
 
 /// What is served where.

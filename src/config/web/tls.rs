@@ -2,14 +2,14 @@
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use super::{
-    access::boolean,
-    file::Files,
-    pem::{Pem, pem, required_pem},
+use crate::config::{
+    content::{self, Content, Files},
+    parse::switch,
+    tls_version::{TlsVersion, versions},
+    yaml::{Mapping, Node, Walk, join},
 };
-use crate::config::yaml::{Mapping, Node, Walk, join};
 
-pub(super) const PATH: &str = "tls_server_config";
+const PATH: &str = "tls_server_config";
 const KEYS: [&str; 13] = [
     "cert",
     "key",
@@ -49,10 +49,10 @@ const FOR_HTTP2: [&str; 2] =
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "named after their keys")]
 pub struct TlsConfig {
-    pub certificate: Pem,
-    pub key: Pem,
+    pub certificate: Content,
+    pub key: Content,
     pub client_auth: ClientAuth,
-    pub client_ca: Option<Pem>,
+    pub client_ca: Option<Content>,
     /// `None` = any.
     pub client_allowed_sans: Option<Vec<String>>,
     pub min_version: TlsVersion,
@@ -87,29 +87,20 @@ impl ClientAuth {
     }
 }
 
-/// A version of TLS that is spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "named after the version")]
-pub enum TlsVersion {
-    Tls12,
-    Tls13,
-}
-
 /// Reads the section; `None` if it asks for nothing, or is wrong.
 pub(super) fn tls(walk: &mut Walk, node: &Node, http2: bool, files: &mut dyn Files) -> Option<TlsConfig> {
     let section = walk.mapping(node, PATH, &KEYS)?;
-    if KEYS.iter().all(|key| given(section, key).is_none()) {
+    if KEYS.iter().all(|key| section.given(key).is_none()) {
         return None;
     }
-    let certificate = required_pem(walk, section, ["cert", "cert_file"], files);
-    let key = required_pem(walk, section, ["key", "key_file"], files);
-    let client_ca = pem(walk, section, CLIENT_CA, files);
+    let certificate = content::required(walk, section, PATH, ["cert", "cert_file"], files);
+    let key = content::required(walk, section, PATH, ["key", "key_file"], files);
+    let client_ca = content::optional(walk, section, PATH, CLIENT_CA, files);
     let (client_auth, client_allowed_sans) = clients(walk, section);
-    let (min_version, max_version) = versions(walk, section);
+    let (min_version, max_version) = versions(walk, section, PATH);
     let cipher_suites = names(walk, section, "cipher_suites", &CIPHER_SUITES);
-    let prefer = given(section, "prefer_server_cipher_suites");
-    let prefer =
-        prefer.and_then(|node| walk.value(node, &join(PATH, "prefer_server_cipher_suites"), boolean));
+    let prefer = section.given("prefer_server_cipher_suites");
+    let prefer = prefer.and_then(|node| walk.value(node, &join(PATH, "prefer_server_cipher_suites"), switch));
     let spoken_before_13 = !cipher_suites.is_empty() && min_version < TlsVersion::Tls13;
     if http2 && spoken_before_13 && !FOR_HTTP2.iter().any(|suite| cipher_suites.iter().any(|is| is == suite))
     {
@@ -133,18 +124,13 @@ pub(super) fn tls(walk: &mut Walk, node: &Node, http2: bool, files: &mut dyn Fil
     })
 }
 
-/// The value of a key; what is empty is not given.
-pub(super) fn given<'a>(section: Mapping<'a>, key: &str) -> Option<&'a Node> {
-    section.get(key).filter(|node| !node.is_empty_text())
-}
-
 fn clients(walk: &mut Walk, section: Mapping<'_>) -> (ClientAuth, Option<Vec<String>>) {
-    let has_ca = CLIENT_CA.iter().any(|key| given(section, key).is_some());
+    let has_ca = CLIENT_CA.iter().any(|key| section.given(key).is_some());
     let parse = |text: &str| text.parse().map_err(|_| one_of(ClientAuth::VARIANTS));
     let path = join(PATH, "client_auth_type");
-    let node = given(section, "client_auth_type");
+    let node = section.given("client_auth_type");
     let auth = node.and_then(|node| walk.value(node, &path, parse));
-    let sans = given(section, "client_allowed_sans").map(|node| {
+    let sans = section.given("client_allowed_sans").map(|node| {
         let sans = walk.values(node, &join(PATH, "client_allowed_sans"), |text| Ok(text.to_owned()));
         (node.place, sans)
     });
@@ -169,31 +155,9 @@ fn clients(walk: &mut Walk, section: Mapping<'_>) -> (ClientAuth, Option<Vec<Str
     (auth.unwrap_or_default(), sans.map(|(_, sans)| sans))
 }
 
-fn versions(walk: &mut Walk, section: Mapping<'_>) -> (TlsVersion, TlsVersion) {
-    let mut version = |key| {
-        let node = given(section, key)?;
-        walk.value(node, &join(PATH, key), version)
-    };
-    let min = version("min_version").unwrap_or(TlsVersion::Tls12);
-    let max = version("max_version").unwrap_or(TlsVersion::Tls13);
-    if min > max {
-        walk.problem(section.place, &join(PATH, "min_version"), "it is greater than max_version");
-    }
-    (min, max)
-}
-
-fn version(text: &str) -> Result<TlsVersion, String> {
-    match text {
-        "TLS12" => Ok(TlsVersion::Tls12),
-        "TLS13" => Ok(TlsVersion::Tls13),
-        "TLS10" | "TLS11" => Err("TLS before 1.2 is not spoken; expected TLS12 or TLS13".into()),
-        _ => Err("expected TLS12 or TLS13".into()),
-    }
-}
-
 fn names(walk: &mut Walk, section: Mapping<'_>, key: &str, known: &[&'static str]) -> Vec<String> {
     let parse = |text: &str| if known.contains(&text) { Ok(text.to_owned()) } else { Err(one_of(known)) };
-    given(section, key).map(|node| walk.values(node, &join(PATH, key), parse)).unwrap_or_default()
+    section.given(key).map(|node| walk.values(node, &join(PATH, key), parse)).unwrap_or_default()
 }
 
 fn one_of(known: &[&str]) -> String {

@@ -29,6 +29,11 @@ impl<'a> Mapping<'a> {
         let (_, node) = self.entries.iter().find(|(found, _)| found.text == key)?;
         (!matches!(node.value, Value::Null)).then_some(node)
     }
+
+    /// The same, where empty text is as good as nothing.
+    pub fn given(&self, key: &str) -> Option<&'a Node> {
+        self.get(key).filter(|node| !node.is_empty_text())
+    }
 }
 
 impl Walk {
@@ -48,9 +53,23 @@ impl Walk {
 
     /// A mapping that has these keys alone.
     pub fn mapping<'a>(&mut self, node: &'a Node, path: &str, known: &[&str]) -> Option<Mapping<'a>> {
+        self.mapping_without(node, path, known, &[])
+    }
+
+    /// The same; keys that the format has but that are not taken are refused by name, each for its reason.
+    pub fn mapping_without<'a>(
+        &mut self,
+        node: &'a Node,
+        path: &str,
+        known: &[&str],
+        refused: &[(&str, &str)],
+    ) -> Option<Mapping<'a>> {
         let entries = self.entries(node, path)?;
         for (key, _) in entries {
-            if !known.contains(&key.text.as_str()) {
+            let text = key.text.as_str();
+            if let Some((_, reason)) = refused.iter().find(|(name, _)| *name == text) {
+                self.problem(key.place, &join(path, text), *reason);
+            } else if !known.contains(&text) {
                 self.unknown(key, path, known);
             }
         }

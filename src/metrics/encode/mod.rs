@@ -12,6 +12,9 @@ use std::ops::Range;
 
 use strum::{EnumCount, VariantArray};
 
+pub(crate) use self::text::{
+    EXEMPLAR_LABEL, by_bucket as exemplars_by_bucket, canonical_bound as bound, fits as exemplar_fits, unit,
+};
 use super::{
     Family,
     family::Kind,

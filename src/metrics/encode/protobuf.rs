@@ -94,21 +94,12 @@ fn classic(histogram: &Histogram, with_exemplars: bool) -> Vec<message::Bucket> 
     buckets.map(bucket).collect()
 }
 
-/// Native buckets: runs of neighbours, and by how much each count differs from the one before.
 fn add_native(native: &Native, message: &mut message::Histogram) {
     (message.schema, message.zero_threshold, message.zero_count) = (SCHEMA, ZERO_THRESHOLD, native.zero());
-    let (mut next, mut before) = (0_i32, 0_i64);
-    for &(bucket, count) in native.buckets() {
-        let offset = i32::from(bucket) - next;
-        match message.positive_span.last_mut().filter(|_| offset == 0) {
-            Some(span) => span.length += 1,
-            None => message.positive_span.push(message::BucketSpan { offset, length: 1 }),
-        }
-        next = i32::from(bucket) + 1;
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        message.positive_delta.push(count - before);
-        before = count;
-    }
+    let (spans, deltas) = native.spans();
+    let span = |(offset, length)| message::BucketSpan { offset, length };
+    message.positive_span = spans.into_iter().map(span).collect();
+    message.positive_delta = deltas;
 }
 
 /// All exemplars of a histogram, the earliest first, as Prometheus wants them.

@@ -19,7 +19,7 @@ use crate::{
 /// The most characters in the labels of an exemplar, names and values together, as `OpenMetrics` has it.
 const MOST_EXEMPLAR: usize = 128;
 /// The one label of an exemplar.
-pub(super) const EXEMPLAR_LABEL: &str = "execution_id";
+pub(crate) const EXEMPLAR_LABEL: &str = "execution_id";
 
 /// The lines before the samples of a family.
 pub(super) fn head(family: &Family, out: &mut Vec<u8>) {
@@ -113,7 +113,7 @@ fn lines_of_histogram(
 }
 
 /// The exemplar of each bucket.
-pub(super) fn by_bucket(histogram: &Histogram) -> Vec<Option<&Exemplar>> {
+pub(crate) fn by_bucket(histogram: &Histogram) -> Vec<Option<&Exemplar>> {
     let mut by_bucket = vec![None; histogram.counts().len()];
     for exemplar in histogram.exemplars() {
         by_bucket[histogram.bucket(exemplar.value)] = Some(exemplar);
@@ -166,7 +166,7 @@ fn write_exemplar(exemplar: Option<&Exemplar>, out: &mut Vec<u8>) {
 }
 
 /// Whether an exemplar can be published.
-pub(super) fn fits(exemplar: &Exemplar) -> bool {
+pub(crate) fn fits(exemplar: &Exemplar) -> bool {
     let id = exemplar.execution.as_str();
     !id.is_empty()
         && EXEMPLAR_LABEL.len() + id.chars().count() <= MOST_EXEMPLAR
@@ -178,7 +178,7 @@ fn plain_bound(bound: f64) -> String {
 }
 
 /// The one way in which `OpenMetrics` writes this bound: with a point, and with an exponent from a million on.
-fn canonical_bound(bound: f64) -> String {
+pub(crate) fn canonical_bound(bound: f64) -> String {
     if bound >= 1e6 || (bound > 0.0 && bound < 1e-4) {
         let text = format!("{bound:e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));

@@ -14,10 +14,12 @@ use rustls::{
 };
 use x509_parser::{extensions::GeneralName, parse_x509_certificate};
 
-use super::{certificate, problem};
-use crate::config::{
-    Problem,
-    web::{ClientAuth, TlsConfig},
+use crate::{
+    config::{
+        Problem,
+        web::{ClientAuth, TlsConfig},
+    },
+    pem,
 };
 
 /// Verifies the certificates of clients. That a client has the key of its certificate is always verified.
@@ -48,7 +50,7 @@ impl ClientVerifier {
             ClientAuth::RequireAndVerifyClientCert => (true, true),
         };
         let allowed = tls.client_allowed_sans.clone();
-        let trusted = tls.client_ca.as_ref().map(certificate::chain).transpose()?.unwrap_or_default();
+        let trusted = tls.client_ca.as_ref().map(pem::chain).transpose()?.unwrap_or_default();
         Ok(Some(Arc::new(Self {
             ca: ca(tls, &trusted, provider)?,
             trusted,
@@ -75,10 +77,10 @@ fn ca(
     for certificate in trusted {
         roots
             .add(certificate.clone())
-            .map_err(|_| problem(pem, "a certificate in it cannot be that of a CA"))?;
+            .map_err(|_| pem.problem("a certificate in it cannot be that of a CA"))?;
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-    verifier.build().map(Some).map_err(|error| problem(pem, &error.to_string()))
+    verifier.build().map(Some).map_err(|error| pem.problem(&error.to_string()))
 }
 
 /// Whether a certificate that is trusted itself holds at this time, and for clients.

@@ -14,9 +14,9 @@ use rustls::{
 };
 
 use self::clients::ClientVerifier;
-use crate::config::{
-    Problem,
-    web::{Pem, TlsConfig, TlsVersion},
+use crate::{
+    config::{Problem, TlsVersion, web::TlsConfig},
+    pem,
 };
 
 /// How connections are encrypted.
@@ -35,8 +35,8 @@ impl Tls {
     /// Which key of the file is wrong, and why.
     pub fn new(tls: &TlsConfig, http2: bool) -> Result<Self, Problem> {
         let provider = Arc::new(provider(tls));
-        let chain = certificate::chain(&tls.certificate)?;
-        let key = certificate::key(&tls.key)?;
+        let chain = pem::chain(&tls.certificate)?;
+        let key = pem::key(&tls.key)?;
         let expires = certificate::expiry(&tls.certificate, &chain)?;
         let versions = versions(tls);
         let clients = ClientVerifier::new(tls, &provider)?;
@@ -49,8 +49,8 @@ impl Tls {
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => problem(&tls.key, "it is not the key of the certificate"),
-            error => problem(&tls.key, &error.to_string()),
+            rustls::Error::InconsistentKeys(_) => tls.key.problem("it is not the key of the certificate"),
+            error => tls.key.problem(&error.to_string()),
         })?;
         config.ignore_client_order = tls.prefer_server_cipher_suites;
         let protocols: &[&[u8]] = if http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
@@ -107,11 +107,6 @@ const fn curve(group: rustls::NamedGroup) -> &'static str {
         rustls::NamedGroup::X25519MLKEM768 => "X25519MLKEM768",
         _ => "",
     }
-}
-
-fn problem(pem: &Pem, message: &str) -> Problem {
-    let file = pem.file.as_ref().map(|file| format!("{}: ", file.display()));
-    problem_at(&format!("tls_server_config.{}", pem.key), &format!("{}{message}", file.unwrap_or_default()))
 }
 
 fn problem_at(path: &str, message: &str) -> Problem {

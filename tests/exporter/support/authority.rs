@@ -28,6 +28,11 @@ impl Certificate {
         Self::with(&PKCS_RSA_SHA256, &["localhost", "127.0.0.1"], |_| {})
     }
 
+    /// For a server that has these names.
+    pub fn named(names: &[&str]) -> Self {
+        Self::with(&PKCS_ECDSA_P256_SHA256, names, |_| {})
+    }
+
     /// For a client that has these names, and to sign others, as `openssl req -x509` makes them.
     pub fn of_client(names: &[&str]) -> Self {
         Self::with(&PKCS_ECDSA_P256_SHA256, names, |params| {

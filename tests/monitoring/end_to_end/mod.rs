@@ -3,6 +3,7 @@
 
 mod formats;
 mod prometheus;
+mod push;
 mod scaled;
 mod stack;
 mod tls;

@@ -87,6 +87,11 @@ impl Prometheus {
         log.lines().filter(tells).map(str::to_owned).collect()
     }
 
+    /// The URL of this path.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
     /// The answer to a request of its API; `None` until it answers.
     pub async fn get(&self, path: &str, params: &[(&str, &str)]) -> Option<Value> {
         let url = reqwest::Url::parse_with_params(&format!("{}{path}", self.url), params).unwrap();
