@@ -110,13 +110,12 @@ impl WorkflowRow {
         watch_start: Option<Micros>,
     ) -> (WorkflowState, WorkflowFrontier) {
         let Self { third: ThirdWorkflowRow { second, is_excluded, watched_from }, natives, starts } = self;
-        let (totals, starts) = match natives {
-            Some(natives) => (second.totals.with_natives(natives), starts),
-            None => {
-                let since = watched_from.or(watch_start);
-                let starts = since.map(|since| Starts::of_an_earlier_version(&second.totals, since));
-                (second.totals, starts)
-            }
+        let (totals, starts) = if let Some(natives) = natives {
+            (second.totals.with_natives(natives), starts)
+        } else {
+            let since = watched_from.or(watch_start);
+            let starts = since.map(|since| Starts::of_an_earlier_version(&second.totals, since));
+            (second.totals, starts)
         };
         let counted = WorkflowState {
             name: second.name,

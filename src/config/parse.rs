@@ -229,12 +229,17 @@ pub fn max_conversations(text: &str) -> Parsed<usize> {
     number(text, 0..=100_000)
 }
 
-/// `--metrics.native-histograms`.
+/// `--metrics.native-histograms`. To YAML, `off` and `on` are `false` and `true`.
 ///
 /// # Errors
 /// What is allowed, if `text` is not.
 pub fn native_histograms(text: &str) -> Parsed<NativeHistograms> {
-    text.trim().parse().map_err(|_| format!("expected {}", NativeHistograms::VARIANTS.join(", ")))
+    let mode = match text.trim() {
+        "false" => "off",
+        "true" => "on",
+        mode => mode,
+    };
+    mode.parse().map_err(|_| format!("expected {}", NativeHistograms::VARIANTS.join(", ")))
 }
 
 /// A switch of the configuration file.

@@ -27,6 +27,9 @@ const BOUNDS: [f64; 8] = [
     0.917_004_043_204_671_1,
 ];
 
+/// Where the exponent of a double stands.
+const EXPONENT: u64 = 0x7ff << 52;
+
 /// Counts by bucket. Bucket `n` has the values above 2^((n-1)/8) up to 2^(n/8).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Native {
@@ -118,7 +121,6 @@ fn bucket(seconds: f64) -> i16 {
     if seconds.partial_cmp(&f64::MAX) != Some(Ordering::Less) {
         return i16::MAX;
     }
-    const EXPONENT: u64 = 0x7ff << 52;
     let bits = seconds.to_bits();
     // The value is fraction · 2^exponent, with a fraction from ½ to below 1.
     let exponent = i16::try_from((bits & EXPONENT) >> 52).unwrap_or(0) - 1022;
@@ -135,7 +137,9 @@ mod tests {
 
     fn of(values: &[f64]) -> Native {
         let mut native = Native::default();
-        values.iter().for_each(|value| native.add(*value, 1));
+        for value in values {
+            native.add(*value, 1);
+        }
         native
     }
 

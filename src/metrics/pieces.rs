@@ -18,7 +18,7 @@ use crate::project::StreamKey;
 pub struct Pieces {
     format: Format,
     options: Options,
-    pieces: BTreeMap<StreamKey, Piece>,
+    by_stream: BTreeMap<StreamKey, Piece>,
 }
 
 /// The samples of a stream.
@@ -34,12 +34,12 @@ impl Pieces {
     /// Nothing yet.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        Self { format, options: Options::default(), pieces: BTreeMap::new() }
+        Self { format, options: Options::default(), by_stream: BTreeMap::new() }
     }
 
     /// Writes the samples of the streams that were copied since, and forgets those that are gone.
     pub fn update(&mut self, views: &[Arc<Viewed>], options: Options) {
-        let mut earlier = std::mem::take(&mut self.pieces);
+        let mut earlier = std::mem::take(&mut self.by_stream);
         if self.options != options {
             (self.options, earlier) = (options, BTreeMap::new());
         }
@@ -51,18 +51,18 @@ impl Pieces {
                 Some(piece) => piece,
                 None => Piece::of(viewed, Encoder::new(self.format, options), size),
             };
-            self.pieces.insert(key.clone(), piece);
+            self.by_stream.insert(key.clone(), piece);
         }
     }
 
     /// The piece of each stream.
     pub fn iter(&self) -> impl Iterator<Item = &Piece> {
-        self.pieces.values()
+        self.by_stream.values()
     }
 
     /// The same, to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Piece> {
-        self.pieces.values_mut()
+        self.by_stream.values_mut()
     }
 }
 

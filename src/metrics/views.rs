@@ -42,7 +42,7 @@ struct Kept {
 #[derive(Debug)]
 pub struct Viewed {
     version: Version,
-    viewed_at: Steady,
+    copied_at: Steady,
     /// The copy.
     pub view: View,
     /// How many series it has.
@@ -110,7 +110,7 @@ impl Kept {
         TABLE.iter().for_each(|family| family.collect(Of::Stream(&view), &mut count));
         let skew = stream.client.clock().at(now).duration_since(now.timestamp());
         let figures = StreamFigures::of(&view, trends, skew, stream.settings.clone()).into();
-        self.viewed = Some(Arc::new(Viewed { version, viewed_at: now, view, series: count.series, figures }));
+        self.viewed = Some(Arc::new(Viewed { version, copied_at: now, view, series: count.series, figures }));
         refused
     }
 }
@@ -125,7 +125,7 @@ fn starts(view: &View, earlier: &SeriesStarts, begun: Timestamp) -> SeriesStarts
 
 impl Viewed {
     fn is_valid(&self, version: &Version, now: Steady, longest: SignedDuration) -> bool {
-        self.version == *version && now.since(self.viewed_at) < longest
+        self.version == *version && now.since(self.copied_at) < longest
     }
 }
 

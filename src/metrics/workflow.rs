@@ -117,7 +117,7 @@ impl Workflow {
         self.last_event_at = self.last_event_at.max(other.last_event_at);
         match (&mut self.starts, &other.starts) {
             (Some(mine), Some(theirs)) => mine.merge(theirs),
-            (mine, theirs) => *mine = theirs.clone(),
+            (mine, theirs) => mine.clone_from(theirs),
         }
         self.execution_count = sum(self.execution_count, other.execution_count);
         self.uncounted = sum(self.uncounted, other.uncounted);

@@ -3,7 +3,10 @@
 use std::{io::Read, time::Duration};
 
 use flate2::read::GzDecoder;
-use kapso_exporter::simulator::{Api, Scenario};
+use kapso_exporter::{
+    model::Source,
+    simulator::{Api, Scenario},
+};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 
 use crate::support::{
@@ -78,7 +81,8 @@ fn lines<'a>(text: &'a str, name: &str, label: &str) -> Vec<&'a str> {
 
 #[tokio::test(start_paused = true)]
 async fn a_start_timestamp_stays_through_renderings_and_restarts_and_ends_with_a_name() {
-    let mut world = Simulated::start(Scenario::quiet(1), &Setup::default()).await;
+    let setup = Setup { sources: vec![Source::Workflows], ..Setup::default() };
+    let mut world = Simulated::start(Scenario::quiet(1), &setup).await;
     let workflow = world.simulator.workflow_ids(Api::Platform).remove(0);
     let conversation = world.simulator.conversation_ids(Api::Platform).remove(0);
     let label = format!("workflow_id=\"{workflow}\"");
@@ -94,7 +98,7 @@ async fn a_start_timestamp_stays_through_renderings_and_restarts_and_ends_with_a
         world.simulator.message(Api::Platform, &conversation).unwrap();
         world.sweeps(4).await;
         assert_eq!(created(&world), first);
-        world.restart(&Setup::default());
+        world.restart(&setup);
         assert_eq!(created(&world), first, "before anything is asked");
     }
     world.simulator.rename_workflow(&workflow, "Another").unwrap();

@@ -91,7 +91,9 @@ impl Encoder {
             out.extend_from_slice(bytes);
         } else {
             samples.sort_by(|a, b| key(a).cmp(key(b)));
-            samples.iter().for_each(|(_, sample)| out.extend_from_slice(&bytes[sample.clone()]));
+            for (_, sample) in samples.iter() {
+                out.extend_from_slice(&bytes[sample.clone()]);
+            }
         }
         keys.clear();
         bytes.clear();

@@ -82,7 +82,7 @@ fn of_histogram(row: &Row<'_>, histogram: &Histogram, since: Option<Timestamp>) 
 }
 
 fn classic(histogram: &Histogram, with_exemplars: bool) -> Vec<message::Bucket> {
-    let exemplars = with_exemplars.then(|| by_bucket(histogram)).unwrap_or_default();
+    let exemplars = if with_exemplars { by_bucket(histogram) } else { Vec::new() };
     let exemplar = |index: usize| exemplars.get(index).copied().flatten().filter(|e| fits(e)).map(Into::into);
     let infinity = (f64::INFINITY, histogram.count());
     let buckets = histogram.cumulative().chain([infinity]).enumerate();

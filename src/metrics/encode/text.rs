@@ -78,7 +78,7 @@ pub(super) fn open_metrics_sample(row: &Row<'_>, out: &mut Vec<u8>) {
             created(base(row.name, row.kind), row.labels, since, out);
         }
         Value::Histogram { histogram, since } => {
-            let exemplars = row.options.exemplars.then(|| by_bucket(histogram)).unwrap_or_default();
+            let exemplars = if row.options.exemplars { by_bucket(histogram) } else { Vec::new() };
             let exemplar = |bucket: usize, out: &mut Vec<u8>| {
                 write_exemplar(exemplars.get(bucket).copied().flatten(), out);
             };
