@@ -15,7 +15,8 @@ use crate::{
 /// The longest name of a label of the user's own, in bytes.
 const LONGEST_LABEL_NAME: usize = 128;
 
-type Parsed<T> = Result<T, String>;
+/// A value, or what is allowed.
+pub type Parsed<T> = Result<T, String>;
 
 /// `--scrape.interval`.
 ///
