@@ -12,13 +12,26 @@ const WAITS: ExponentialBuilder = ExponentialBuilder::new()
     .with_factor(3.0)
     .with_max_times(5);
 
+/// A page with items that cannot be read is asked for so many more times: they may have been spoilt on their way.
+const READINGS: u32 = 2;
+
 /// The waits between attempts, until there is no more of it.
 #[derive(Debug)]
-pub(super) struct Patience(ExponentialBackoff);
+pub(super) struct Patience {
+    waits: ExponentialBackoff,
+    spent: u32,
+}
+
+impl Patience {
+    /// Whether items that cannot be read may yet be readable.
+    pub fn has_hope(&self) -> bool {
+        self.spent < READINGS
+    }
+}
 
 impl Default for Patience {
     fn default() -> Self {
-        Self(WAITS.build())
+        Self { waits: WAITS.build(), spent: 0 }
     }
 }
 
@@ -26,6 +39,7 @@ impl Iterator for Patience {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        self.0.next()
+        self.spent += 1;
+        self.waits.next()
     }
 }

@@ -44,6 +44,8 @@ enum Failure {
     Asked(#[from] Error),
     #[error("the list ends before all of its items")]
     Truncated,
+    #[error("items cannot be read")]
+    Unreadable,
     #[error("this machine's clock is {}s ahead of Kapso's: set it, or give --until", .0.as_secs())]
     Clock(Duration),
     #[error(transparent)]
@@ -226,6 +228,7 @@ impl Reading<'_> {
             loop {
                 let failure = match pager.next().await {
                     Ok(Some(page)) if page.flaws.extent == Extent::Truncated => Failure::Truncated,
+                    Ok(Some(page)) if page.flaws.unreadable > 0 && patience.has_hope() => Failure::Unreadable,
                     Ok(Some(page)) => {
                         patience = Patience::default();
                         next = pager.place();
@@ -249,7 +252,7 @@ impl Reading<'_> {
     async fn may_try_again(&self, failure: &Failure, patience: &mut Patience) -> bool {
         let may_help = match failure {
             Failure::Asked(error) => error.is_transient(),
-            Failure::Truncated => true,
+            Failure::Truncated | Failure::Unreadable => true,
             Failure::Clock(_) | Failure::Kept(_) => false,
         };
         let Some(wait) = patience.next().filter(|_| may_help) else { return false };

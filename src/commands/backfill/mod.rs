@@ -46,6 +46,7 @@ pub async fn backfill(
 ) -> Result<(), CliError> {
     let Config { projects, metrics, .. } = config;
     let (bound, projects) = (workflows_with_series(&metrics, &projects), listed(projects)?);
+    require_distinct(&what.labels)?;
     let _lock = own(&what.output).map_err(CliError::Run)?;
     let span = backfill::span(&what, clock.wall())?;
     tracing::info!(since = %span.since, until = %span.until, "backfilling");
@@ -92,6 +93,16 @@ fn listed(projects: Vec<ProjectConfig>) -> Result<Vec<ProjectConfig>, CliError> 
         tracing::warn!(project = project.name, "agents of the legacy API are not backfilled");
     }
     Ok(listed)
+}
+
+fn require_distinct(labels: &[(String, String)]) -> Result<(), CliError> {
+    let is_again = |place: &usize| labels[..*place].iter().any(|(name, _)| *name == labels[*place].0);
+    match (0..labels.len()).find(is_again) {
+        Some(place) => {
+            Err(CliError::Usage(anyhow!("the label {} is given twice (--label)", labels[place].0)))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Takes the folder for this run, and makes it if it is not there.
