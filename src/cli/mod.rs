@@ -374,9 +374,12 @@ pub struct Simulate {
     /// Conversations at the start
     #[arg(long, value_name = "N", default_value = "60")]
     pub conversations: usize,
-    /// Executions at the start that are over, of the last three days, on each API
+    /// Executions at the start that are over, on each API
     #[arg(long, value_name = "N", default_value = "240")]
     pub history: usize,
+    /// Of how much time before the start they are
+    #[arg(long, value_name = "DURATION", default_value = "3d", value_parser = parse::history_span)]
+    pub history_span: Duration,
     /// Executions at the start that are open, on each API
     #[arg(long, value_name = "N", default_value = "18")]
     pub open_history: usize,

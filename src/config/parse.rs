@@ -74,6 +74,14 @@ pub fn latency(text: &str) -> Parsed<Duration> {
     duration(text, "0s", "1m")
 }
 
+/// `--history-span` of the simulated Kapso.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn history_span(text: &str) -> Parsed<Duration> {
+    duration(text, "1h", "365d")
+}
+
 /// A duration from `least` to `most`, both as a person would write them.
 fn duration(text: &str, least: &str, most: &str) -> Parsed<Duration> {
     let parse = |text: &str| humantime::parse_duration(text.trim()).ok();

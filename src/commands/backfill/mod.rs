@@ -45,8 +45,11 @@ pub async fn backfill(
     shutdown: CancellationToken,
 ) -> Result<(), CliError> {
     let Config { projects, metrics, .. } = config;
-    let (bound, projects) = (workflows_with_series(&metrics, &projects), listed(projects)?);
     require_distinct(&what.labels)?;
+    if metrics.native_histograms == NativeHistograms::Only {
+        tracing::warn!("text holds classic histograms alone: native ones begin with the running exporter");
+    }
+    let (bound, projects) = (workflows_with_series(&metrics, &projects), listed(projects)?);
     let _lock = own(&what.output).map_err(CliError::Run)?;
     let span = backfill::span(&what, clock.wall())?;
     tracing::info!(since = %span.since, until = %span.until, "backfilling");

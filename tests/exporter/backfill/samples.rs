@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use jiff::Timestamp;
 use kapso_exporter::simulator::WorkflowTally;
 
 /// Every series with its samples by time, in milliseconds.
@@ -52,9 +51,9 @@ impl Samples {
         }
     }
 
-    /// How many series there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// The series, as they are written.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// The one series with this name and at least these labels.
@@ -120,11 +119,6 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ext| ext == "om")).collect();
     files.sort();
     files
-}
-
-/// The time in milliseconds.
-pub fn millis(at: &str) -> i64 {
-    at.parse::<Timestamp>().unwrap().as_millisecond()
 }
 
 /// A histogram's series belong together.
