@@ -10,7 +10,7 @@ use std::{
 use super::{
     history::History,
     span::{Day, Span},
-    text::{self, SeriesText},
+    text::{self, Part, SeriesText},
 };
 use crate::metrics::{Family, Rows, RowsFrom, SeriesStarts, Sink, TABLE};
 
@@ -66,15 +66,16 @@ fn write_day(
     to: &mut impl Write,
 ) -> io::Result<u64> {
     let (common, mut samples) = (text::common(form.labels), 0);
-    for family in families() {
+    let parts = families().flat_map(|family| Part::all(family).iter().map(move |part| (family, *part)));
+    for (family, part) in parts {
         let mut is_begun = false;
         for history in &*histories {
             if is_stopped() {
                 return Err(io::Error::other("interrupted"));
             }
-            let series = series(family, history, day, &common);
+            let series = series(family, part, history, day, &common);
             if !series.is_empty() && !std::mem::replace(&mut is_begun, true) {
-                to.write_all(&text::head(family))?;
+                to.write_all(&part.head(family))?;
             }
             samples += series.write(to)?;
         }
@@ -91,9 +92,9 @@ fn families() -> impl Iterator<Item = &'static Family> {
     TABLE.iter().copied().filter(|family| FAMILIES.contains(&family.name))
 }
 
-/// A day of a workflow's series of one family.
-fn series<'a>(family: &Family, history: &History, day: &Day, common: &'a str) -> SeriesText<'a> {
-    let mut text = SeriesText::new(common);
+/// A day of a workflow's series of a part of a family.
+fn series<'a>(family: &Family, part: Part, history: &History, day: &Day, common: &'a str) -> SeriesText<'a> {
+    let mut text = SeriesText::new(part, common);
     let RowsFrom::Workflow(rows) = family.rows else { return text };
     text.begin(family);
     // Samples of the past have no start timestamps.

@@ -1,37 +1,76 @@
 //! OpenMetrics text with timestamps, one series after the other, as the format wants it.
+//!
+//! The series of a histogram are written as three families of unknown type: whoever imports them looks at names alone, and
+//! Python's parser (`prometheus_client` 0.26) cannot read a histogram with more than one timestamp.
 
 use std::{
     borrow::Cow,
     io::{self, Write},
 };
 
-use crate::metrics::{Encoder, Family, Format, Labels, Options, Sink, Value};
+use crate::metrics::{Encoder, Family, Format, Kind, Labels, Options, Sink, Value};
 
-/// Takes the samples of a family moment by moment, and writes them series by series.
+/// A part of a family that is written in one piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// The series of a histogram with this ending.
+    Ending(&'static str),
+}
+
+impl Part {
+    /// The parts of a family.
+    #[must_use]
+    pub fn all(family: &Family) -> &'static [Self] {
+        const OF_HISTOGRAM: [Part; 3] =
+            [Part::Ending("_bucket"), Part::Ending("_count"), Part::Ending("_sum")];
+        match family.kind {
+            Kind::Histogram | Kind::Snapshot => &OF_HISTOGRAM,
+            Kind::Gauge | Kind::Counter => &[Self::Whole],
+        }
+    }
+
+    /// The lines that begin it.
+    #[must_use]
+    pub fn head(self, family: &Family) -> Vec<u8> {
+        let mut head = Vec::new();
+        Format::OpenMetrics.head(family, 0, &mut head);
+        let Self::Ending(ending) = self else { return head };
+        let text = String::from_utf8_lossy(&head);
+        let help = text.lines().next().unwrap_or_default();
+        let name = family.name;
+        let help = help.replacen(name, &format!("{name}{ending}"), 1);
+        format!("{help}\n# TYPE {name}{ending} unknown\n").into_bytes()
+    }
+}
+
+/// Takes the samples of a part of a family moment by moment, and writes them series by series.
 pub struct SeriesText<'a> {
-    /// Labels that every series has, each followed by a comma.
-    common: &'a str,
     /// Of which moment the samples are that come next, in milliseconds since 1970; none: of what was written before.
     at: Option<i64>,
-    lines: Lines,
+    lines: Lines<'a>,
     series: Vec<Series>,
 }
 
-/// A series, or all series of a histogram.
+/// A series, or all series of a part of a histogram.
 struct Series {
     /// The values of its labels.
     key: String,
-    text: Vec<u8>,
+    /// The lines of each.
+    texts: Vec<Vec<u8>>,
     /// A histogram begins with its last empty sample before its first value.
     begun: bool,
     empty_at: Option<i64>,
 }
 
 impl<'a> SeriesText<'a> {
-    /// With these labels beside those of the samples.
+    /// Of this part, with these labels beside those of the samples, each followed by a comma.
     #[must_use]
-    pub fn new(common: &'a str) -> Self {
-        Self { common, at: None, lines: Lines::new(), series: Vec::new() }
+    pub fn new(part: Part, common: &'a str) -> Self {
+        let encoder = Encoder::new(Format::OpenMetrics, Options::default());
+        let lines = Lines { part, name: "", common, encoder, plain: Vec::new() };
+        Self { at: None, lines, series: Vec::new() }
     }
 
     /// The samples that come next are of this moment.
@@ -42,7 +81,7 @@ impl<'a> SeriesText<'a> {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.series.iter().all(|series| series.text.is_empty())
+        self.series.iter().all(|series| series.texts.is_empty())
     }
 
     /// Writes what was taken. Returns how many samples that is.
@@ -51,9 +90,9 @@ impl<'a> SeriesText<'a> {
     /// What `to` reports.
     pub fn write(&self, to: &mut impl Write) -> io::Result<u64> {
         let mut samples = 0;
-        for series in &self.series {
-            to.write_all(&series.text)?;
-            samples += series.text.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        for text in self.series.iter().flat_map(|series| &series.texts) {
+            to.write_all(text)?;
+            samples += text.iter().filter(|&&byte| byte == b'\n').count() as u64;
         }
         Ok(samples)
     }
@@ -65,8 +104,8 @@ impl<'a> SeriesText<'a> {
         };
         self.series.iter().position(is_it).unwrap_or_else(|| {
             let values: Vec<_> = labels.iter().map(|(_, value)| value.as_ref()).collect();
-            let (text, begun, empty_at) = (Vec::new(), false, None);
-            self.series.push(Series { key: values.join("\0"), text, begun, empty_at });
+            let (texts, begun, empty_at) = (Vec::new(), false, None);
+            self.series.push(Series { key: values.join("\0"), texts, begun, empty_at });
             self.series.len() - 1
         })
     }
@@ -74,6 +113,7 @@ impl<'a> SeriesText<'a> {
 
 impl Sink for SeriesText<'_> {
     fn begin(&mut self, family: &Family) {
+        self.lines.name = family.name;
         self.lines.encoder.begin(family);
     }
 
@@ -93,45 +133,55 @@ impl Sink for SeriesText<'_> {
             (series.begun, series.empty_at, value)
         {
             let empty = Value::Histogram { histogram: &histogram.since(histogram), since: None };
-            lines.write(labels, &empty, self.common, before, &mut series.text);
+            lines.write(labels, &empty, before, &mut series.texts);
         }
         series.begun = true;
-        lines.write(labels, value, self.common, at, &mut series.text);
+        lines.write(labels, value, at, &mut series.texts);
     }
 }
 
 /// Writes the lines of a sample.
-struct Lines {
+struct Lines<'a> {
+    part: Part,
+    /// The family's name.
+    name: &'static str,
+    common: &'a str,
     encoder: Encoder,
-    /// Its lines without timestamps.
+    /// Lines without timestamps.
     plain: Vec<u8>,
 }
 
-impl Lines {
-    fn new() -> Self {
-        Self { encoder: Encoder::new(Format::OpenMetrics, Options::default()), plain: Vec::new() }
-    }
-
-    fn write(&mut self, labels: &Labels<'_>, value: &Value<'_>, common: &str, at: i64, text: &mut Vec<u8>) {
-        self.plain.clear();
-        self.encoder.sample(labels, value);
-        self.encoder.finish(&mut self.plain);
+impl Lines<'_> {
+    /// Adds a line to each of `texts`.
+    fn write(&mut self, labels: &Labels<'_>, value: &Value<'_>, at: i64, texts: &mut Vec<Vec<u8>>) {
+        self.encode(labels, value);
         let at = timestamp(at);
-        for line in self.plain.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            let labels = line.iter().position(|&byte| byte == b'{').map_or(line.len(), |brace| brace + 1);
-            for part in [&line[..labels], common.as_bytes(), &line[labels..], b" ", at.as_bytes(), b"\n"] {
-                text.extend_from_slice(part);
+        let ending = if let Part::Ending(ending) = self.part { ending } else { "" };
+        let head = format!("{}{ending}{{", self.name);
+        let lines = self.plain.split(|&byte| byte == b'\n');
+        let lines = lines.filter_map(|line| line.strip_prefix(head.as_bytes()));
+        for (number, rest) in lines.enumerate() {
+            if texts.len() == number {
+                texts.push(Vec::new());
+            }
+            for part in [head.as_bytes(), self.common.as_bytes(), rest, b" ", at.as_bytes(), b"\n"] {
+                texts[number].extend_from_slice(part);
             }
         }
     }
-}
 
-/// The lines that begin a family.
-#[must_use]
-pub fn head(family: &Family) -> Vec<u8> {
-    let mut head = Vec::new();
-    Format::OpenMetrics.head(family, 0, &mut head);
-    head
+    fn encode(&mut self, labels: &Labels<'_>, value: &Value<'_>) {
+        self.plain.clear();
+        match value {
+            // Its buckets belong to another part.
+            Value::Histogram { histogram, .. } if self.part != Part::Ending("_bucket") => {
+                let histogram = (*histogram).clone().with_bounds(&[].into());
+                self.encoder.sample(labels, &Value::Histogram { histogram: &histogram, since: None });
+            }
+            _ => self.encoder.sample(labels, value),
+        }
+        self.encoder.finish(&mut self.plain);
+    }
 }
 
 /// The line that ends a file.
@@ -142,7 +192,7 @@ pub fn end() -> Vec<u8> {
     end
 }
 
-/// Labels of every series, as [`SeriesText`] takes them.
+/// These labels as [`SeriesText`] takes them.
 #[must_use]
 pub fn common(labels: &[(String, String)]) -> String {
     labels.iter().map(|(name, value)| format!("{name}=\"{}\",", escaped(value))).collect()

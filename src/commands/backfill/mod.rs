@@ -45,19 +45,14 @@ pub async fn backfill(
     shutdown: CancellationToken,
 ) -> Result<(), CliError> {
     let Config { projects, metrics, .. } = config;
-    require_distinct(&what.labels)?;
-    if metrics.native_histograms == NativeHistograms::Only {
-        tracing::warn!("text holds classic histograms alone: native ones begin with the running exporter");
-    }
+    check(&what, &metrics)?;
     let (bound, projects) = (workflows_with_series(&metrics, &projects), listed(projects)?);
     let _lock = own(&what.output).map_err(CliError::Run)?;
     let span = backfill::span(&what, clock.wall())?;
     tracing::info!(since = %span.since, until = %span.until, "backfilling");
     let journals = projects.iter().map(|project| open(project, &what.output, span));
     let journals = journals.collect::<Result<Vec<_>, JournalError>>()?;
-
-    let requests = Arc::new(Requests::default());
-    let budgets = Budgets::default();
+    let (requests, budgets) = (Arc::<Requests>::default(), Budgets::default());
     let projects = projects.into_iter().map(|config| {
         let budget = budgets.of(&config);
         let project = Project::new(config, transports.clone(), clock.clone(), shutdown.clone());
@@ -65,20 +60,26 @@ pub async fn backfill(
     });
     let projects: Vec<_> = projects.collect();
     let read = read(&projects, journals, span, &requests).await.map_err(CliError::Run)?;
-    for (project, (workflows, _)) in projects.iter().zip(&read) {
-        warn_of_others(&project.0.config.name, workflows.len(), bound);
-    }
+    say_what_is_odd(&projects, &read, bound);
     let executions: usize = read.iter().map(|(_, records)| records.len()).sum();
     let histories = projects.iter().zip(read).flat_map(|((project, _), read)| histories(project, read, span));
-    let histories = histories.collect();
-    let written = write(what, span, histories, shutdown).await.map_err(CliError::Run)?;
-    let unreadable: usize = projects.iter().map(|(_, progress)| progress.figures().unreadable).sum();
-    if unreadable > 0 {
-        tracing::warn!(unreadable, "items of Kapso's lists could not be read, and are left out");
-    }
+    let written = write(what, span, histories.collect(), shutdown).await.map_err(CliError::Run)?;
     let (files, samples, requests) = (written.files.len(), written.samples, requests.sent());
     tracing::info!(files, samples, executions, requests, "backfilled");
     tell(&written).context("cannot write the names of the files to stdout").map_err(CliError::Run)
+}
+
+/// What can be said before anything is asked.
+fn check(what: &BackfillConfig, metrics: &MetricsConfig) -> Result<(), CliError> {
+    let labels = &what.labels;
+    let is_again = |place: &usize| labels[..*place].iter().any(|(name, _)| *name == labels[*place].0);
+    if let Some(place) = (0..labels.len()).find(is_again) {
+        return Err(CliError::Usage(anyhow!("the label {} is given twice (--label)", labels[place].0)));
+    }
+    if metrics.native_histograms == NativeHistograms::Only {
+        tracing::warn!("text holds classic histograms alone: native ones begin with the running exporter");
+    }
+    Ok(())
 }
 
 /// The projects of which there is something to read.
@@ -96,16 +97,6 @@ fn listed(projects: Vec<ProjectConfig>) -> Result<Vec<ProjectConfig>, CliError> 
         tracing::warn!(project = project.name, "agents of the legacy API are not backfilled");
     }
     Ok(listed)
-}
-
-fn require_distinct(labels: &[(String, String)]) -> Result<(), CliError> {
-    let is_again = |place: &usize| labels[..*place].iter().any(|(name, _)| *name == labels[*place].0);
-    match (0..labels.len()).find(is_again) {
-        Some(place) => {
-            Err(CliError::Usage(anyhow!("the label {} is given twice (--label)", labels[place].0)))
-        }
-        None => Ok(()),
-    }
 }
 
 /// Takes the folder for this run, and makes it if it is not there.
@@ -199,14 +190,21 @@ fn workflows_with_series(metrics: &MetricsConfig, projects: &[ProjectConfig]) ->
     Limits::within(max_series / streams.max(1), &bounds).workflows
 }
 
-fn warn_of_others(project: &str, workflows: usize, bound: usize) {
-    if workflows > bound {
-        tracing::warn!(
-            project,
-            workflows,
-            bound,
-            "the running exporter adds up workflows beyond its --metrics.max-series under other; a backfill has series of each"
-        );
+fn say_what_is_odd(projects: &[(Project, Progress)], read: &[(Vec<ListedWorkflow>, Records)], bound: usize) {
+    for ((project, progress), (workflows, _)) in projects.iter().zip(read) {
+        let (project, workflows, unreadable) =
+            (&project.config.name, workflows.len(), progress.figures().unreadable);
+        if workflows > bound {
+            tracing::warn!(
+                project,
+                workflows,
+                bound,
+                "the running exporter adds up workflows beyond its --metrics.max-series under other; here each has series"
+            );
+        }
+        if unreadable > 0 {
+            tracing::warn!(project, unreadable, "items of Kapso's lists could not be read, and are left out");
+        }
     }
 }
 

@@ -39,10 +39,9 @@ impl Samples {
             let (rest, at) = line.rsplit_once(' ').unwrap();
             let (series, value) = rest.rsplit_once(' ').unwrap();
             assert!(series.starts_with(&family), "{line} within {family}");
-            let metric = of_metric(series);
-            if last.0 != metric {
-                assert!(last.1.insert(metric.clone()), "in one piece: {metric}");
-                last.0 = metric;
+            if last.0 != series {
+                assert!(last.1.insert(series.to_owned()), "in one piece: {series}");
+                series.clone_into(&mut last.0);
             }
             let at = (at.parse::<f64>().unwrap() * 1000.0).round() as i64;
             let of_series = self.0.entry(series.to_owned()).or_default();
@@ -119,12 +118,4 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ext| ext == "om")).collect();
     files.sort();
     files
-}
-
-/// A histogram's series belong together.
-fn of_metric(series: &str) -> String {
-    let (name, labels) = series.split_once('{').unwrap();
-    let name = ["_bucket", "_count", "_sum"].iter().fold(name, |name, suffix| name.trim_end_matches(suffix));
-    let labels = labels.split_once(",le=").map_or(labels, |(labels, _)| labels);
-    format!("{name}{{{}", labels.trim_end_matches('}'))
 }
