@@ -10,9 +10,9 @@ use std::{
 use super::{
     history::History,
     span::{Day, Span},
-    text::{self, Part, SeriesText},
+    text::{self, Part, SeriesText, When},
 };
-use crate::metrics::{Family, Rows, RowsFrom, SeriesStarts, Sink, TABLE};
+use crate::metrics::{Family, Rows, RowsFrom, SeriesStarts, Sink, TABLE, Workflow};
 
 /// What the lists tell of the past. They no longer tell when an execution was in handoff, nor when it would have been seen.
 const FAMILIES: [&str; 3] =
@@ -81,7 +81,7 @@ fn write_day(
         }
     }
     for history in histories {
-        let so_far = history.replay(day, |_, _| {});
+        let so_far = history.replay(history.so_far(), &day.moments, |_, _| {});
         history.go_on(so_far);
     }
     to.write_all(&text::end())?;
@@ -100,11 +100,14 @@ fn series<'a>(family: &Family, part: Part, history: &History, day: &Day, common:
     // Samples of the past have no start timestamps.
     let starts = SeriesStarts::default();
     let labels = history.labels();
-    rows(&history.workflow(), &mut Rows::new(family, &labels, &starts, &mut text));
-    history.replay(day, |moment, workflow| {
-        text.set_moment(moment.at);
+    let mut show = |workflow: &Workflow, when: When| {
+        text.at(when);
         rows(workflow, &mut Rows::new(family, &labels, &starts, &mut text));
-    });
+    };
+    let before = history.so_far();
+    show(&history.workflow(before), When::Before);
+    let so_far = history.replay(before, &day.moments, |workflow, moment| show(workflow, When::At(moment)));
+    history.replay(&so_far, day.next.as_slice(), |workflow, _| show(workflow, When::After));
     text
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     records::Happening,
-    span::{Counts, Day, Moment},
+    span::{Counts, Moment},
 };
 use crate::{
     ledger::{Buckets, Totals},
@@ -53,18 +53,29 @@ impl History {
         [("api", "platform"), ("project", &self.project), ("workflow_id", id), ("workflow_name", name)]
     }
 
-    /// The workflow as it was counted up to now.
+    /// What was counted up to now.
     #[must_use]
-    pub fn workflow(&self) -> Workflow {
-        Workflow::of_totals(&self.id, &self.name, self.so_far.totals.clone())
+    pub fn so_far(&self) -> &SoFar {
+        &self.so_far
     }
 
-    /// Counts through a day and shows the workflow at each of its moments. Returns what is counted at its end.
-    pub fn replay(&self, day: &Day, mut show: impl FnMut(Moment, &Workflow)) -> SoFar {
-        let (mut workflow, mut next) = (self.workflow(), self.so_far.next);
+    /// The workflow as it was counted then.
+    #[must_use]
+    pub fn workflow(&self, so_far: &SoFar) -> Workflow {
+        Workflow::of_totals(&self.id, &self.name, so_far.totals.clone())
+    }
+
+    /// Counts on from `so_far` and shows the workflow at each of these moments. Returns what is counted at the last one.
+    pub fn replay(
+        &self,
+        so_far: &SoFar,
+        moments: &[Moment],
+        mut show: impl FnMut(&Workflow, Moment),
+    ) -> SoFar {
+        let (mut workflow, mut next) = (self.workflow(so_far), so_far.next);
         // Nothing is written of a single execution.
         let nameless = ExecutionId::from("");
-        for &moment in &day.moments {
+        for &moment in moments {
             let before = match moment.counts {
                 Counts::Before => at(moment.at),
                 Counts::All => Timestamp::MAX,
@@ -78,7 +89,7 @@ impl History {
             if moment.counts == Counts::None {
                 *workflow.totals_mut() = Totals::new(&self.buckets);
             }
-            show(moment, &workflow);
+            show(&workflow, moment);
         }
         SoFar { totals: workflow.totals_mut().clone(), next }
     }

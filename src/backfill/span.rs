@@ -46,6 +46,8 @@ pub struct Day {
     pub date: Date,
     /// Its moments, in order.
     pub moments: Vec<Moment>,
+    /// The first one of the next day.
+    pub next: Option<Moment>,
 }
 
 impl Span {
@@ -63,23 +65,30 @@ impl Span {
 
     /// Its days, with a moment at its beginning, at each multiple of `step`, and at its end.
     pub fn days(&self, step: Duration) -> impl Iterator<Item = Day> + use<> {
+        let span = *self;
+        let step = i64::try_from(step.as_millis()).unwrap_or(DAY).max(1);
+        let days =
+            span.since.as_millisecond().div_euclid(DAY)..=(span.until.as_millisecond() - 1).div_euclid(DAY);
+        days.map(move |day| Day {
+            date: date(day * DAY),
+            moments: span.moments(day, step).collect(),
+            next: span.moments(day + 1, step).next(),
+        })
+    }
+
+    /// The moments of a day, which is counted from 1970; `step` is in milliseconds.
+    fn moments(&self, day: i64, step: i64) -> impl Iterator<Item = Moment> + use<> {
         // In whole seconds, since some parsers compare fractions wrongly.
         let first = self.since.as_second() * 1000;
         let end = self.until.as_millisecond();
-        let step = i64::try_from(step.as_millis()).unwrap_or(DAY).max(1);
-        let days = first.div_euclid(DAY)..=(end - 1).div_euclid(DAY);
-        days.map(move |day| {
-            let (from, to) = ((day * DAY).max(first), ((day + 1) * DAY).min(end - 2));
-            let grid = (from.div_euclid(step)..).map(|number| number * step);
-            let grid =
-                grid.skip_while(|&at| at <= first).skip_while(|&at| at < from).take_while(|&at| at < to);
-            let beginning = Some(first).filter(|&at| at >= day * DAY);
-            let before = beginning.into_iter().chain(grid).map(|at| Moment { at, counts: Counts::Before });
-            let ending =
-                [Moment { at: end - 2, counts: Counts::All }, Moment { at: end - 1, counts: Counts::None }];
-            let ending = ending.into_iter().filter(|moment| moment.at.div_euclid(DAY) == day);
-            Day { date: date(day * DAY), moments: before.chain(ending).collect() }
-        })
+        let (from, to) = ((day * DAY).max(first), ((day + 1) * DAY).min(end - 2));
+        let beginning = Some(first).filter(|at| at.div_euclid(DAY) == day);
+        let grid = (from.div_euclid(step)..).map(move |number| number * step);
+        let grid = grid.skip_while(move |&at| at < from || at == first).take_while(move |&at| at < to);
+        let before = beginning.into_iter().chain(grid).map(|at| Moment { at, counts: Counts::Before });
+        let ending =
+            [Moment { at: end - 2, counts: Counts::All }, Moment { at: end - 1, counts: Counts::None }];
+        before.chain(ending.into_iter().filter(move |moment| moment.at.div_euclid(DAY) == day))
     }
 }
 
@@ -138,6 +147,10 @@ mod tests {
                 assert!(all.is_sorted_by(|a, b| a.at < b.at), "{since} {until}");
                 assert_eq!(all.iter().filter(|moment| moment.counts == Counts::All).count(), 1);
                 assert_eq!(all.last().unwrap().counts, Counts::None);
+                for (day, next) in days.iter().zip(&days[1..]) {
+                    assert_eq!(day.next, next.moments.first().copied(), "{since} {until}");
+                }
+                assert_eq!(days.last().unwrap().next, None);
                 for day in &days[1..] {
                     assert!(!day.moments.is_empty());
                     assert!(

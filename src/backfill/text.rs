@@ -8,6 +8,7 @@ use std::{
     io::{self, Write},
 };
 
+use super::span::{Counts, Moment};
 use crate::metrics::{Encoder, Family, Format, Kind, Labels, Options, Sink, Value};
 
 /// A part of a family that is written in one piece.
@@ -45,10 +46,21 @@ impl Part {
     }
 }
 
+/// When samples are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Before those that are written: they tell which histograms have begun.
+    Before,
+    /// Then, and they are written.
+    At(Moment),
+    /// The next moment after those that are written: they tell which histograms are about to begin.
+    After,
+}
+
 /// Takes the samples of a part of a family moment by moment, and writes them series by series.
 pub struct SeriesText<'a> {
-    /// Of which moment the samples are that come next, in milliseconds since 1970; none: of what was written before.
-    at: Option<i64>,
+    /// When the samples are of that come next.
+    when: When,
     lines: Lines<'a>,
     series: Vec<Series>,
 }
@@ -70,12 +82,12 @@ impl<'a> SeriesText<'a> {
     pub fn new(part: Part, common: &'a str) -> Self {
         let encoder = Encoder::new(Format::OpenMetrics, Options::default());
         let lines = Lines { part, name: "", common, encoder, plain: Vec::new() };
-        Self { at: None, lines, series: Vec::new() }
+        Self { when: When::Before, lines, series: Vec::new() }
     }
 
-    /// The samples that come next are of this moment.
-    pub fn set_moment(&mut self, at: i64) {
-        self.at = Some(at);
+    /// The samples that come next are of then.
+    pub fn at(&mut self, when: When) {
+        self.when = when;
     }
 
     /// Whether there is nothing to write.
@@ -120,23 +132,26 @@ impl Sink for SeriesText<'_> {
     fn sample(&mut self, labels: &Labels<'_>, value: &Value<'_>) {
         let place = self.place(labels);
         let (series, lines) = (&mut self.series[place], &mut self.lines);
-        let is_empty = matches!(value, Value::Histogram { histogram, .. } if histogram.count() == 0);
-        let Some(at) = self.at else {
-            series.begun = !is_empty;
+        let Value::Histogram { histogram, .. } = value else {
+            if let When::At(moment) = self.when {
+                lines.write(labels, value, moment.at, &mut series.texts);
+            }
             return;
         };
-        if is_empty && !series.begun {
-            series.empty_at = Some(at);
-            return;
-        }
-        if let (false, Some(before), Value::Histogram { histogram, .. }) =
-            (series.begun, series.empty_at, value)
-        {
+        let has_values = histogram.count() > 0;
+        if let (true, false, Some(at)) = (has_values, series.begun, series.empty_at) {
             let empty = Value::Histogram { histogram: &histogram.since(histogram), since: None };
-            lines.write(labels, &empty, before, &mut series.texts);
+            lines.write(labels, &empty, at, &mut series.texts);
         }
-        series.begun = true;
-        lines.write(labels, value, at, &mut series.texts);
+        series.begun |= has_values;
+        match self.when {
+            // The next exporter begins with every series.
+            When::At(Moment { at, counts }) if series.begun || counts == Counts::None => {
+                lines.write(labels, value, at, &mut series.texts);
+            }
+            When::At(Moment { at, .. }) => series.empty_at = Some(at),
+            When::Before | When::After => {}
+        }
     }
 }
 

@@ -87,6 +87,7 @@ async fn at_every_moment_the_counters_are_what_had_happened_by_then() {
     assert_counts(&kapso.simulator, &samples, end - 2, [since, until]);
     assert!(samples.counts("flow_1", end - 2).iter().all(|&count| count > 0.0), "something was counted");
     assert_eq!(samples.counts("flow_1", end - 1), [0.0; 7], "the next exporter begins at zero");
+    assert_eq!(samples.jumping(), Vec::<&str>::new(), "all series begin at zero");
 }
 
 #[tokio::test]
@@ -156,24 +157,26 @@ async fn a_histogram_begins_empty_a_step_before_its_first_value() {
     let now = kapso.simulator.started_at();
     let day = SignedDuration::from_hours(24);
     let midnight = Timestamp::from_second((now - day * 2).as_second().div_euclid(86400) * 86400).unwrap();
-    // At once after midnight, so that the empty sample is the one of midnight.
-    for seconds in [1, 40_000] {
+    let began = |status: &str, samples: &Samples| {
+        let labels = [("status", status), ("workflow_id", "flow_1")];
+        let series = samples.series("kapso_execution_duration_seconds_count", &labels).unwrap();
+        let begin = midnight.as_millisecond();
+        series.iter().take(3).map(|(at, value)| ((at - begin) / 1000, *value)).collect::<Vec<_>>()
+    };
+    // On either side of midnight, where the empty sample is the one of midnight, or of another file than the first value.
+    for (status, seconds) in [("failed", 1), ("ended", -1)] {
         let at = midnight + SignedDuration::from_secs(seconds);
-        let id = kapso
-            .simulator
-            .start_at(Api::Platform, "flow_1", None, at - SignedDuration::from_secs(10))
-            .unwrap();
-        kapso.simulator.transition_at(&id, "failed", at).unwrap();
+        let start = at - SignedDuration::from_secs(100);
+        let id = kapso.simulator.start_at(Api::Platform, "flow_1", None, start).unwrap();
+        kapso.simulator.transition_at(&id, status, at).unwrap();
     }
     let (_folder, samples) = backfilled(&kapso, &["--since=4d"]).await;
-    let failed = [("status", "failed"), ("workflow_id", "flow_1")];
-    let series = samples.series("kapso_execution_duration_seconds_count", &failed).unwrap();
-    let begin = midnight.as_millisecond();
-    let beginning: Vec<_> = series.iter().take(3).map(|(at, value)| (at - begin, *value)).collect();
-    assert_eq!(beginning, [(0, 0.0), (60_000, 1.0), (120_000, 1.0)]);
-    assert_eq!(series[&(begin + 40_020_000)], 2.0);
-    let ended = samples.series("kapso_execution_duration_seconds_count", &[("status", "ended")]);
-    assert_eq!(ended, None, "what never ended has none");
+    assert_eq!(began("failed", &samples), [(0, 0.0), (60, 1.0), (120, 1.0)]);
+    assert_eq!(began("ended", &samples), [(-60, 0.0), (0, 1.0), (60, 1.0)]);
+    let ended = samples
+        .series("kapso_execution_duration_seconds_count", &[("status", "ended"), ("workflow_id", "flow_2")]);
+    let end = *samples.moments().last().unwrap();
+    assert_eq!(ended, Some(&[(end, 0.0)].into()), "what never ended begins with the next exporter");
 }
 
 /// What a backfill wrote, by file.

@@ -55,6 +55,13 @@ impl Samples {
         self.0.keys().map(String::as_str)
     }
 
+    /// Series that do not begin at zero.
+    pub fn jumping(&self) -> Vec<&str> {
+        let begins_at = |samples: &BTreeMap<i64, f64>| samples.first_key_value().map(|(_, value)| *value);
+        let jumping = self.0.iter().filter(|(_, samples)| begins_at(samples) != Some(0.0));
+        jumping.map(|(series, _)| series.as_str()).collect()
+    }
+
     /// The one series with this name and at least these labels.
     pub fn series(&self, name: &str, labels: &[(&str, &str)]) -> Option<&BTreeMap<i64, f64>> {
         let fits = |series: &str| {
