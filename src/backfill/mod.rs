@@ -2,7 +2,7 @@
 //!
 //! [`read`] asks for the executions of each workflow, and keeps what it was answered in a [`Journal`], so that it can be
 //! interrupted. [`History`] counts what happened, event by event, as the ledger counts it. [`write`] writes the
-//! counters at each moment as OpenMetrics text with timestamps, which Prometheus and VictoriaMetrics import.
+//! counters at each moment as `OpenMetrics` text with timestamps, which Prometheus and `VictoriaMetrics` import.
 //!
 //! An event counts by its own time, from `since` up to `until`. An exporter counts by the same rule from the moment that it
 //! began to watch: where that is `until`, the two together count each event once.

@@ -1,4 +1,4 @@
-//! OpenMetrics text with timestamps, one series after the other, as the format wants it.
+//! `OpenMetrics` text with timestamps, one series after the other, as the format wants it.
 //!
 //! The series of a histogram are written as three families of unknown type: whoever imports them looks at names alone, and
 //! Python's parser (`prometheus_client` 0.26) cannot read a histogram with more than one timestamp.
@@ -81,7 +81,7 @@ impl<'a> SeriesText<'a> {
     #[must_use]
     pub fn new(part: Part, common: &'a str) -> Self {
         let encoder = Encoder::new(Format::OpenMetrics, Options::default());
-        let lines = Lines { part, name: "", common, encoder, plain: Vec::new() };
+        let lines = Lines { part, name: "", common, encoder, plain: Vec::new(), written: 0 };
         Self { when: When::Before, lines, series: Vec::new() }
     }
 
@@ -101,12 +101,10 @@ impl<'a> SeriesText<'a> {
     /// # Errors
     /// What `to` reports.
     pub fn write(&self, to: &mut impl Write) -> io::Result<u64> {
-        let mut samples = 0;
         for text in self.series.iter().flat_map(|series| &series.texts) {
             to.write_all(text)?;
-            samples += text.iter().filter(|&&byte| byte == b'\n').count() as u64;
         }
-        Ok(samples)
+        Ok(self.lines.written)
     }
 
     fn place(&mut self, labels: &Labels<'_>) -> usize {
@@ -164,6 +162,8 @@ struct Lines<'a> {
     encoder: Encoder,
     /// Lines without timestamps.
     plain: Vec<u8>,
+    /// How many lines were written.
+    written: u64,
 }
 
 impl Lines<'_> {
@@ -179,6 +179,7 @@ impl Lines<'_> {
             if texts.len() == number {
                 texts.push(Vec::new());
             }
+            self.written += 1;
             for part in [head.as_bytes(), self.common.as_bytes(), rest, b" ", at.as_bytes(), b"\n"] {
                 texts[number].extend_from_slice(part);
             }
@@ -210,7 +211,8 @@ pub fn end() -> Vec<u8> {
 /// These labels as [`SeriesText`] takes them.
 #[must_use]
 pub fn common(labels: &[(String, String)]) -> String {
-    labels.iter().map(|(name, value)| format!("{name}=\"{}\",", escaped(value))).collect()
+    let one = |(name, value): &(String, String)| [name, "=\"", &escaped(value), "\","].concat();
+    labels.iter().map(one).collect()
 }
 
 fn escaped(value: &str) -> Cow<'_, str> {

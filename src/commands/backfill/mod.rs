@@ -1,4 +1,4 @@
-//! `kapso-exporter backfill`: the counters of the past, as files that Prometheus and VictoriaMetrics import.
+//! `kapso-exporter backfill`: the counters of the past, as files that Prometheus and `VictoriaMetrics` import.
 
 mod progress;
 
