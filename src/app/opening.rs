@@ -1,23 +1,19 @@
 //! Opening the projects of a configuration, and taking them over.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Weak},
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
-use parking_lot::Mutex;
-use secrecy::ExposeSecret;
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{Projects, Store, WatchedProject};
 use crate::{
     clock::{Clock, Steady},
     config::{Config, MetricsConfig, ProjectConfig},
-    kapso::Budget,
     metrics::{Bounds, Options},
     model::{Api, Source},
-    project::{Changed, Project, Transports},
+    project::{Budgets, Changed, Project, Transports},
     state::{Claim, OpenedAccount},
 };
 
@@ -29,8 +25,7 @@ pub struct Opening {
     store: Store,
     changed: Changed,
     shutdown: CancellationToken,
-    /// By a hash of the key: who asks with the same one shares its budget.
-    budgets: Arc<Mutex<HashMap<[u8; 32], Weak<Budget>>>>,
+    budgets: Budgets,
 }
 
 /// The projects of a configuration, opened. Dropped, it leaves no trace.
@@ -87,7 +82,7 @@ impl Opening {
         changed: Changed,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { transports, clock, store, changed, shutdown, budgets: Arc::default() }
+        Self { transports, clock, store, changed, shutdown, budgets: Budgets::default() }
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -122,7 +117,7 @@ impl Opening {
         earlier: Option<&WatchedProject>,
     ) -> anyhow::Result<WatchedProject> {
         let mut project = Project {
-            budget: self.budget(&config),
+            budget: self.budgets.of(&config),
             config: Arc::new(config),
             clock: self.clock.clone(),
             transports: self.transports.clone(),
@@ -147,19 +142,6 @@ impl Opening {
             streams.insert(api, Arc::new(stream));
         }
         Ok(WatchedProject { project, streams, accounts, started })
-    }
-
-    /// The budget of a key, which all its projects share.
-    fn budget(&self, config: &ProjectConfig) -> Arc<Budget> {
-        let hash = Sha256::digest(config.key.expose_secret()).into();
-        let mut budgets = self.budgets.lock();
-        budgets.retain(|_, budget| budget.strong_count() > 0);
-        if let Some(budget) = budgets.get(&hash).and_then(Weak::upgrade) {
-            return budget;
-        }
-        let budget = Arc::new(Budget::new(config.requests_per_minute));
-        budgets.insert(hash, Arc::downgrade(&budget));
-        budget
     }
 
     /// Makes what was opened take effect: accounts get their settings, budgets their limits, and the store keeps what

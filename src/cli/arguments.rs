@@ -42,6 +42,7 @@ fn parse_from(arguments: &[OsString]) -> Result<Cli, Error> {
         None => &mut cli.serve.watch,
         Some(super::Command::Once(flags)) => &mut flags.watch,
         Some(super::Command::Check(flags)) => &mut flags.watch,
+        Some(super::Command::Backfill(flags)) => &mut flags.watch,
         Some(super::Command::Simulate(_)) => return Ok(cli),
     };
     if watch.config_file.is_some() {

@@ -17,8 +17,10 @@ use self::redacted::RedactedValueParser;
 pub use self::{arguments::parse, reference::reference};
 use crate::{
     config::{
-        KeyFrom, LogConfig, LogFormat, LogLevel, MetricsConfig, Raw, RawProject, RemoteWriteConfig,
-        StateConfig, WebConfig, parse,
+        BackfillConfig, KeyFrom, LogConfig, LogFormat, LogLevel, MetricsConfig, Raw, RawProject,
+        RemoteWriteConfig, StateConfig, WebConfig,
+        backfill::{self, Bound},
+        parse,
         web::{Listen, ListenAddress},
     },
     model::{ConversationId, NativeHistograms, Source, WorkflowFilter},
@@ -58,6 +60,14 @@ pub enum Command {
     /// well; 1 something does not work, such as a key that is refused or an API that cannot be reached; 2 usage or
     /// configuration error.
     Check(Check),
+    /// Write the counters of the past as files that Prometheus and VictoriaMetrics import
+    ///
+    /// Reads the executions of each workflow from the Platform API, within the budget of requests, and writes OpenMetrics
+    /// text with timestamps: a file for each day, whose names go to stdout. What was read is kept in the folder as well, so
+    /// that the same command goes on after an interruption. On a terminal stderr shows how far it is. Exit codes: 0 all
+    /// was read and written; 1 something could not be read, or it was interrupted (no file is written); 2 usage or
+    /// configuration error.
+    Backfill(Backfill),
     /// Serve the simulated Kapso on its own, to point an exporter or a test at
     Simulate(Simulate),
 }
@@ -118,6 +128,38 @@ pub struct Check {
     pub web: WebFile,
 }
 
+/// Flags of `backfill`.
+#[derive(Debug, Args)]
+pub struct Backfill {
+    #[command(flatten)]
+    pub what: What,
+    #[command(flatten)]
+    pub watch: Watch,
+}
+
+/// What is backfilled, and to where.
+#[derive(Debug, Args)]
+pub struct What {
+    /// Where to begin: how long before the end, or a moment
+    #[arg(long, env = "KAPSO_EXPORTER_SINCE", value_name = "TIME", value_parser = backfill::since)]
+    pub since: Bound,
+    /// Where to end; without it now. Beside an exporter that runs, the value of its metric
+    /// kapso_exporter_watch_start_timestamp_seconds: then each event is counted once, by the one or the other
+    #[arg(long, env = "KAPSO_EXPORTER_UNTIL", value_name = "TIME", value_parser = backfill::until)]
+    pub until: Option<Bound>,
+    /// Folder for the files, and for what was read so far
+    #[arg(long, env = "KAPSO_EXPORTER_OUTPUT", value_name = "DIR")]
+    pub output: PathBuf,
+    /// From one sample to the next
+    #[arg(long, env = "KAPSO_EXPORTER_STEP", value_name = "DURATION", default_value = "1m", value_parser = backfill::step)]
+    pub step: Duration,
+    /// A label of every series beside the exporter's own (repeatable). Series go on in those of a scrape if they have
+    /// the same labels, which are job and instance as a rule
+    #[arg(long = "label", env = "KAPSO_EXPORTER_LABEL", value_name = "NAME=VALUE", value_delimiter = ',',
+        value_parser = backfill::label)]
+    pub labels: Vec<(String, String)>,
+}
+
 /// Formats of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -125,7 +167,7 @@ pub enum Output {
     Json,
 }
 
-/// What is watched, and how: the flags that serving, `once` and `check` share.
+/// What is watched, and how: the flags that serving, `once`, `check` and `backfill` share.
 #[derive(Debug, Args)]
 pub struct Watch {
     /// Watch the embedded simulated Kapso: lifelike traffic, no key needed. Both APIs, every 5s, with series of their
@@ -332,9 +374,12 @@ pub struct Simulate {
     /// Conversations at the start
     #[arg(long, value_name = "N", default_value = "60")]
     pub conversations: usize,
-    /// Executions at the start that are over, of the last three days, on each API
+    /// Executions at the start that are over, on each API
     #[arg(long, value_name = "N", default_value = "240")]
     pub history: usize,
+    /// Of how much time before the start they are
+    #[arg(long, value_name = "DURATION", default_value = "3d", value_parser = parse::history_span)]
+    pub history_span: Duration,
     /// Executions at the start that are open, on each API
     #[arg(long, value_name = "N", default_value = "18")]
     pub open_history: usize,
@@ -390,6 +435,13 @@ impl From<Watch> for Raw {
             secret_files: Vec::new(),
             text: String::new(),
         }
+    }
+}
+
+impl From<What> for BackfillConfig {
+    fn from(flags: What) -> Self {
+        let What { since, until, output, step, labels } = flags;
+        Self { since, until, output, step, labels }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the program does: one command, as the command line says.
 
+pub mod backfill;
 pub mod check;
 pub mod once;
+mod progress;
 pub mod serve;
 pub mod simulate;
 
@@ -41,6 +43,10 @@ pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliErr
             let receiver = receiver(flags.remote_write)?;
             let (config, _) = config(flags.watch, &clock, &shutdown).await?;
             once::once(config, receiver, transports, clock, shutdown).await.map_err(CliError::Run)
+        }
+        Some(Command::Backfill(flags)) => {
+            let (config, _) = config(flags.watch, &clock, &shutdown).await?;
+            backfill::backfill(config, flags.what.into(), transports, clock, shutdown).await
         }
         Some(Command::Check(flags)) if flags.offline => {
             let (config, web) = (given(flags.watch)?, web_report(flags.web, &clock)?);

@@ -84,6 +84,7 @@ fn scenario(flags: Simulate) -> Scenario {
         further_keys: flags.keys,
         conversations: flags.conversations,
         history: flags.history,
+        history_span: flags.history_span,
         open_history: flags.open_history,
         latency: flags.latency,
         rate_limit: Some(flags.rate_limit).filter(|&limit| limit > 0),

@@ -1,6 +1,7 @@
 //! What the exporter is to do, by concern. [`Raw`] is what was given, by flags; [`Config::resolve`] puts it together into
 //! something that is known to make sense.
 
+pub mod backfill;
 mod content;
 pub mod file;
 pub mod http_client;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 
 pub use self::{
+    backfill::BackfillConfig,
     content::{Content, Files},
     log::{LogConfig, LogFormat, LogLevel},
     project::{KEY_VARIABLE, ProjectConfig},

@@ -15,7 +15,8 @@ use crate::{
 /// The longest name of a label of the user's own, in bytes.
 const LONGEST_LABEL_NAME: usize = 128;
 
-type Parsed<T> = Result<T, String>;
+/// A value, or what is allowed.
+pub type Parsed<T> = Result<T, String>;
 
 /// `--scrape.interval`.
 ///
@@ -71,6 +72,14 @@ pub fn timeout(text: &str) -> Parsed<Duration> {
 /// What is allowed, if `text` is not.
 pub fn latency(text: &str) -> Parsed<Duration> {
     duration(text, "0s", "1m")
+}
+
+/// `--history-span` of the simulated Kapso.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn history_span(text: &str) -> Parsed<Duration> {
+    duration(text, "1h", "365d")
 }
 
 /// A duration from `least` to `most`, both as a person would write them.

@@ -3,10 +3,12 @@
 use std::hash::{Hash, Hasher};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Where a page of a list is. It may be kept for a while: where the list allows, a cursor that has expired meanwhile
 /// is replaced by the time of the last item in front of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PageToken {
     /// The first page.
     Start,
@@ -39,7 +41,7 @@ impl PageToken {
 }
 
 /// A cursor, and what helps when it has expired. Two are equal if their text is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cursor {
     pub(super) text: String,
     /// It continues a reading of the items up to then.

@@ -100,6 +100,20 @@ impl Workflow {
         self.starts.as_ref()?.of_handoffs(&self.name, kind)
     }
 
+    /// One of which nothing is known but what was counted.
+    #[must_use]
+    pub fn of_totals(id: &str, name: &str, totals: Totals) -> Self {
+        let (id, name, totals) = (id.into(), name.into(), totals.into());
+        let nothing_current =
+            Self { last_event_at: None, execution_count: None, uncounted: None, ..Self::largest() };
+        Self { kinds: HandoffKinds::Listed, id, name, totals, ..nothing_current }
+    }
+
+    /// What was counted.
+    pub fn totals_mut(&mut self) -> &mut Totals {
+        Arc::make_mut(&mut self.totals)
+    }
+
     /// Handoffs by source and reason; those that every workflow can have are there from the start, at zero.
     pub(super) fn handoffs(&self) -> BTreeMap<HandoffKind, u64> {
         let mut handoffs = self.totals.handoffs.clone();

@@ -4,6 +4,7 @@
 //! says so to [`Changed`], and whoever publishes them listens there.
 
 mod advice;
+mod budgets;
 mod history;
 mod in_force;
 mod status;
@@ -13,6 +14,7 @@ mod webhook;
 
 pub use self::{
     advice::Advice,
+    budgets::Budgets,
     history::{Failure, History, Swept},
     in_force::{Setting, in_force},
     status::{Refusal, SourceStatus, StreamStatus},

@@ -28,7 +28,7 @@ impl World {
         }
         for api in Api::ALL {
             for _ in 0..scenario.history {
-                world.past_execution(api, now);
+                world.past_execution(api, scenario.history_span, now);
             }
             world.fill_busy_conversation(api, scenario.busy_conversation, now);
             for turn in 0..scenario.open_history {
@@ -65,12 +65,12 @@ impl World {
         }
     }
 
-    /// An execution that has been and gone within the 72 hours before `now`.
-    fn past_execution(&mut self, api: Api, now: Timestamp) {
+    /// An execution that has been and gone within so much time before `now`.
+    fn past_execution(&mut self, api: Api, span: Duration, now: Timestamp) {
         let Some((workflow, conversation)) = self.place(api) else {
             return;
         };
-        let wish = earlier(now, within(&mut self.rng, &(MINUTE..DAY * 3)));
+        let wish = earlier(now, within(&mut self.rng, &(MINUTE..span.max(MINUTE))));
         self.finished_execution(workflow, conversation, wish, now);
     }
 

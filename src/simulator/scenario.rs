@@ -29,8 +29,10 @@ pub struct Scenario {
     pub agents: Vec<String>,
     /// Conversations at the start: the same people on both APIs, under ids of their own.
     pub conversations: usize,
-    /// Finished executions per API, spread over the 72 hours before the start.
+    /// Finished executions per API, …
     pub history: usize,
+    /// … spread over so much time before the start.
+    pub history_span: Duration,
     /// Executions per API that are open at the start, some of them for days.
     pub open_history: usize,
     /// Old finished executions per API on top, all in the first conversation.
@@ -93,6 +95,7 @@ impl Default for Scenario {
             agents: Vec::new(),
             conversations: 0,
             history: 0,
+            history_span: Duration::from_hours(72),
             open_history: 0,
             busy_conversation: 0,
             traffic: Traffic::default(),

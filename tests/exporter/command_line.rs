@@ -60,7 +60,7 @@ async fn every_command_takes_an_environment_in_which_all_is_empty() {
     }
     Exporter::start(&["--demo"], &all).await.ready().await;
     let mut help = String::new();
-    for command in [&["--help"][..], &["once", "--help"], &["check", "--help"]] {
+    for command in [&["--help"][..], &["once", "--help"], &["check", "--help"], &["backfill", "--help"]] {
         let Finished { code, stdout, .. } = run_to_end(command, &all).await;
         assert_eq!(code, Some(0));
         help += &stdout;

@@ -10,6 +10,7 @@
 
 mod answers;
 mod attacks;
+mod backfill;
 mod bad_input;
 mod blindness;
 mod check;

@@ -1,25 +1,17 @@
 //! How far a long sweep is, for a person who waits at a terminal.
 
-use std::{
-    io::{self, IsTerminal},
-    pin::pin,
-    time::Duration,
-};
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::time::timeout;
+use indicatif::ProgressBar;
 
 use crate::{
     app::App,
+    commands::progress,
     crawl::{self, FirstSweep, Watched},
     model::Source,
     project::{Project, Stream},
 };
 
-/// A sweep that is done by then shows nothing.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// From one look at it to the next.
-const PACE: Duration = Duration::from_millis(200);
 /// A pause of the budget that is worth a word.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -27,23 +19,7 @@ const TEMPLATE: &str = "[{elapsed}] {bar:24} {pos} of {len} lists read, {msg}";
 
 /// Waits for `sweeps`; after a while shows how far they are on stderr, if that is a terminal.
 pub(super) async fn shown_while<T>(sweeps: impl Future<Output = T>, app: &App) -> T {
-    let mut sweeps = pin!(sweeps);
-    if !io::stderr().is_terminal() {
-        return sweeps.await;
-    }
-    if let Ok(done) = timeout(PATIENCE, &mut sweeps).await {
-        return done;
-    }
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    bar.set_style(ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_elapsed(PATIENCE);
-    loop {
-        show(&bar, app);
-        if let Ok(done) = timeout(PACE, &mut sweeps).await {
-            bar.finish_and_clear();
-            return done;
-        }
-    }
+    progress::shown_while(sweeps, TEMPLATE, |bar| show(bar, app)).await
 }
 
 fn show(bar: &ProgressBar, app: &App) {
@@ -57,7 +33,6 @@ fn show(bar: &ProgressBar, app: &App) {
     bar.set_length(due as u64);
     bar.set_position(read as u64);
     bar.set_message(message(app, due.saturating_sub(read) as u64));
-    bar.tick();
 }
 
 fn first_sweep(source: Source, stream: &Stream, project: &Project) -> FirstSweep {

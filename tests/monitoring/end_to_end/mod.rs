@@ -1,6 +1,7 @@
 //! The whole way, for real: the simulated Kapso is broken, the exporter counts, Prometheus evaluates our rules,
 //! Alertmanager tells somebody, and it ends when the cause does. A minute of the rules is a second here.
 
+mod backfill;
 mod formats;
 mod prometheus;
 mod push;
