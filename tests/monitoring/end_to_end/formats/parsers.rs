@@ -78,7 +78,7 @@ fn drawn(draw: &mut Draw) -> [String; 2] {
     let stream = app.projects["p"].streams[&Api::Platform].clone();
     let (mut account, now) = (stream.account.lock(), clock.wall());
     account.ledger.watch_from(now - SignedDuration::from_hours(1));
-    let workflows: Vec<_> = (0..1 + draw.below(4))
+    let workflows: Vec<_> = (0..=draw.below(3))
         .map(|_| Workflow { id: draw.text().as_str().into(), name: Some(draw.text().as_str().into()) })
         .collect();
     let execution = |number: u64, draw: &mut Draw| {

@@ -35,7 +35,9 @@ async fn a_quantile_of_a_native_histogram_is_within_five_percent_of_the_true_one
     classic.wait_for_scrapes(1, 2).await;
     let lasted = |duration: &mut f64| *duration += simulator.now().duration_since(now).as_secs_f64();
     durations.iter_mut().for_each(lasted);
-    open.iter().for_each(|id| simulator.transition(id, "ended").unwrap());
+    for id in &open {
+        simulator.transition(id, "ended").unwrap();
+    }
     let count = durations.len() as f64;
     crate::support::wait_for("all durations", async || {
         native.value("sum(histogram_count(kapso_execution_duration_seconds{status=\"ended\"}))").await
