@@ -98,7 +98,8 @@ async fn a_start_timestamp_stays_through_renderings_and_restarts_and_ends_with_a
         world.simulator.message(Api::Platform, &conversation).unwrap();
         world.sweeps(4).await;
         assert_eq!(created(&world), first);
-        world.restart(&setup);
+        let kept = world.keep();
+        world.restart_with(&kept, &setup);
         assert_eq!(created(&world), first, "before anything is asked");
     }
     world.simulator.rename_workflow(&workflow, "Another").unwrap();
