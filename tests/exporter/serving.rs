@@ -89,7 +89,7 @@ async fn the_exposition_is_the_same_plain_and_compressed() {
     };
     let plain = ask("identity").await;
     assert_eq!(plain.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
-    assert_eq!(plain.headers()["vary"], "Accept-Encoding");
+    assert_eq!(plain.headers()["vary"], "Accept, Accept-Encoding");
     assert!(!plain.headers().contains_key("content-encoding"));
     let text = plain.text().await.unwrap();
     let mut stream = TcpStream::connect(exporter.url.strip_prefix("http://").unwrap()).await.unwrap();
