@@ -192,5 +192,6 @@ mod tests {
         assert_eq!(in_bucket, [false, true, false]);
         let long = exemplar(&"x".repeat(117), 1.0, 0);
         assert!(!fits(&long) && fits(&exemplar(&"x".repeat(116), 1.0, 0)));
+        assert!(!fits(&exemplar("a}b", 1.0, 0)) && fits(&exemplar("execution-789ghi_1.a:b", 1.0, 0)));
     }
 }

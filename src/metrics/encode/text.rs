@@ -165,12 +165,11 @@ fn write_exemplar(exemplar: Option<&Exemplar>, out: &mut Vec<u8>) {
     number(unix_seconds(*at), out);
 }
 
-/// Whether an exemplar can be published.
+/// Whether an exemplar can be published: its id is short and plain. Not every parser reads quotes and braces there.
 pub(crate) fn fits(exemplar: &Exemplar) -> bool {
     let id = exemplar.execution.as_str();
-    !id.is_empty()
-        && EXEMPLAR_LABEL.len() + id.chars().count() <= MOST_EXEMPLAR
-        && !id.contains(char::is_control)
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    !id.is_empty() && EXEMPLAR_LABEL.len() + id.len() <= MOST_EXEMPLAR && id.bytes().all(is_plain)
 }
 
 fn plain_bound(bound: f64) -> String {
