@@ -87,7 +87,7 @@ fn drawn(draw: &mut Draw) -> [String; 2] {
         let started = now - SignedDuration::from_micros(i64::try_from(draw.below(3_000_000_000)).unwrap());
         Execution {
             // Every other one is plain, as exemplars have to be.
-            id: format!("{}{number}", if number % 2 == 0 { String::new() } else { draw.text() })
+            id: format!("{}{number}", if number.is_multiple_of(2) { String::new() } else { draw.text() })
                 .as_str()
                 .into(),
             workflow: Some(workflows[usize::try_from(draw.below(workflows.len() as u64)).unwrap()].clone()),
