@@ -32,7 +32,9 @@ async fn start(kapso: &Kapso, folder: &Folder, listen: &str) -> Exporter {
         format!("--state.path={}", folder.path("state.redb").display()),
         format!("--web.listen-address={listen}"),
     );
-    let flags = ["--scrape.interval=1s", "--scrape.source=workflows", &state, &listen];
+    // No workflow of an hour is to share the series of `other`.
+    let series = "--metrics.max-series=1000000";
+    let flags = ["--scrape.interval=1s", "--scrape.source=workflows", series, &state, &listen];
     kapso.watched(&flags).await.ready().await
 }
 
