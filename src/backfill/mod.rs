@@ -1,7 +1,7 @@
 //! Backfill: what an exporter would have counted, had it been watching since some time ago.
 //!
 //! [`read`] asks for the executions of each workflow, and keeps what it was answered in a [`Journal`], so that it can be
-//! interrupted. [`History`] counts what happened, event by event, as the ledger counts it. [`write`] writes the
+//! interrupted. [`History`] counts what happened, event by event, as the ledger counts it. [`write()`] writes the
 //! counters at each moment as `OpenMetrics` text with timestamps, which Prometheus and `VictoriaMetrics` import.
 //!
 //! An event counts by its own time, from `since` up to `until`. An exporter counts by the same rule from the moment that it
