@@ -14,7 +14,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    opening::{Changes, Opened, Opening},
+    opening::{Changes, Opened, Opening, bounds},
     store::Store,
     watched::WatchedProject,
 };

@@ -56,11 +56,7 @@ impl Opened {
 
     /// How much is published.
     pub(super) fn bounds(&self) -> Bounds {
-        let MetricsConfig { max_series, max_conversations, exemplars, native_histograms } = self.metrics;
-        let classes = self.projects.values().map(|watched| watched.project.config.handoff_kinds());
-        let options = Options { exemplars, native_histograms };
-        let handoff_classes = classes.max().unwrap_or_default();
-        Bounds { max_series, max_conversations, handoff_classes, options }
+        bounds(&self.metrics, self.projects.values().map(|watched| &*watched.project.config))
     }
 
     /// Whether every account goes on with what an earlier run kept.
@@ -171,6 +167,14 @@ impl Opening {
         self.store.switch(kept, released);
         projects
     }
+}
+
+/// How much is published of these projects.
+pub fn bounds<'a>(metrics: &MetricsConfig, projects: impl Iterator<Item = &'a ProjectConfig>) -> Bounds {
+    let &MetricsConfig { max_series, max_conversations, exemplars, native_histograms } = metrics;
+    let options = Options { exemplars, native_histograms };
+    let handoff_classes = projects.map(ProjectConfig::handoff_kinds).max().unwrap_or_default();
+    Bounds { max_series, max_conversations, handoff_classes, options }
 }
 
 /// When something was last learned, in an earlier run.

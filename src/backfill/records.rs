@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::span::Span;
 use crate::{
-    ledger::{Event, Micros},
+    ledger::{Event, Hash, Micros},
     model::{Status, seconds_between},
 };
 
@@ -85,13 +84,13 @@ impl From<Happening> for Event {
 
 /// The executions of a project. Of each id a hash is kept: it is as good, and shorter.
 #[derive(Debug, Default)]
-pub struct Records(HashMap<[u8; 16], Record>);
+pub struct Records(HashMap<Hash, Record>);
 
 impl Records {
     /// Takes an execution in. One that was taken in before keeps its workflow and the first end that it was seen with:
     /// that is the one which the exporter counts.
     pub fn insert(&mut self, id: &str, record: Record) {
-        let known = self.0.entry(hash(id)).or_insert(record);
+        let known = self.0.entry(Hash::of(id)).or_insert(record);
         if known.finished.is_none() {
             *known = Record { workflow: known.workflow, ..record };
         }
@@ -124,11 +123,6 @@ impl Records {
         }
         events
     }
-}
-
-fn hash(id: &str) -> [u8; 16] {
-    let digest: [u8; 32] = Sha256::digest(id.as_bytes()).into();
-    std::array::from_fn(|place| digest[place])
 }
 
 #[cfg(test)]

@@ -3,13 +3,10 @@
 //! The series of a histogram are written as three families of unknown type: whoever imports them looks at names alone, and
 //! Python's parser (`prometheus_client` 0.26) cannot read a histogram with more than one timestamp.
 
-use std::{
-    borrow::Cow,
-    io::{self, Write},
-};
+use std::io::{self, Write};
 
 use super::span::{Counts, Moment};
-use crate::metrics::{Encoder, Family, Format, Kind, Labels, Options, Sink, Value};
+use crate::metrics::{Encoder, Family, Format, Kind, Labels, Options, Sink, Value, escape};
 
 /// A part of a family that is written in one piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,15 +208,14 @@ pub fn end() -> Vec<u8> {
 /// These labels as [`SeriesText`] takes them.
 #[must_use]
 pub fn common(labels: &[(String, String)]) -> String {
-    let one = |(name, value): &(String, String)| [name, "=\"", &escaped(value), "\","].concat();
-    labels.iter().map(one).collect()
-}
-
-fn escaped(value: &str) -> Cow<'_, str> {
-    if !value.contains(['\\', '"']) {
-        return value.into();
+    let mut text = Vec::new();
+    for (name, value) in labels {
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(b"=\"");
+        escape(value, true, &mut text);
+        text.extend_from_slice(b"\",");
     }
-    value.replace('\\', "\\\\").replace('"', "\\\"").into()
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Seconds since 1970, to the millisecond, which is as precise as Prometheus keeps them.

@@ -26,10 +26,17 @@ pub(crate) struct Archived {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Hash([u8; 16]);
 
+impl Hash {
+    /// That of this id.
+    pub fn of(id: &str) -> Self {
+        let digest = Sha256::digest(id);
+        Self(std::array::from_fn(|byte| digest[byte]))
+    }
+}
+
 impl From<&ConversationId> for Hash {
     fn from(id: &ConversationId) -> Self {
-        let digest = Sha256::digest(id.as_str());
-        Self(std::array::from_fn(|byte| digest[byte]))
+        Self::of(id.as_str())
     }
 }
 

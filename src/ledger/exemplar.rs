@@ -16,10 +16,10 @@ pub struct Exemplar {
 }
 
 impl Exemplar {
-    /// Stands in the place of an earlier one. Prometheus refuses one that is older than the one before.
-    pub fn replace(self, place: &mut Option<Self>) {
-        if place.as_ref().is_none_or(|earlier| earlier.at <= self.at) {
-            *place = Some(self);
+    /// Gives its place to another one, unless that is earlier: Prometheus refuses one that is older than the one before.
+    pub fn give_way(&mut self, next: Self) {
+        if self.at <= next.at {
+            *self = next;
         }
     }
 }

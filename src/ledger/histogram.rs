@@ -44,8 +44,7 @@ impl Histogram {
         let bucket = self.bucket(exemplar.value);
         match self.exemplars.iter().position(|earlier| self.bucket(earlier.value) == bucket) {
             None => self.exemplars.push(exemplar),
-            Some(index) if self.exemplars[index].at <= exemplar.at => self.exemplars[index] = exemplar,
-            Some(_) => {}
+            Some(index) => self.exemplars[index].give_way(exemplar),
         }
     }
 

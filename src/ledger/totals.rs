@@ -138,7 +138,7 @@ impl Totals {
             Event::Finished { status: Status::Failed, at, duration } => {
                 self.failed += 1;
                 if let Some(at) = at {
-                    exemplar(1.0, at).replace(&mut self.failed_exemplar);
+                    self.failure_exemplar(exemplar(1.0, at));
                 }
                 observe(&mut self.failed_duration, execution, *duration, *at);
                 self.detected(execution, *at, now);
@@ -164,17 +164,25 @@ impl Totals {
         self.time_to_handoff.merge(&other.time_to_handoff);
         self.detection_delay.merge(&other.detection_delay);
         if let Some(exemplar) = &other.failed_exemplar {
-            exemplar.clone().replace(&mut self.failed_exemplar);
+            self.failure_exemplar(exemplar.clone());
         }
         for (kind, exemplar) in &other.handoff_exemplars {
             self.handoff_exemplar(kind, exemplar.clone());
         }
     }
 
+    fn failure_exemplar(&mut self, exemplar: Exemplar) {
+        match &mut self.failed_exemplar {
+            Some(newest) => newest.give_way(exemplar),
+            none => *none = Some(exemplar),
+        }
+    }
+
     fn handoff_exemplar(&mut self, kind: &HandoffKind, exemplar: Exemplar) {
-        let mut newest = self.handoff_exemplars.remove(kind);
-        exemplar.replace(&mut newest);
-        self.handoff_exemplars.extend(newest.map(|newest| (kind.clone(), newest)));
+        match self.handoff_exemplars.get_mut(kind) {
+            Some(newest) => newest.give_way(exemplar),
+            None => drop(self.handoff_exemplars.insert(kind.clone(), exemplar)),
+        }
     }
 
     /// What was counted since the totals were these.

@@ -32,7 +32,7 @@ mod views;
 mod web;
 mod workflow;
 
-pub(crate) use self::encode::{EXEMPLAR_LABEL, bound, exemplar_fits, exemplars_by_bucket, unit};
+pub(crate) use self::encode::{EXEMPLAR_LABEL, bound, escape, unit};
 pub use self::{
     encode::{Encoder, Format, Options},
     family::{Family, Kind, Note, RowsFrom, Shown, Unit},

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Family, Kind, SeriesStarts,
-    sink::{Sink, Value},
+    sink::{Labels, Sink, Value},
 };
 use crate::{
     label,
@@ -41,9 +41,15 @@ impl<'a> Rows<'a> {
     }
 
     /// The value of a counter that ends with the process.
+    #[allow(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
     pub fn counter(&mut self, values: &[&str], total: u64) {
-        let since = self.starts.of(self.family.name, &self.labels(values));
-        self.counter_since(values, total, since, None);
+        let labels = self.labels(values);
+        let since = self.starts.of(self.family.name, &labels);
+        self.hand_over(
+            Kind::Counter,
+            &labels,
+            &Value::Counter { total: total as f64, since, exemplar: None },
+        );
     }
 
     /// The value of a counter that was zero at this moment for the last time, and an execution that it counted.
@@ -60,8 +66,9 @@ impl<'a> Rows<'a> {
 
     /// A histogram that ends with the process.
     pub fn histogram(&mut self, values: &[&str], histogram: &Histogram) {
-        let since = self.starts.of(self.family.name, &self.labels(values));
-        self.histogram_since(values, histogram, since);
+        let labels = self.labels(values);
+        let since = self.starts.of(self.family.name, &labels);
+        self.hand_over(Kind::Histogram, &labels, &Value::Histogram { histogram, since });
     }
 
     /// A histogram that was empty at this moment for the last time.
@@ -75,9 +82,13 @@ impl<'a> Rows<'a> {
     }
 
     fn sample(&mut self, kind: Kind, values: &[&str], value: &Value<'_>) {
-        debug_assert_eq!(self.family.kind, kind, "{}", self.family.name);
         let labels = self.labels(values);
-        self.sink.sample(&labels, value);
+        self.hand_over(kind, &labels, value);
+    }
+
+    fn hand_over(&mut self, kind: Kind, labels: &Labels<'_>, value: &Value<'_>) {
+        debug_assert_eq!(self.family.kind, kind, "{}", self.family.name);
+        self.sink.sample(labels, value);
     }
 
     /// All labels, by name. Whatever text its value comes from, it is short and clean.

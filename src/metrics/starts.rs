@@ -9,7 +9,6 @@ use jiff::Timestamp;
 
 use super::{
     Family,
-    family::Kind,
     sink::{Labels, Sink, Value},
 };
 
@@ -30,7 +29,6 @@ pub struct Finding<'a> {
     found: SeriesStarts,
     now: Timestamp,
     family: &'static str,
-    counts: bool,
 }
 
 impl SeriesStarts {
@@ -38,7 +36,7 @@ impl SeriesStarts {
     #[must_use]
     pub fn next(&self, at: Timestamp, collect: impl FnOnce(&mut Finding<'_>)) -> Self {
         let found = Self(HashMap::with_capacity(self.0.len()));
-        let mut finding = Finding { earlier: self, found, now: at, family: "", counts: false };
+        let mut finding = Finding { earlier: self, found, now: at, family: "" };
         collect(&mut finding);
         finding.found
     }
@@ -52,15 +50,15 @@ impl SeriesStarts {
 
 impl Sink for Finding<'_> {
     fn begin(&mut self, family: &Family) {
-        (self.family, self.counts) = (family.name, matches!(family.kind, Kind::Counter | Kind::Histogram));
+        self.family = family.name;
     }
 
     #[allow(clippy::cast_precision_loss, reason = "whether it fell")]
     fn sample(&mut self, labels: &Labels<'_>, value: &Value<'_>) {
         let value = match value {
-            Value::Counter { total, .. } if self.counts => *total,
-            Value::Histogram { histogram, .. } if self.counts => histogram.count() as f64,
-            _ => return,
+            Value::Counter { total, .. } => *total,
+            Value::Histogram { histogram, .. } => histogram.count() as f64,
+            Value::Gauge(_) => return,
         };
         let key = hash(self.family, labels);
         let goes_on = self.earlier.0.get(&key).filter(|start| start.value <= value);

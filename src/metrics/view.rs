@@ -35,10 +35,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// A tenth of the series for steps, the rest for workflows, whose handoffs may be of so many classes that are
-    /// configured; conversations on top.
+    /// Of each of so many streams, which share the series: a tenth of them for steps, the rest for workflows, whose
+    /// handoffs may be of so many classes that are configured; conversations on top.
     #[must_use]
-    pub fn within(series: usize, bounds: &Bounds) -> Self {
+    pub fn of_each(streams: usize, bounds: &Bounds) -> Self {
+        let series = bounds.max_series / streams.max(1);
         let steps = series / 10;
         let of_workflow = series_per_workflow(bounds.options.native_histograms) + bounds.handoff_classes;
         Self { workflows: (series - steps) / of_workflow, steps, conversations: bounds.max_conversations }

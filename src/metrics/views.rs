@@ -71,7 +71,7 @@ impl Views {
         begun: Timestamp,
         mut refused: impl FnMut(Refused),
     ) {
-        let limits = Limits::within(bounds.max_series / streams.len().max(1), bounds);
+        let limits = Limits::of_each(streams.len(), bounds);
         let present: HashSet<_> = streams.iter().map(|stream| &stream.key).collect();
         self.0.retain(|key, _| present.contains(key));
         let mut projects = HashSet::new();
@@ -87,7 +87,7 @@ impl Views {
             let kept = self.0.entry(stream.key.clone()).or_default();
             let longest = longest(index, streams.len());
             if !kept.viewed.as_ref().is_some_and(|viewed| viewed.is_valid(&version, now, longest)) {
-                refused(kept.view(stream, version, begun));
+                refused(kept.view(stream, version, now, begun));
             }
         }
     }
@@ -99,8 +99,7 @@ impl Views {
 }
 
 impl Kept {
-    fn view(&mut self, stream: &Stream, version: Version, begun: Timestamp) -> Refused {
-        let now = stream.client.clock().steady_now();
+    fn view(&mut self, stream: &Stream, version: Version, now: Steady, begun: Timestamp) -> Refused {
         let Self { series_budget, trends, .. } = self;
         let (view, refused) = View::of(stream, series_budget, trends, version.limits, begun);
         let mut view = View { is_first: version.is_first, ..view };

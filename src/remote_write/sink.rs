@@ -14,10 +14,7 @@ use super::{
 };
 use crate::{
     ledger::{self, SCHEMA, ZERO_THRESHOLD},
-    metrics::{
-        EXEMPLAR_LABEL, Family, Kind, Labels, Options, Sink, Value, bound, exemplar_fits,
-        exemplars_by_bucket, unit,
-    },
+    metrics::{EXEMPLAR_LABEL, Family, Kind, Labels, Options, Sink, Value, bound, unit},
 };
 
 /// Turns what it is given into series, each with one sample of one time.
@@ -63,7 +60,7 @@ impl<'a> Writer<'a> {
     }
 
     fn push(&mut self, labels: Vec<Label>, value: f64, exemplar: Option<&ledger::Exemplar>) {
-        let exemplar = exemplar.filter(|exemplar| self.options.exemplars && exemplar_fits(exemplar));
+        let exemplar = self.options.exemplar(exemplar);
         self.batches.push(TimeSeries {
             labels,
             samples: vec![Sample { value, timestamp: self.timestamp }],
@@ -74,7 +71,7 @@ impl<'a> Writer<'a> {
 
     #[allow(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
     fn push_classic(&mut self, labels: &Labels<'_>, histogram: &ledger::Histogram) {
-        let exemplars = exemplars_by_bucket(histogram);
+        let exemplars = self.options.by_bucket(histogram);
         let infinity = (f64::INFINITY, histogram.count());
         for ((upper, count), exemplar) in histogram.cumulative().chain([infinity]).zip(exemplars) {
             self.push(self.labels("_bucket", labels, Some(upper)), count as f64, exemplar);
@@ -84,11 +81,7 @@ impl<'a> Writer<'a> {
     }
 
     fn push_native(&mut self, labels: &Labels<'_>, histogram: &ledger::Histogram) {
-        let mut exemplars: Vec<_> =
-            histogram.exemplars().iter().filter(|exemplar| exemplar_fits(exemplar)).collect();
-        exemplars.retain(|_| self.options.exemplars);
-        // As Prometheus wants them.
-        exemplars.sort_by(|a, b| a.at.cmp(&b.at).then(a.value.total_cmp(&b.value)));
+        let exemplars = self.options.by_time(histogram);
         self.batches.push(TimeSeries {
             labels: self.labels("", labels, None),
             samples: Vec::new(),
@@ -138,7 +131,7 @@ fn metadata(family: &Family) -> MetricMetadata {
         r#type: kind.into(),
         metric_family_name: family.name.into(),
         help: family.help.into(),
-        unit: unit(family.unit).unwrap_or_default().into(),
+        unit: unit(family).unwrap_or_default().into(),
     }
 }
 

@@ -19,6 +19,7 @@ use http::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    app::bounds,
     backfill::{
         self, Form, Header, History, Journal, JournalError, ListedWorkflow, PlanError, Progress, ReadSoFar,
         Reading, Records, Span, Written,
@@ -26,7 +27,7 @@ use crate::{
     clock::Clock,
     config::{BackfillConfig, Config, MetricsConfig, ProjectConfig},
     kapso::{Endpoint, Observer, Reason},
-    metrics::{Bounds, Limits, Options},
+    metrics::Limits,
     model::{Api, NativeHistograms, Source},
     process::CliError,
     project::{Budgets, Project, Transports},
@@ -183,11 +184,7 @@ async fn write(
 /// So many workflows have series of their own in the running exporter.
 fn workflows_with_series(metrics: &MetricsConfig, projects: &[ProjectConfig]) -> usize {
     let streams: usize = projects.iter().map(|project| project.apis().len()).sum();
-    let handoff_classes = projects.iter().map(ProjectConfig::handoff_kinds).max().unwrap_or_default();
-    let &MetricsConfig { max_series, max_conversations, exemplars, native_histograms } = metrics;
-    let options = Options { exemplars, native_histograms };
-    let bounds = Bounds { max_series, max_conversations, handoff_classes, options };
-    Limits::within(max_series / streams.max(1), &bounds).workflows
+    Limits::of_each(streams, &bounds(metrics, projects.iter())).workflows
 }
 
 fn say_what_is_odd(projects: &[(Project, Progress)], read: &[(Vec<ListedWorkflow>, Records)], bound: usize) {

@@ -4,6 +4,7 @@
 //! The `prometheus` crate and its like write no start timestamps of counters and no exemplars from samples that are at
 //! hand; so the two text formats are written here, and protobuf by `prost`.
 
+mod exemplars;
 mod message;
 mod protobuf;
 mod text;
@@ -12,8 +13,9 @@ use std::ops::Range;
 
 use strum::{EnumCount, VariantArray};
 
-pub(crate) use self::text::{
-    EXEMPLAR_LABEL, by_bucket as exemplars_by_bucket, canonical_bound as bound, fits as exemplar_fits, unit,
+pub(crate) use self::{
+    exemplars::EXEMPLAR_LABEL,
+    text::{canonical_bound as bound, escape, unit},
 };
 use super::{
     Family,

@@ -5,10 +5,7 @@
 use jiff::Timestamp;
 use prost::{Message, encoding};
 
-use super::{
-    Row, message,
-    text::{EXEMPLAR_LABEL, by_bucket, fits, unit},
-};
+use super::{EXEMPLAR_LABEL, Options, Row, message, unit};
 use crate::{
     ledger::{Exemplar, Histogram, Native, SCHEMA, ZERO_THRESHOLD},
     metrics::{
@@ -31,7 +28,7 @@ pub(super) fn head(family: &Family, metrics: usize, out: &mut Vec<u8>) {
             Kind::Gauge => 1,
             Kind::Histogram | Kind::Snapshot => 4,
         }),
-        unit: unit(family.unit).filter(|unit| family.name.contains(unit)).unwrap_or_default().into(),
+        unit: unit(family).unwrap_or_default().into(),
     };
     encoding::encode_varint((head.encoded_len() + metrics) as u64, out);
     // Memory grows as needed.
@@ -41,11 +38,10 @@ pub(super) fn head(family: &Family, metrics: usize, out: &mut Vec<u8>) {
 /// A metric, as an item of the repeated field.
 pub(super) fn sample(row: &Row<'_>, out: &mut Vec<u8>) {
     let mut metric = message::Metric { label: labels(row.labels), ..Default::default() };
-    let exemplars = row.options.exemplars;
     match *row.value {
         Value::Gauge(value) => metric.gauge = Some(message::Gauge { value }),
         Value::Counter { total: value, since, exemplar } => {
-            let exemplar = exemplar.filter(|exemplar| exemplars && fits(exemplar)).map(Into::into);
+            let exemplar = row.options.exemplar(exemplar).map(Into::into);
             let created_timestamp = since.map(Into::into);
             metric.counter = Some(message::Counter { value, exemplar, created_timestamp });
         }
@@ -70,26 +66,22 @@ fn of_histogram(row: &Row<'_>, histogram: &Histogram, since: Option<Timestamp>) 
         ..Default::default()
     };
     if row.has_classic_buckets() {
-        message.bucket = classic(histogram, row.options.exemplars);
+        message.bucket = classic(histogram, row.options);
     }
     if row.kind.is_native(row.options.native_histograms) {
         add_native(histogram.native(), &mut message);
-        if row.options.exemplars {
-            message.exemplars = all(histogram);
-        }
+        message.exemplars = row.options.by_time(histogram).into_iter().map(Into::into).collect();
     }
     message
 }
 
-fn classic(histogram: &Histogram, with_exemplars: bool) -> Vec<message::Bucket> {
-    let exemplars = if with_exemplars { by_bucket(histogram) } else { Vec::new() };
-    let exemplar = |index: usize| exemplars.get(index).copied().flatten().filter(|e| fits(e)).map(Into::into);
+fn classic(histogram: &Histogram, options: Options) -> Vec<message::Bucket> {
     let infinity = (f64::INFINITY, histogram.count());
-    let buckets = histogram.cumulative().chain([infinity]).enumerate();
-    let bucket = |(index, (upper_bound, cumulative_count))| message::Bucket {
+    let buckets = histogram.cumulative().chain([infinity]).zip(options.by_bucket(histogram));
+    let bucket = |((upper_bound, cumulative_count), exemplar): (_, Option<&Exemplar>)| message::Bucket {
         cumulative_count,
         upper_bound,
-        exemplar: exemplar(index),
+        exemplar: exemplar.map(Into::into),
     };
     buckets.map(bucket).collect()
 }
@@ -100,13 +92,6 @@ fn add_native(native: &Native, message: &mut message::Histogram) {
     let span = |(offset, length)| message::BucketSpan { offset, length };
     message.positive_span = spans.into_iter().map(span).collect();
     message.positive_delta = deltas;
-}
-
-/// All exemplars of a histogram, the earliest first, as Prometheus wants them.
-fn all(histogram: &Histogram) -> Vec<message::Exemplar> {
-    let mut all: Vec<_> = histogram.exemplars().iter().filter(|exemplar| fits(exemplar)).collect();
-    all.sort_by(|a, b| a.at.cmp(&b.at).then(a.value.total_cmp(&b.value)));
-    all.into_iter().map(Into::into).collect()
 }
 
 impl From<&Exemplar> for message::Exemplar {
@@ -127,9 +112,9 @@ impl From<Timestamp> for message::Timestamp {
 mod tests {
     use std::borrow::Cow;
 
-    use super::*;
+    use super::{super::exemplars::fits, *};
     use crate::{
-        metrics::{Encoder, Format, Options, Sink, TABLE},
+        metrics::{Encoder, Format, Sink, TABLE},
         model::NativeHistograms,
     };
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, io::Write};
 
 use jiff::Timestamp;
 
-use super::Row;
+use super::{EXEMPLAR_LABEL, Row};
 use crate::{
     ledger::{Exemplar, Histogram},
     metrics::{
@@ -16,39 +16,34 @@ use crate::{
     model::unix_seconds,
 };
 
-/// The most characters in the labels of an exemplar, names and values together, as `OpenMetrics` has it.
-const MOST_EXEMPLAR: usize = 128;
-/// The one label of an exemplar.
-pub(crate) const EXEMPLAR_LABEL: &str = "execution_id";
-
 /// The lines before the samples of a family.
 pub(super) fn head(family: &Family, out: &mut Vec<u8>) {
-    let Family { name, kind, .. } = family;
-    out.extend_from_slice(b"# HELP ");
-    out.extend_from_slice(name.as_bytes());
-    out.push(b' ');
-    escape(family.help, false, out);
-    write(out, format_args!("\n# TYPE {name} {}\n", kind.as_str()));
+    help_and_type(family, family.name, false, out);
 }
 
 /// The same in `OpenMetrics`, where a counter's family is named without its ending.
 pub(crate) fn open_metrics_head(family: &Family, out: &mut Vec<u8>) {
     let name = base(family.name, family.kind);
-    write(out, format_args!("# HELP {name} "));
-    escape(family.help, true, out);
-    write(out, format_args!("\n# TYPE {name} {}\n", family.kind.as_str()));
-    if let Some(unit) = unit(family.unit).filter(|unit| name.ends_with(&format!("_{unit}"))) {
+    help_and_type(family, name, true, out);
+    if let Some(unit) = unit(family) {
         write(out, format_args!("# UNIT {name} {unit}\n"));
     }
 }
 
-/// The base unit by the name that the formats have for it.
-pub(crate) fn unit(unit: Unit) -> Option<&'static str> {
-    match unit {
-        Unit::Seconds | Unit::UnixSeconds => Some("seconds"),
-        Unit::Bytes => Some("bytes"),
-        Unit::Flag | Unit::None | Unit::Number => None,
-    }
+fn help_and_type(family: &Family, name: &str, quotes: bool, out: &mut Vec<u8>) {
+    write(out, format_args!("# HELP {name} "));
+    escape(family.help, quotes, out);
+    write(out, format_args!("\n# TYPE {name} {}\n", family.kind.as_str()));
+}
+
+/// The base unit of a family whose name ends with it, as the formats want it.
+pub(crate) fn unit(family: &Family) -> Option<&'static str> {
+    let unit = match family.unit {
+        Unit::Seconds | Unit::UnixSeconds => "seconds",
+        Unit::Bytes => "bytes",
+        Unit::Flag | Unit::None | Unit::Number => return None,
+    };
+    base(family.name, family.kind).strip_suffix(unit)?.ends_with('_').then_some(unit)
 }
 
 /// A family's name, a counter's without its ending.
@@ -73,15 +68,13 @@ pub(super) fn open_metrics_sample(row: &Row<'_>, out: &mut Vec<u8>) {
         Value::Counter { total, since, exemplar } => {
             line(out, (row.name, ""), row.labels, None, |out| {
                 number(total, out);
-                write_exemplar(exemplar.filter(|_| row.options.exemplars), out);
+                write_exemplar(row.options.exemplar(exemplar), out);
             });
             created(base(row.name, row.kind), row.labels, since, out);
         }
         Value::Histogram { histogram, since } => {
-            let exemplars = if row.options.exemplars { by_bucket(histogram) } else { Vec::new() };
-            let exemplar = |bucket: usize, out: &mut Vec<u8>| {
-                write_exemplar(exemplars.get(bucket).copied().flatten(), out);
-            };
+            let exemplars = row.options.by_bucket(histogram);
+            let exemplar = |bucket: usize, out: &mut Vec<u8>| write_exemplar(exemplars[bucket], out);
             lines_of_histogram(row, histogram, out, canonical_bound, exemplar);
             created(row.name, row.labels, since, out);
         }
@@ -110,15 +103,6 @@ fn lines_of_histogram(
     });
     line(out, (row.name, "_sum"), row.labels, None, |out| number(histogram.sum(), out));
     line(out, (row.name, "_count"), row.labels, None, |out| write(out, format_args!("{count}")));
-}
-
-/// The exemplar of each bucket.
-pub(crate) fn by_bucket(histogram: &Histogram) -> Vec<Option<&Exemplar>> {
-    let mut by_bucket = vec![None; histogram.counts().len()];
-    for exemplar in histogram.exemplars() {
-        by_bucket[histogram.bucket(exemplar.value)] = Some(exemplar);
-    }
-    by_bucket
 }
 
 /// A line: the name with its ending, the labels, `le` at last, and what `value` writes.
@@ -156,20 +140,13 @@ fn created(name: &str, labels: &Labels<'_>, since: Option<Timestamp>, out: &mut 
 }
 
 fn write_exemplar(exemplar: Option<&Exemplar>, out: &mut Vec<u8>) {
-    let Some(Exemplar { execution, value, at }) = exemplar.filter(|exemplar| fits(exemplar)) else { return };
+    let Some(Exemplar { execution, value, at }) = exemplar else { return };
     write(out, format_args!(" # {{{EXEMPLAR_LABEL}=\""));
     escape(execution.as_str(), true, out);
     out.extend_from_slice(b"\"} ");
     number(*value, out);
     out.push(b' ');
     number(unix_seconds(*at), out);
-}
-
-/// Whether an exemplar can be published: its id is short and plain. Not every parser reads quotes and braces there.
-pub(crate) fn fits(exemplar: &Exemplar) -> bool {
-    let id = exemplar.execution.as_str();
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-    !id.is_empty() && EXEMPLAR_LABEL.len() + id.len() <= MOST_EXEMPLAR && id.bytes().all(is_plain)
 }
 
 fn plain_bound(bound: f64) -> String {
@@ -199,7 +176,7 @@ fn number(value: f64, out: &mut Vec<u8>) {
 }
 
 /// The text, with what would end it or its line escaped; quotes too, where they would.
-fn escape(text: &str, quotes: bool, out: &mut Vec<u8>) {
+pub(crate) fn escape(text: &str, quotes: bool, out: &mut Vec<u8>) {
     for part in text.as_bytes().split_inclusive(|byte| matches!(byte, b'\\' | b'\n' | b'"')) {
         let Some((last, rest)) = part.split_last() else { continue };
         out.extend_from_slice(rest);

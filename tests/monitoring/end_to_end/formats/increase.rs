@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fastrand::Rng;
 use kapso_exporter::simulator::{Api, Simulator};
 
 use super::*;
@@ -16,16 +17,6 @@ use crate::{
 
 /// How long executions start, by default.
 const SECONDS: u64 = 45;
-
-/// A generator that is the same everywhere (the constants are those of PCG's multiplier and increment).
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
 
 async fn start(kapso: &Kapso, folder: &Folder, listen: &str) -> Exporter {
     let (state, listen) = (
@@ -39,16 +30,16 @@ async fn start(kapso: &Kapso, folder: &Folder, listen: &str) -> Exporter {
 }
 
 /// Something happens: a workflow is made, an execution starts, fails, ends or is handed off.
-fn happen(simulator: &Simulator, draw: &mut Draw, open: &mut Vec<String>) {
-    if draw.below(6) == 0 {
+fn happen(simulator: &Simulator, draw: &mut Rng, open: &mut Vec<String>) {
+    if draw.u64(..6) == 0 {
         let id = format!("new-{}", simulator.workflow_ids(Api::Platform).len());
         simulator.add_workflow(Api::Platform, &id, &format!("New {id}"));
     }
     let workflows = simulator.workflow_ids(Api::Platform);
-    let workflow = &workflows[usize::try_from(draw.below(workflows.len() as u64)).unwrap()];
+    let workflow = &workflows[draw.usize(..workflows.len())];
     open.push(simulator.start(Api::Platform, workflow, None).unwrap());
-    let chosen = usize::try_from(draw.below(open.len() as u64)).unwrap();
-    match draw.below(4) {
+    let chosen = draw.usize(..open.len());
+    match draw.u64(..4) {
         0 => simulator.transition(&open.swap_remove(chosen), "failed").unwrap(),
         1 => simulator.transition(&open.swap_remove(chosen), "ended").unwrap(),
         2 => simulator.transition(&open.swap_remove(chosen), "handoff").unwrap(),
@@ -85,11 +76,11 @@ async fn increase_counts_every_event_of_new_series_through_restarts() {
     with.wait_for_scrapes(1, 2).await;
     without.wait_for_scrapes(1, 2).await;
 
-    let (begun, mut draw, mut open, mut restarts) = (Instant::now(), Draw(7), Vec::new(), 0);
+    let (begun, mut draw, mut open, mut restarts) = (Instant::now(), Rng::with_seed(7), Vec::new(), 0);
     while begun.elapsed() < Duration::from_secs(seconds) || restarts == 0 {
         happen(&kapso.simulator, &mut draw, &mut open);
-        tokio::time::sleep(Duration::from_millis(100 + draw.below(900))).await;
-        if draw.below(20) == 0 {
+        tokio::time::sleep(Duration::from_millis(100 + draw.u64(..900))).await;
+        if draw.u64(..20) == 0 {
             exporter.signal(["TERM", "KILL"][restarts % 2]).await;
             exporter.end(Duration::from_secs(10)).await;
             exporter = start(&kapso, &folder, &listen).await;

@@ -6,6 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use fastrand::Rng;
 use jiff::SignedDuration;
 use kapso_exporter::{
     account::Order,
@@ -49,27 +50,17 @@ for number, line in enumerate(sys.stdin):
 print(total, exemplars)
 "#;
 
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-
-    fn text(&mut self) -> String {
-        const CHARACTERS: [char; 22] = [
-            'a', 'Z', '0', ' ', '"', '\\', '\n', '\t', '\r', '{', '}', ',', '=', '#', 'n', 'é', '🛵',
-            '\u{2028}', '\0', '\u{7f}', '…', '\u{202e}',
-        ];
-        let length = if self.below(20) == 0 { 300 } else { self.below(12) };
-        let character = |draw: &mut Self| CHARACTERS[usize::try_from(draw.below(22)).unwrap()];
-        (0..length).map(|_| character(self)).collect()
-    }
+fn text(draw: &mut Rng) -> String {
+    const CHARACTERS: [char; 22] = [
+        'a', 'Z', '0', ' ', '"', '\\', '\n', '\t', '\r', '{', '}', ',', '=', '#', 'n', 'é', '🛵', '\u{2028}',
+        '\0', '\u{7f}', '…', '\u{202e}',
+    ];
+    let length = if draw.u8(..20) == 0 { 300 } else { draw.usize(..12) };
+    (0..length).filter_map(|_| draw.choice(CHARACTERS)).collect()
 }
 
 /// Both text formats of a project with some workflows and executions.
-fn drawn(draw: &mut Draw) -> [String; 2] {
+fn drawn(draw: &mut Rng) -> [String; 2] {
     let raw = RawProject::new("p", KeyFrom::Value("key".into()));
     let project =
         ProjectConfig { sources: [Source::Conversations].into(), ..ProjectConfig::resolve(raw).unwrap() };
@@ -78,19 +69,18 @@ fn drawn(draw: &mut Draw) -> [String; 2] {
     let stream = app.projects["p"].streams[&Api::Platform].clone();
     let (mut account, now) = (stream.account.lock(), clock.wall());
     account.ledger.watch_from(now - SignedDuration::from_hours(1));
-    let workflows: Vec<_> = (0..=draw.below(3))
-        .map(|_| Workflow { id: draw.text().as_str().into(), name: Some(draw.text().as_str().into()) })
+    let workflows: Vec<_> = (0..=draw.u64(..3))
+        .map(|_| Workflow { id: text(draw).as_str().into(), name: Some(text(draw).as_str().into()) })
         .collect();
-    let execution = |number: u64, draw: &mut Draw| {
-        let status = [Status::Running, Status::Ended, Status::Failed, Status::Ended]
-            [usize::try_from(draw.below(4)).unwrap()];
-        let started = now - SignedDuration::from_micros(i64::try_from(draw.below(3_000_000_000)).unwrap());
+    let execution = |number: u64, draw: &mut Rng| {
+        let status = [Status::Running, Status::Ended, Status::Failed, Status::Ended][draw.usize(..4)];
+        let started = now - SignedDuration::from_micros(draw.i64(0..3_000_000_000));
         Execution {
             // Every other one is plain, as exemplars have to be.
-            id: format!("{}{number}", if number.is_multiple_of(2) { String::new() } else { draw.text() })
+            id: format!("{}{number}", if number.is_multiple_of(2) { String::new() } else { text(draw) })
                 .as_str()
                 .into(),
-            workflow: Some(workflows[usize::try_from(draw.below(workflows.len() as u64)).unwrap()].clone()),
+            workflow: Some(workflows[draw.usize(..workflows.len())].clone()),
             conversation: None,
             status,
             started_at: Some(started),
@@ -100,7 +90,7 @@ fn drawn(draw: &mut Draw) -> [String; 2] {
             step: None,
         }
     };
-    let items = (0..draw.below(12)).map(|number| execution(number, draw)).collect();
+    let items = (0..draw.u64(..12)).map(|number| execution(number, draw)).collect();
     let page = Page {
         items,
         flaws: Flaws::default(),
@@ -130,7 +120,7 @@ async fn whatever_texts_there_are_both_formats_are_read_alike() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("python3: apt-get install python3-prometheus-client");
-    let (mut input, mut draw) = (python.stdin.take().unwrap(), Draw(11));
+    let (mut input, mut draw) = (python.stdin.take().unwrap(), Rng::with_seed(11));
     for _ in 0..EXPOSITIONS {
         let pair = serde_json::to_string(&drawn(&mut draw)).unwrap();
         // Who has found a fault reads no further.
