@@ -19,7 +19,7 @@ use super::{
     Fleet,
     fleet::{Keys, keys_of},
     heart::encoded,
-    registry::{Known, Registry, Seen, Taken},
+    registry::{Known, Registry, Release, Seen, Taken},
     shares::{self, Candidate},
 };
 use crate::{
@@ -161,7 +161,7 @@ impl Coordinator {
         }
         self.follow().await.ok();
         let is_gone = |lease: &Lease| !self.known.contains_key(&lease.key());
-        let gone: Vec<_> = self.fleet.held().into_iter().filter(is_gone).collect();
+        let gone: Vec<_> = self.fleet.held().into_iter().filter(is_gone).map(|lease| (lease, None)).collect();
         self.hand_over(&gone).await?;
         self.announced = Some((config, Instant::now()));
         Ok(())
@@ -174,10 +174,10 @@ impl Coordinator {
         self.shared = Some(Instant::now());
         let shares = self.shares(&replicas, &leases);
         let (mut mine, mut others) = (Vec::new(), Vec::new());
-        for (known, is_mine) in leases.iter().zip(shares) {
-            let held = self.fleet.lease(known.key);
-            match held {
-                Some(lease) if !is_mine && lease.is_held() => others.push(lease),
+        for (known, holder) in leases.iter().zip(shares) {
+            let is_mine = holder.as_deref() == Some(self.registry.id());
+            match self.fleet.lease(known.key) {
+                Some(lease) if !is_mine && lease.is_held() => others.push((lease, holder)),
                 None if known.is_free && (is_mine || self.is_unclaimed(known.key)) => {
                     mine.push((known.key, known.epoch));
                 }
@@ -195,23 +195,24 @@ impl Coordinator {
         Ok(())
     }
 
-    /// For each lease whether it is this replica that is to hold it.
-    fn shares(&self, replicas: &[Seen], leases: &[Known]) -> Vec<bool> {
-        let own = replicas.iter().position(|seen| seen.id == self.registry.id());
+    /// For each lease the id of the replica that is to hold it.
+    fn shares(&self, replicas: &[Seen], leases: &[Known]) -> Vec<Option<String>> {
         let candidates: Vec<_> =
             replicas.iter().map(|seen| Candidate { id: &seen.id, age: seen.age }).collect();
         let places: HashMap<_, _> = replicas.iter().map(|seen| seen.id.as_str()).zip(0..).collect();
         let owned = leases.iter().map(|known| shares::Lease {
             key: &known.key.0,
             cost: known.cost.into(),
-            owner: places.get(known.owner.as_str()).copied().filter(|_| !known.is_free),
+            // One that is free and whose owner is alive was released to it, or was not renewed in time.
+            owner: places.get(known.owner.as_str()).copied(),
         });
         let owned: Vec<_> = owned.collect();
         let assigned = shares::assign(&candidates, &owned, self.fleet.terms.patience());
+        let id = |place: usize| replicas.get(place).map(|seen| seen.id.clone());
         if assigned.is_empty() {
-            return vec![false; leases.len()];
+            return leases.iter().map(|_| None).collect();
         }
-        assigned.into_iter().map(|place| Some(place) == own).collect()
+        assigned.into_iter().map(id).collect()
     }
 
     /// The projects of its key are watched under this lease.
@@ -268,7 +269,8 @@ impl Coordinator {
                 self.fleet.remove(lease);
                 self.left_alone.insert(lease.key(), Instant::now());
                 lease.lose();
-                self.registry.release(&[(lease.clone(), encoded(&Usage::default()))]).await?;
+                let usage = encoded(&Usage::default());
+                self.registry.release(&[Release { lease: lease.clone(), usage, successor: None }]).await?;
             }
         }
         Ok(())
@@ -288,23 +290,22 @@ impl Coordinator {
         self.follow().await.ok();
     }
 
-    /// Hands these over: saves their projects once more, shows them no longer, and releases the leases.
-    async fn hand_over(&mut self, leases: &[Lease]) -> Result<(), Error> {
+    /// Hands these over, each to this replica if one is named: saves their projects once more, shows them no longer, and
+    /// releases the leases.
+    async fn hand_over(&mut self, leases: &[(Lease, Option<String>)]) -> Result<(), Error> {
         if leases.is_empty() {
             return Ok(());
         }
         let usages = self.usages();
-        leases.iter().for_each(|lease| self.fleet.leases.leave(lease));
+        leases.iter().for_each(|(lease, _)| self.fleet.leases.leave(lease));
         let followed = self.follow().await;
         if followed.is_ok() {
             self.publisher.save().await;
         }
         tracing::info!(leases = leases.len(), "leases are handed over");
-        let released = leases.iter().map(|lease| {
-            (lease.clone(), encoded(&usages.get(&lease.key()).cloned().unwrap_or_default()))
-        });
-        let released: Vec<_> = released.collect();
-        for lease in leases {
+        let released: Vec<_> =
+            leases.iter().map(|(lease, successor)| release(lease, &usages, successor.clone())).collect();
+        for (lease, _) in leases {
             self.fleet.remove(lease);
             self.fleet.leases.remove(lease);
             if lease.lose() {
@@ -331,10 +332,7 @@ impl Coordinator {
     /// Releases everything at the end, when all is saved and nothing is served any more; `until` then.
     pub async fn leave(&self, until: TokioInstant) {
         let (held, usages) = (self.fleet.held(), self.usages());
-        let release = |lease: &Lease| {
-            (lease.clone(), encoded(&usages.get(&lease.key()).cloned().unwrap_or_default()))
-        };
-        let released: Vec<_> = held.iter().map(release).collect();
+        let released: Vec<_> = held.iter().map(|lease| release(lease, &usages, None)).collect();
         for lease in &held {
             lease.lose();
         }
@@ -349,4 +347,9 @@ impl Coordinator {
             Err(_) => tracing::warn!("leases are not released in time: others wait until their time is over"),
         }
     }
+}
+
+fn release(lease: &Lease, usages: &BTreeMap<KeyHash, Usage>, successor: Option<String>) -> Release {
+    let usage = encoded(&usages.get(&lease.key()).cloned().unwrap_or_default());
+    Release { lease: lease.clone(), usage, successor }
 }

@@ -41,6 +41,16 @@ pub struct Renewal {
     pub usage: Vec<u8>,
 }
 
+/// A lease that is given away.
+pub struct Release {
+    /// The lease.
+    pub lease: Lease,
+    /// What its key was used for lately.
+    pub usage: Vec<u8>,
+    /// The id of the replica that is to have it.
+    pub successor: Option<String>,
+}
+
 /// What became of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewed {
@@ -74,7 +84,7 @@ pub struct Seen {
 pub struct Known {
     /// Of which key.
     pub key: KeyHash,
-    /// Who has it, or had it last; empty if it was released.
+    /// Who has it, or had it last; if it was released, who is to have it: empty if that is all the same.
     pub owner: String,
     /// How many times it was granted anew.
     pub epoch: Epoch,
@@ -179,7 +189,8 @@ impl Registry {
                     WITH ORDINALITY AS asked (key, epoch, cost, usage, place)
             ), renewed AS (
                 UPDATE kapso_exporter.lease SET until = now() + $4 * interval '1 second', renewed = now(),
-                    cost = asked.cost, usage = asked.usage
+                    cost = CASE lease.cost WHEN 0 THEN asked.cost ELSE lease.cost + (asked.cost - lease.cost) / 10 END,
+                    usage = asked.usage
                 FROM asked
                 WHERE lease.key = asked.key AND lease.epoch = asked.epoch AND lease.owner = $1
                 RETURNING asked.place
@@ -264,17 +275,17 @@ impl Registry {
             WITH asked AS (
                 SELECT * FROM unnest($3::bytea[], $4::int8[]) AS asked (key, epoch)
             ), free AS (
-                SELECT lease.key, lease.owner, lease.usage, greatest(lease.epoch, asked.epoch) + 1 AS epoch,
+                SELECT lease.key, lease.released, lease.usage, greatest(lease.epoch, asked.epoch) + 1 AS epoch,
                     extract(epoch FROM now() - lease.renewed)::float8 AS told_ago
                 FROM kapso_exporter.lease JOIN asked USING (key)
                 WHERE lease.until <= now()
                 ORDER BY lease.key
                 FOR UPDATE OF lease SKIP LOCKED
             )
-            UPDATE kapso_exporter.lease SET owner = $1, epoch = free.epoch, held_since = now(),
+            UPDATE kapso_exporter.lease SET owner = $1, epoch = free.epoch, released = false, held_since = now(),
                 until = now() + $2 * interval '1 second'
             FROM free WHERE lease.key = free.key
-            RETURNING lease.key, lease.epoch, free.usage, free.told_ago, free.owner = ''";
+            RETURNING lease.key, lease.epoch, free.usage, free.told_ago, free.released";
         let rows = self.ask(sql, &[
             (&self.id, Type::TEXT),
             (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
@@ -301,10 +312,10 @@ impl Registry {
     /// If the database does not do so.
     pub async fn take_again(&self, lease: &Lease) -> Result<Option<Epoch>, Error> {
         let sql = "
-            INSERT INTO kapso_exporter.lease AS lease (key, owner, epoch, until)
-            VALUES ($1, $2, $3 + 1, now() + $4 * interval '1 second')
+            INSERT INTO kapso_exporter.lease AS lease (key, owner, epoch, until, released)
+            VALUES ($1, $2, $3 + 1, now() + $4 * interval '1 second', false)
             ON CONFLICT (key) DO UPDATE SET owner = excluded.owner, epoch = greatest(lease.epoch + 1, excluded.epoch),
-                until = excluded.until, held_since = now()
+                until = excluded.until, released = false, held_since = now()
             WHERE lease.until <= now() OR lease.owner = excluded.owner
             RETURNING epoch";
         let rows = self.ask(sql, &[
@@ -317,24 +328,27 @@ impl Registry {
         Ok(rows.first().map(|row| row.get(0)))
     }
 
-    /// Gives leases away, with what their keys were used for.
+    /// Gives leases away: to this replica first, if one is named, and with what their keys were used for.
     ///
     /// # Errors
     /// If the database does not do so; then they are free after their time.
-    pub async fn release(&self, leases: &[(Lease, Vec<u8>)]) -> Result<(), Error> {
-        let keys: Vec<_> = leases.iter().map(|(lease, _)| lease.key()).collect();
+    pub async fn release(&self, leases: &[Release]) -> Result<(), Error> {
+        let keys: Vec<_> = leases.iter().map(|release| release.lease.key()).collect();
         let keys: Vec<_> = keys.iter().map(|key| &key.0[..]).collect();
-        let epochs: Vec<_> = leases.iter().map(|(lease, _)| lease.epoch()).collect();
-        let usages: Vec<_> = leases.iter().map(|(_, usage)| usage.as_slice()).collect();
+        let epochs: Vec<_> = leases.iter().map(|release| release.lease.epoch()).collect();
+        let usages: Vec<_> = leases.iter().map(|release| release.usage.as_slice()).collect();
+        let successors: Vec<_> = leases.iter().map(|release| release.successor.as_deref().unwrap_or("")).collect();
         let sql = "
-            UPDATE kapso_exporter.lease SET owner = '', until = now(), renewed = now(), usage = asked.usage
-            FROM unnest($2::bytea[], $3::int8[], $4::bytea[]) AS asked (key, epoch, usage)
+            UPDATE kapso_exporter.lease SET owner = asked.successor, released = true, until = now(), renewed = now(),
+                usage = asked.usage
+            FROM unnest($2::bytea[], $3::int8[], $4::bytea[], $5::text[]) AS asked (key, epoch, usage, successor)
             WHERE lease.key = asked.key AND lease.epoch = asked.epoch AND lease.owner = $1";
         self.ask(sql, &[
             (&self.id, Type::TEXT),
             (&keys, Type::BYTEA_ARRAY),
             (&epochs, Type::INT8_ARRAY),
             (&usages, Type::BYTEA_ARRAY),
+            (&successors, Type::TEXT_ARRAY),
         ])
         .await
         .map(drop)
