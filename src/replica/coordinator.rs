@@ -160,8 +160,9 @@ impl Coordinator {
             self.watch_under(&lease);
         }
         self.follow().await.ok();
-        let is_gone = |lease: &Lease| !self.known.contains_key(&lease.key());
-        let gone: Vec<_> = self.fleet.held().into_iter().filter(is_gone).map(|lease| (lease, None)).collect();
+        let is_unknown = |lease: &Lease| !self.known.contains_key(&lease.key());
+        let gone: Vec<_> =
+            self.fleet.held().into_iter().filter(is_unknown).map(|lease| (lease, None)).collect();
         self.hand_over(&gone).await?;
         self.announced = Some((config, Instant::now()));
         Ok(())
@@ -254,13 +255,14 @@ impl Coordinator {
         let Taken { key, epoch, usage, told_ago, was_released } = taken;
         let lease = Lease::new(key, epoch, self.fleet.terms.trusted_until(asked));
         let Some(usage) = usage else { return lease };
-        let trusted = self.fleet.terms.ttl - self.fleet.terms.margin();
-        let unseen = if was_released { Duration::ZERO } else { told_ago.min(trusted) };
+        let unseen = if was_released { Duration::ZERO } else { told_ago.min(self.fleet.terms.trusted()) };
         lease.inheriting(Inherited { usage, learned: asked, told_ago, unseen })
     }
 
     async fn take_one_by_one(&mut self, leases: &[Lease]) -> Result<(), Error> {
-        leases.iter().for_each(|lease| self.fleet.leases.remove(lease));
+        for lease in leases {
+            self.fleet.leases.remove(lease);
+        }
         for lease in leases {
             self.watch_under(lease);
             if let Err(error) = self.follow().await {
@@ -297,7 +299,9 @@ impl Coordinator {
             return Ok(());
         }
         let usages = self.usages();
-        leases.iter().for_each(|(lease, _)| self.fleet.leases.leave(lease));
+        for (lease, _) in leases {
+            self.fleet.leases.leave(lease);
+        }
         let followed = self.follow().await;
         if followed.is_ok() {
             self.publisher.save().await;
@@ -343,7 +347,9 @@ impl Coordinator {
         let within = until.saturating_duration_since(TokioInstant::now()).max(RELEASED_WITHIN);
         match timeout(within, left).await {
             Ok(Ok(())) => tracing::info!(leases = released.len(), "leases are released"),
-            Ok(Err(error)) => tracing::warn!("leases are not released, others wait until their time is over: {error}"),
+            Ok(Err(error)) => {
+                tracing::warn!("leases are not released, others wait until their time is over: {error}")
+            }
             Err(_) => tracing::warn!("leases are not released in time: others wait until their time is over"),
         }
     }

@@ -74,7 +74,7 @@ pub struct Seen {
     /// When it started.
     pub started: Timestamp,
     /// When it was last heard of.
-    pub last_seen: Timestamp,
+    pub beaten: Timestamp,
     /// For how long it has lived.
     pub age: Duration,
 }
@@ -136,11 +136,7 @@ impl Registry {
         LONGEST.min(self.terms.ttl / 2)
     }
 
-    async fn ask(
-        &self,
-        sql: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<Vec<Row>, Error> {
+    async fn ask(&self, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
         self.database.ask(Operation::Lease, self.within(), sql, parameters).await
     }
 
@@ -159,9 +155,8 @@ impl Registry {
             ON CONFLICT (key) DO UPDATE SET projects = excluded.projects
             WHERE lease.projects IS DISTINCT FROM excluded.projects";
         self.ask(sql, &[(&keys, Type::BYTEA_ARRAY), (&projects, Type::TEXT_ARRAY)]).await?;
-        let sql = format!(
-            "DELETE FROM kapso_exporter.replica WHERE until < now() - interval '{FORGOTTEN_AFTER}'"
-        );
+        let sql =
+            format!("DELETE FROM kapso_exporter.replica WHERE until < now() - interval '{FORGOTTEN_AFTER}'");
         self.ask(&sql, &[]).await?;
         let sql = format!(
             "DELETE FROM kapso_exporter.delivery WHERE received < now() - interval '{UNCLAIMED_AFTER}'"
@@ -201,17 +196,21 @@ impl Registry {
             LEFT JOIN renewed USING (place)
             LEFT JOIN kapso_exporter.lease ON lease.key = asked.key
             ORDER BY asked.place";
-        let rows = self.ask(sql, &[
-            (&self.id, Type::TEXT),
-            (&self.name, Type::TEXT),
-            (&env!("CARGO_PKG_VERSION"), Type::TEXT),
-            (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
-            (&keys, Type::BYTEA_ARRAY),
-            (&epochs, Type::INT8_ARRAY),
-            (&costs, Type::FLOAT4_ARRAY),
-            (&usages, Type::BYTEA_ARRAY),
-        ])
-        .await?;
+        let rows = self
+            .ask(
+                sql,
+                &[
+                    (&self.id, Type::TEXT),
+                    (&self.name, Type::TEXT),
+                    (&env!("CARGO_PKG_VERSION"), Type::TEXT),
+                    (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
+                    (&keys, Type::BYTEA_ARRAY),
+                    (&epochs, Type::INT8_ARRAY),
+                    (&costs, Type::FLOAT4_ARRAY),
+                    (&usages, Type::BYTEA_ARRAY),
+                ],
+            )
+            .await?;
         let renewed = |row: &Row| match (row.get(0), row.get(1)) {
             (true, _) => Renewed::Granted,
             (false, Some(true)) => Renewed::Lost,
@@ -259,7 +258,7 @@ impl Registry {
             name: row.get(1),
             version: row.get(2),
             started: moment(row.get(3)),
-            last_seen: moment(row.get(4)),
+            beaten: moment(row.get(4)),
             age: seconds(row.get(5)),
         };
         Ok((replicas.iter().map(seen).collect(), leases.iter().filter_map(known).collect()))
@@ -286,13 +285,17 @@ impl Registry {
                 until = now() + $2 * interval '1 second'
             FROM free WHERE lease.key = free.key
             RETURNING lease.key, lease.epoch, free.usage, free.told_ago, free.released";
-        let rows = self.ask(sql, &[
-            (&self.id, Type::TEXT),
-            (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
-            (&keys, Type::BYTEA_ARRAY),
-            (&epochs, Type::INT8_ARRAY),
-        ])
-        .await?;
+        let rows = self
+            .ask(
+                sql,
+                &[
+                    (&self.id, Type::TEXT),
+                    (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
+                    (&keys, Type::BYTEA_ARRAY),
+                    (&epochs, Type::INT8_ARRAY),
+                ],
+            )
+            .await?;
         let taken = |row: &Row| {
             Some(Taken {
                 key: key(row, 0)?,
@@ -318,13 +321,17 @@ impl Registry {
                 until = excluded.until, released = false, held_since = now()
             WHERE lease.until <= now() OR lease.owner = excluded.owner
             RETURNING epoch";
-        let rows = self.ask(sql, &[
-            (&&lease.key().0[..], Type::BYTEA),
-            (&self.id, Type::TEXT),
-            (&lease.epoch(), Type::INT8),
-            (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
-        ])
-        .await?;
+        let rows = self
+            .ask(
+                sql,
+                &[
+                    (&&lease.key().0[..], Type::BYTEA),
+                    (&self.id, Type::TEXT),
+                    (&lease.epoch(), Type::INT8),
+                    (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
+                ],
+            )
+            .await?;
         Ok(rows.first().map(|row| row.get(0)))
     }
 
@@ -337,19 +344,23 @@ impl Registry {
         let keys: Vec<_> = keys.iter().map(|key| &key.0[..]).collect();
         let epochs: Vec<_> = leases.iter().map(|release| release.lease.epoch()).collect();
         let usages: Vec<_> = leases.iter().map(|release| release.usage.as_slice()).collect();
-        let successors: Vec<_> = leases.iter().map(|release| release.successor.as_deref().unwrap_or("")).collect();
+        let successors: Vec<_> =
+            leases.iter().map(|release| release.successor.as_deref().unwrap_or("")).collect();
         let sql = "
             UPDATE kapso_exporter.lease SET owner = asked.successor, released = true, until = now(), renewed = now(),
                 usage = asked.usage
             FROM unnest($2::bytea[], $3::int8[], $4::bytea[], $5::text[]) AS asked (key, epoch, usage, successor)
             WHERE lease.key = asked.key AND lease.epoch = asked.epoch AND lease.owner = $1";
-        self.ask(sql, &[
-            (&self.id, Type::TEXT),
-            (&keys, Type::BYTEA_ARRAY),
-            (&epochs, Type::INT8_ARRAY),
-            (&usages, Type::BYTEA_ARRAY),
-            (&successors, Type::TEXT_ARRAY),
-        ])
+        self.ask(
+            sql,
+            &[
+                (&self.id, Type::TEXT),
+                (&keys, Type::BYTEA_ARRAY),
+                (&epochs, Type::INT8_ARRAY),
+                (&usages, Type::BYTEA_ARRAY),
+                (&successors, Type::TEXT_ARRAY),
+            ],
+        )
         .await
         .map(drop)
     }
