@@ -28,7 +28,7 @@ use crate::{
     lease::{BootTime, Inherited, KeyHash, Lease},
     metrics::LostBy,
     publisher::Publisher,
-    state::postgres::Error,
+    state::{self, postgres::Error},
     supervisor::Supervisor,
 };
 
@@ -170,9 +170,11 @@ impl Coordinator {
 
     /// Takes what is free and its own, and hands over what others are to have.
     async fn share(&mut self) -> Result<(), Error> {
-        let (replicas, leases) = self.registry.overview().await?;
+        let (replicas, mut leases) = self.registry.overview().await?;
         self.fleet.learn(self.registry.id(), &replicas, &leases);
         self.shared = Some(Instant::now());
+        // Keys that are no longer configured are nobody's load.
+        leases.retain(|known| !known.is_free || self.known.contains_key(&known.key));
         let shares = self.shares(&replicas, &leases);
         let (mut mine, mut others) = (Vec::new(), Vec::new());
         for (known, holder) in leases.iter().zip(shares) {
@@ -243,9 +245,11 @@ impl Coordinator {
         }
         tracing::info!(leases = leases.len(), "leases were taken");
         self.fleet.metrics.acquired(leases.len() as u64);
-        if self.follow().await.is_err() {
+        match self.follow().await {
+            Ok(()) => {}
+            Err(error) if is_temporary(&error) => self.give_back(&leases).await?,
             // One that cannot be watched is not to keep the others from it.
-            self.take_one_by_one(&leases).await?;
+            Err(_) => self.take_one_by_one(&leases).await?,
         }
         self.fleet.publish_held(&self.known);
         Ok(())
@@ -267,15 +271,22 @@ impl Coordinator {
             self.watch_under(lease);
             if let Err(error) = self.follow().await {
                 tracing::error!(projects = ?self.known.get(&lease.key()), "cannot be watched: {error:#}");
-                self.fleet.leases.remove(lease);
-                self.fleet.remove(lease);
                 self.left_alone.insert(lease.key(), Instant::now());
-                lease.lose();
-                let usage = encoded(&Usage::default());
-                self.registry.release(&[Release { lease: lease.clone(), usage, successor: None }]).await?;
+                self.give_back(std::slice::from_ref(lease)).await?;
             }
         }
         Ok(())
+    }
+
+    /// Releases leases of projects that are not watched.
+    async fn give_back(&mut self, leases: &[Lease]) -> Result<(), Error> {
+        let released: Vec<_> = leases.iter().map(|lease| release(lease, &BTreeMap::new(), None)).collect();
+        for lease in leases {
+            self.fleet.leases.remove(lease);
+            self.fleet.remove(lease);
+            lease.lose();
+        }
+        self.registry.release(&released).await
     }
 
     /// Gives up what another replica has.
@@ -348,11 +359,16 @@ impl Coordinator {
         match timeout(within, left).await {
             Ok(Ok(())) => tracing::info!(leases = released.len(), "leases are released"),
             Ok(Err(error)) => {
-                tracing::warn!("leases are not released, others wait until their time is over: {error}")
+                tracing::warn!("leases are not released, others wait until their time is over: {error}");
             }
             Err(_) => tracing::warn!("leases are not released in time: others wait until their time is over"),
         }
     }
+}
+
+/// Whether the accounts could not be read because the database did not answer.
+fn is_temporary(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<state::Error>().is_some_and(state::Error::is_temporary)
 }
 
 fn release(lease: &Lease, usages: &BTreeMap<KeyHash, Usage>, successor: Option<String>) -> Release {

@@ -17,6 +17,8 @@ use crate::{
 const LONGEST: Duration = Duration::from_secs(5);
 /// Deliveries that nobody took in for so long are dropped: nobody watches their projects any more.
 const UNCLAIMED_AFTER: &str = "1 day";
+/// Leases that nobody took for so long are of keys that are no longer configured.
+const UNUSED_AFTER: &str = "7 days";
 /// Replicas that are gone for so long are forgotten.
 const FORGOTTEN_AFTER: &str = "1 hour";
 
@@ -157,6 +159,8 @@ impl Registry {
         self.ask(sql, &[(&keys, Type::BYTEA_ARRAY), (&projects, Type::TEXT_ARRAY)]).await?;
         let sql =
             format!("DELETE FROM kapso_exporter.replica WHERE until < now() - interval '{FORGOTTEN_AFTER}'");
+        self.ask(&sql, &[]).await?;
+        let sql = format!("DELETE FROM kapso_exporter.lease WHERE until < now() - interval '{UNUSED_AFTER}'");
         self.ask(&sql, &[]).await?;
         let sql = format!(
             "DELETE FROM kapso_exporter.delivery WHERE received < now() - interval '{UNCLAIMED_AFTER}'"
