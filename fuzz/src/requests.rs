@@ -88,6 +88,7 @@ fn app() -> (Router, Arc<Renderer>) {
         telemetry_path: "/metrics".into(),
         reloading: None,
         deliveries: Deliveries::new(Inbox::new().0),
+        replicas: None,
     };
     (router(pages), renderer)
 }

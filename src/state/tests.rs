@@ -1,10 +1,15 @@
 mod claims;
 mod unused;
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
+use redb::Database;
 use tempfile::TempDir;
 
 use super::*;
@@ -90,6 +95,42 @@ fn save(store: &mut FileStore, account: &mut Account) {
 
 fn restored(path: &Path) -> Account {
     FileStore::open(path).unwrap().account("default/platform", Settings::default()).unwrap()
+}
+
+/// A file that a test can have fail.
+#[derive(Clone)]
+struct Failing(Arc<Mutex<FileStore>>);
+
+impl Failing {
+    fn open(path: &Path) -> Self {
+        Self(Arc::new(Mutex::new(FileStore::open(path).unwrap())))
+    }
+}
+
+impl Store for Failing {
+    fn kept(&self, name: &str) -> Result<Kept, Error> {
+        self.0.lock().kept(name)
+    }
+
+    fn put(&mut self, writes: &[Write<'_>]) -> Result<Vec<Fate>, Error> {
+        self.0.lock().put(writes)
+    }
+
+    fn tidy(&mut self, in_use: &InUse<'_>, now: Timestamp, least: Option<Timestamp>) -> Result<bool, Error> {
+        self.0.lock().tidy(in_use, now, least)
+    }
+
+    fn place(&self) -> Place {
+        self.0.lock().place()
+    }
+
+    fn size(&self) -> Option<u64> {
+        self.0.lock().size()
+    }
+
+    fn retry_after(&self) -> Duration {
+        self.0.lock().retry_after()
+    }
 }
 
 /// The account as an exporter opens and keeps it, and its claim.
@@ -319,20 +360,21 @@ fn a_flipped_bit_never_makes_a_wrong_number() {
 #[test]
 fn what_could_not_be_written_is_written_later() {
     let (_folder, path) = filled();
-    let mut kept = Keeper::open(&path).unwrap();
+    let store = Failing::open(&path);
+    let mut kept = Keeper::of(Box::new(store.clone()));
     let (account, claim) = account_of(&mut kept, opener("key"));
     claim.verify();
     assert!(kept.is_restored());
     assert!(kept.save(Turn::Ordinary).unwrap().is_some(), "the watermarks, once");
     assert_eq!(kept.save(Turn::Ordinary).unwrap(), None, "nothing to write");
     read(&mut account.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
-    kept.store.database = None;
+    store.0.lock().fail();
     let other = FileStore::open(&path).unwrap();
     assert!(kept.save(Turn::Ordinary).unwrap_err().to_string().contains("in use"));
     drop(other);
     assert_eq!(kept.save(Turn::Ordinary).unwrap(), None, "not at once");
-    assert!(kept.save(Turn::Last).unwrap() > Some(0));
-    drop(kept);
+    assert!(kept.save(Turn::Last).unwrap().and_then(|written| written.size) > Some(0));
+    drop((kept, store));
     assert_eq!(restored(&path).ledger.workflows()[0].totals.ended, 2);
 }
 
@@ -340,14 +382,15 @@ fn what_could_not_be_written_is_written_later() {
 fn a_file_that_was_replaced_while_the_exporter_ran_is_left_alone() {
     let (_folder, path) = filled();
     let (_other_folder, other) = filled();
-    let mut kept = Keeper::open(&path).unwrap();
+    let store = Failing::open(&path);
+    let mut kept = Keeper::of(Box::new(store.clone()));
     let (account, claim) = account_of(&mut kept, opener("key"));
     claim.verify();
     for minute in 1..5 {
         read(&mut account.lock(), &[execution("b", Status::Handoff, 5, 60 * minute)], 60 * minute);
         kept.save(Turn::Ordinary).unwrap();
     }
-    kept.store.database = None;
+    store.0.lock().fail();
     fs::rename(&other, &path).unwrap();
     read(&mut account.lock(), &[execution("b", Status::Ended, 5, 500)], 600);
     let error = kept.save(Turn::Ordinary).unwrap_err().to_string();

@@ -286,11 +286,12 @@ async fn a_project_that_panics_begins_anew_and_disturbs_no_other() {
     let panics = Arc::new(AtomicBool::new(true));
     let transports = Fragile { http: HttpTransports::new().unwrap(), panics: panics.clone() };
     let (clock, shutdown) = (Clock::system(), CancellationToken::new());
-    let app = App::build(config, Arc::new(transports), clock, Store::empty(), shutdown.clone()).unwrap();
+    let app =
+        App::build(config.clone(), Arc::new(transports), clock, Store::empty(), shutdown.clone()).unwrap();
     let renderer = app.publisher.renderer();
     let scrape = || Exposition::parse(std::str::from_utf8(&renderer.text().unwrap()).unwrap());
     let is_up = |name: &str| scrape().value("kapso_up", &[("project", name)]);
-    let supervisor = Supervisor::new(app, OnRefusal::WatchOthers);
+    let supervisor = Supervisor::new(app, config, OnRefusal::WatchOthers);
     supervisor.start().await;
     let restarts = || scrape().sum("kapso_exporter_sweep_restarts_total", &[("project", "fragile")]);
     wait_for("two panics", async || restarts() >= 2.0).await;

@@ -149,8 +149,8 @@ fn families(text: &str) -> BTreeMap<&str, &str> {
 fn published() -> (Instance, View) {
     let mut world = morning();
     let metrics = InstanceMetrics::default();
-    metrics.announce_state(4096);
-    metrics.state_written(8192, at(80));
+    metrics.announce_state(Some(4096));
+    metrics.state_written(Some(8192), at(80));
     metrics.state_failed();
     metrics.config_loaded("0123456789abcdef", at(70));
     metrics.serves(web());

@@ -151,6 +151,18 @@ impl FileStore {
     }
 }
 
+#[cfg(test)]
+impl FileStore {
+    /// As after a failure.
+    pub(super) fn fail(&mut self) {
+        self.database = None;
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
 impl Store for FileStore {
     fn kept(&self, name: &str) -> Result<Kept, Error> {
         let identity = self.identity(name)?;

@@ -8,11 +8,11 @@ fn is_left_after(tidied: &[(i64, bool)]) -> bool {
     let (_folder, path) = filled();
     let mut store = FileStore::open(&path).unwrap();
     for &(now, kept) in tidied {
-        store.tidy(|_| kept, at(now), Some(at(now - 100))).unwrap();
+        store.tidy(&|_: &str| kept, at(now), Some(at(now - 100))).unwrap();
     }
     drop(store);
     let account = restored(&path);
-    assert!(FileStore::open(&path).unwrap().tidy(|_| true, at(0), None).is_ok());
+    assert!(FileStore::open(&path).unwrap().tidy(&|_: &str| true, at(0), None).is_ok());
     account.ledger.remembered() > 0
 }
 
@@ -32,11 +32,11 @@ fn an_account_that_is_opened_again_in_time_is_kept() {
 fn nothing_is_written_where_nothing_is_new() {
     let (_folder, path) = filled();
     let mut store = FileStore::open(&path).unwrap();
-    let generation = store.generation;
-    assert!(!store.tidy(|_| true, at(0), Some(at(0))).unwrap());
-    assert!(store.tidy(|_| false, at(1), None).unwrap());
-    assert!(!store.tidy(|_| false, at(2), None).unwrap());
-    assert_eq!(store.generation, generation + 1);
+    let generation = store.generation();
+    assert!(!store.tidy(&|_: &str| true, at(0), Some(at(0))).unwrap());
+    assert!(store.tidy(&|_: &str| false, at(1), None).unwrap());
+    assert!(!store.tidy(&|_: &str| false, at(2), None).unwrap());
+    assert_eq!(store.generation(), generation + 1);
 }
 
 #[test]
