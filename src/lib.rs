@@ -23,6 +23,7 @@ pub mod project;
 pub mod publisher;
 pub mod reload;
 pub mod remote_write;
+pub mod replica;
 pub mod simulator;
 pub mod state;
 pub mod supervisor;
