@@ -19,6 +19,7 @@ mod pieces;
 mod publication;
 mod reference;
 mod renderer;
+mod replicas;
 mod rows;
 mod series_budget;
 mod sink;
@@ -32,6 +33,8 @@ mod views;
 mod web;
 mod workflow;
 
+use std::sync::Arc;
+
 pub(crate) use self::encode::{EXEMPLAR_LABEL, bound, escape, unit};
 pub use self::{
     encode::{Encoder, Format, Options},
@@ -41,6 +44,7 @@ pub use self::{
     publication::{Encoding, Publication},
     reference::reference,
     renderer::Renderer,
+    replicas::{LeaseLoss, ReplicaFigures, ReplicaMetrics, StoreFigures, StoreOperation},
     rows::{Label, Rows},
     sink::{Labels, Sink, Value},
     starts::SeriesStarts,
@@ -62,4 +66,6 @@ pub struct Bounds {
     pub handoff_classes: usize,
     /// What is written where a format has it.
     pub options: Options,
+    /// The `instance` label of all series of streams; `None` leaves it to whoever scrapes.
+    pub instance: Option<Arc<str>>,
 }
