@@ -191,10 +191,12 @@ impl Opening {
 
 /// How much is published of these projects.
 pub fn bounds<'a>(metrics: &MetricsConfig, projects: impl Iterator<Item = &'a ProjectConfig>) -> Bounds {
-    let &MetricsConfig { max_series, max_conversations, exemplars, native_histograms } = metrics;
+    let &MetricsConfig { max_series, max_conversations, exemplars, native_histograms, ref instance } =
+        metrics;
     let options = Options { exemplars, native_histograms };
     let handoff_classes = projects.map(ProjectConfig::handoff_kinds).max().unwrap_or_default();
-    Bounds { max_series, max_conversations, handoff_classes, options }
+    let instance = instance.as_deref().map(Into::into);
+    Bounds { max_series, max_conversations, handoff_classes, options, instance }
 }
 
 /// The budget goes on where another replica left it.

@@ -482,7 +482,13 @@ impl From<Watch> for Raw {
             max_staleness: scrape.max_staleness,
         };
         let Metrics { max_series, max_conversations, exemplars, native_histograms } = flags.metrics;
-        let metrics = MetricsConfig { max_series, max_conversations, exemplars, native_histograms };
+        let metrics = MetricsConfig {
+            max_series,
+            max_conversations,
+            exemplars,
+            native_histograms,
+            ..MetricsConfig::default()
+        };
         Self {
             projects: vec![project],
             metrics,

@@ -68,12 +68,14 @@ pub struct MetricsConfig {
     pub exemplars: bool,
     /// Whether histograms are published as native ones.
     pub native_histograms: NativeHistograms,
+    /// The `instance` label of everything that is shown of a project; none = whoever scrapes gives one.
+    pub instance: Option<String>,
 }
 
 impl Default for MetricsConfig {
     fn default() -> Self {
         let native_histograms = NativeHistograms::default();
-        Self { max_series: 50_000, max_conversations: 0, exemplars: true, native_histograms }
+        Self { max_series: 50_000, max_conversations: 0, exemplars: true, native_histograms, instance: None }
     }
 }
 
@@ -86,6 +88,7 @@ impl Config {
         let Raw { projects, metrics, state, file, secret_files, text } = raw;
         let projects = projects.into_iter().map(ProjectConfig::resolve).collect::<anyhow::Result<_>>()?;
         let state = StateConfig::resolve(state)?;
+        let metrics = MetricsConfig { instance: state.instance_label(), ..metrics };
         Ok(Self { projects, metrics, state, file, secret_files, text })
     }
 

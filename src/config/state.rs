@@ -53,6 +53,12 @@ pub struct RawState {
 }
 
 impl StateConfig {
+    /// The label `instance` of what is shown of projects, where replicas share the state.
+    #[must_use]
+    pub fn instance_label(&self) -> Option<String> {
+        self.shared.as_ref().map(|shared| shared.instance_label.clone())
+    }
+
     /// Puts it together; reads the file of the URL where one is named, or else the environment.
     ///
     /// # Errors

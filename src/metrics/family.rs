@@ -159,24 +159,23 @@ impl Family {
     }
 
     fn collect_stream(&self, view: &View, sink: &mut dyn Sink) {
-        let starts = &view.starts;
+        let mut with = |labels: &[Label<'_>], collect: &dyn Fn(&mut Rows<'_>)| {
+            collect(&mut Rows::new(self, labels, &view.starts, sink).at(view.instance.as_deref()));
+        };
+        let project = [("project", view.project())];
         match self.rows {
-            RowsFrom::Project(rows) if view.is_first => {
-                rows(&view.budget, &mut Rows::new(self, &[("project", view.project())], starts, sink));
-            }
+            RowsFrom::Project(rows) if view.is_first => with(&project, &|to| rows(&view.budget, to)),
             RowsFrom::Project(_) | RowsFrom::Instance(_) => {}
-            RowsFrom::Webhook(rows) => {
-                rows(view, &mut Rows::new(self, &[("project", view.project())], starts, sink));
-            }
-            RowsFrom::Stream(rows) => rows(view, &mut Rows::new(self, &view.labels(), starts, sink)),
+            RowsFrom::Webhook(rows) => with(&project, &|to| rows(view, to)),
+            RowsFrom::Stream(rows) => with(&view.labels(), &|to| rows(view, to)),
             RowsFrom::Source(rows) => {
                 for (source, status) in &view.status.sources {
-                    rows(status, &mut Rows::new(self, &view.labels_of(*source), starts, sink));
+                    with(&view.labels_of(*source), &|to| rows(status, to));
                 }
             }
             RowsFrom::Workflow(rows) => {
                 for workflow in &view.workflows {
-                    rows(workflow, &mut Rows::new(self, &view.labels_with(workflow), starts, sink));
+                    with(&view.labels_with(workflow), &|to| rows(workflow, to));
                 }
             }
         }

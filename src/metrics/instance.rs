@@ -16,7 +16,7 @@ use prometheus::{
 use super::{
     TABLE,
     family::Of,
-    replicas::ReplicaMetrics,
+    replicas::{ReplicaFigures, ReplicaMetrics},
     series_budget::Refused,
     sink::{SeriesCount, Sink},
     starts::SeriesStarts,
@@ -66,6 +66,8 @@ pub struct Instance {
     pub config: Option<ConfigFigures>,
     /// Its web configuration file, if it has one.
     pub web: Option<WebFigures>,
+    /// Its leases and the shared state, if it is one of several replicas.
+    pub replica: Option<ReplicaFigures>,
     /// Workflows, or steps, that got no series of their own, by family.
     pub series_dropped: BTreeMap<&'static str, u64>,
     /// Lines of the log that were dropped since the start.
@@ -116,7 +118,7 @@ impl InstanceMetrics {
         self.web.set(web).ok();
     }
 
-    /// Publishes what a replica counts, too.
+    /// Publishes its leases, too, and how the state is doing that it shares with other replicas.
     pub fn shares(&self, replica: Arc<ReplicaMetrics>) {
         self.replica.set(replica).ok();
     }
@@ -151,6 +153,7 @@ impl InstanceMetrics {
             state: self.state(),
             config: self.config(),
             web: self.web.get().and_then(|web| web.now()),
+            replica: self.replica.get().map(|replica| replica.now()),
             series_dropped: dropped.collect(),
             log_lines_dropped: logging::dropped_lines(),
             series: 0,

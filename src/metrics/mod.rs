@@ -33,6 +33,8 @@ mod views;
 mod web;
 mod workflow;
 
+use std::sync::Arc;
+
 pub(crate) use self::encode::{EXEMPLAR_LABEL, bound, escape, unit};
 pub use self::{
     encode::{Encoder, Format, Options},
@@ -42,7 +44,7 @@ pub use self::{
     publication::{Encoding, Publication},
     reference::reference,
     renderer::Renderer,
-    replicas::{LostBy, ReplicaMetrics},
+    replicas::{LeaseLoss, ReplicaFigures, ReplicaMetrics, StoreFigures},
     rows::{Label, Rows},
     sink::{Labels, Sink, Value},
     starts::SeriesStarts,
@@ -64,4 +66,6 @@ pub struct Bounds {
     pub handoff_classes: usize,
     /// What is written where a format has it.
     pub options: Options,
+    /// The `instance` label of all series of streams; `None` leaves it to whoever scrapes.
+    pub instance: Option<Arc<str>>,
 }

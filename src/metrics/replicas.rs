@@ -1,40 +1,159 @@
-//! Placeholder until merged.
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+//! What a replica publishes of itself: its leases, and the state that it shares with the others.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
+use strum::{EnumCount, IntoStaticStr, VariantArray};
 
-use crate::state::postgres::{Observer, Operation};
+use crate::{
+    ledger::Histogram,
+    state::postgres::{Observer, Operation},
+};
 
-/// Figures.
+/// Bounds of the times that the shared state takes to answer, in seconds.
+static STORE_BOUNDS: LazyLock<Arc<[f64]>> =
+    LazyLock::new(|| [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0].into());
+
+/// Kept up to date by a replica.
+#[derive(Debug)]
+pub struct ReplicaMetrics {
+    leases: Mutex<Leases>,
+    acquired: AtomicU64,
+    lost: [AtomicU64; LeaseLoss::COUNT],
+    store: Mutex<[StoreFigures; Operation::COUNT]>,
+    older: AtomicU64,
+}
+
+/// What was last known of the leases.
 #[derive(Debug, Default)]
-pub struct ReplicaMetrics(Mutex<BTreeMap<Arc<str>, bool>>);
+struct Leases {
+    held: BTreeMap<Arc<str>, bool>,
+    count: usize,
+    replicas: usize,
+    store_up: bool,
+}
 
-/// Why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LostBy {
-    /// a
+/// Why a replica no longer has a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum LeaseLoss {
+    /// It gave it back: it stops, or had more than its share.
     HandedOver,
-    /// b
+    /// It could not renew it in time.
     Expired,
-    /// c
+    /// Another had it already when it wanted to write.
     Fenced,
 }
 
-impl ReplicaMetrics {
-    /// x
-    pub fn acquired(&self, _leases: u64) {}
-    /// x
-    pub fn lost(&self, _by: LostBy) {}
-    /// x
-    pub fn sees(&self, _replicas: usize) {}
-    /// x
-    pub fn holds(&self, _leases: usize, held: BTreeMap<Arc<str>, bool>) {
-        *self.0.lock() = held;
+/// Requests of one kind to the shared state.
+#[derive(Debug, Clone)]
+pub struct StoreFigures {
+    /// Those that failed.
+    pub errors: u64,
+    /// How long all of them took, in seconds.
+    pub durations: Histogram,
+}
+
+/// A replica at one moment.
+#[derive(Debug, Clone)]
+pub struct ReplicaFigures {
+    /// Every configured project, and whether this replica holds its lease.
+    pub held: BTreeMap<Arc<str>, bool>,
+    /// Leases that it holds.
+    pub leases: usize,
+    /// Leases that it got since it started.
+    pub acquired: u64,
+    /// Leases that it lost since, by reason.
+    pub lost: [(&'static str, u64); LeaseLoss::COUNT],
+    /// Replicas that are alive, itself included.
+    pub replicas: usize,
+    /// Whether the shared state answered when it was last asked.
+    pub store_up: bool,
+    /// Requests to it, by operation.
+    pub store: [(&'static str, StoreFigures); Operation::COUNT],
+    /// Accounts that were found older there than they had been written.
+    pub older: u64,
+}
+
+impl Default for ReplicaMetrics {
+    fn default() -> Self {
+        Self {
+            leases: Mutex::default(),
+            acquired: AtomicU64::default(),
+            lost: Default::default(),
+            store: std::array::from_fn(|_| StoreFigures::default()).into(),
+            older: AtomicU64::default(),
+        }
     }
-    /// x
-    pub fn found_older(&self) {}
+}
+
+impl Default for StoreFigures {
+    fn default() -> Self {
+        Self { errors: 0, durations: Histogram::new(&STORE_BOUNDS) }
+    }
+}
+
+impl ReplicaMetrics {
+    /// Takes note of how many leases are held, and for each configured project whether its lease is among them.
+    pub fn holds(&self, leases: usize, projects: BTreeMap<Arc<str>, bool>) {
+        let mut known = self.leases.lock();
+        (known.count, known.held) = (leases, projects);
+    }
+
+    /// Takes note that so many leases were acquired.
+    pub fn acquired(&self, leases: u64) {
+        self.acquired.fetch_add(leases, Ordering::Relaxed);
+    }
+
+    /// Takes note that a lease was lost.
+    pub fn lost(&self, why: LeaseLoss) {
+        self.lost[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes note that so many replicas are alive, this one included.
+    pub fn alive(&self, replicas: usize) {
+        self.leases.lock().replicas = replicas;
+    }
+
+    /// The figures now.
+    #[must_use]
+    pub fn now(&self) -> ReplicaFigures {
+        let store = self.store.lock().clone();
+        let leases = self.leases.lock();
+        let mut lost = [("", 0); LeaseLoss::COUNT];
+        for ((&why, count), figure) in LeaseLoss::VARIANTS.iter().zip(&self.lost).zip(&mut lost) {
+            *figure = (why.into(), count.load(Ordering::Relaxed));
+        }
+        let mut operations = Operation::VARIANTS.iter().map(<&'static str>::from);
+        ReplicaFigures {
+            held: leases.held.clone(),
+            leases: leases.count,
+            acquired: self.acquired.load(Ordering::Relaxed),
+            lost,
+            replicas: leases.replicas,
+            store_up: leases.store_up,
+            store: store.map(|figures| (operations.next().unwrap_or_default(), figures)),
+            older: self.older.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl Observer for ReplicaMetrics {
-    fn asked(&self, _: Operation, _: Duration, _: bool) {}
+    fn asked(&self, operation: Operation, took: Duration, succeeded: bool) {
+        let figures = &mut self.store.lock()[operation as usize];
+        figures.durations.observe(took.as_secs_f64());
+        figures.errors += u64::from(!succeeded);
+        self.leases.lock().store_up = succeeded;
+    }
+
+    fn found_older(&self) {
+        self.older.fetch_add(1, Ordering::Relaxed);
+    }
 }

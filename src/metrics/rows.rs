@@ -20,6 +20,7 @@ pub type Label<'a> = (&'static str, &'a str);
 pub struct Rows<'a> {
     family: &'a Family,
     base: &'a [Label<'a>],
+    instance: Option<&'a str>,
     starts: &'a SeriesStarts,
     sink: &'a mut dyn Sink,
 }
@@ -32,7 +33,13 @@ impl<'a> Rows<'a> {
         starts: &'a SeriesStarts,
         sink: &'a mut dyn Sink,
     ) -> Self {
-        Self { family, base, starts, sink }
+        Self { family, base, instance: None, starts, sink }
+    }
+
+    /// The same, with an `instance` label if there is one.
+    #[must_use]
+    pub fn at(self, instance: Option<&'a str>) -> Self {
+        Self { instance, ..self }
     }
 
     /// A gauge's value; `values` are those of the family's own labels, in its order.
@@ -98,7 +105,8 @@ impl<'a> Rows<'a> {
     {
         debug_assert_eq!(values.len(), self.family.labels.len(), "{}", self.family.name);
         let own = self.family.labels.iter().copied().zip(values.iter().copied());
-        let mut labels: Vec<_> = self.base.iter().copied().chain(own).map(clean).collect();
+        let instance = self.instance.map(|instance| ("instance", instance));
+        let mut labels: Vec<_> = self.base.iter().copied().chain(instance).chain(own).map(clean).collect();
         labels.sort_unstable_by_key(|(name, _)| *name);
         labels
     }

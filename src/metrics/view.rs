@@ -2,6 +2,8 @@
 //!
 //! The budget is hard: what has no place in it, as [`SeriesBudget`] says, is added up under `other`.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{
@@ -50,6 +52,8 @@ impl Limits {
 #[derive(Debug)]
 pub struct View {
     pub(super) key: StreamKey,
+    /// The `instance` label of all its series, if the stream says itself where it is.
+    pub(super) instance: Option<Arc<str>>,
     /// Of the series that end with the process.
     pub(super) starts: SeriesStarts,
     /// It is the first one of its project.
@@ -121,6 +125,7 @@ impl View {
         let view = Self {
             workflows: workflows(key.api, &account.ledger, current, series_budget),
             key,
+            instance: None,
             starts: SeriesStarts::default(),
             is_first: true,
             status,

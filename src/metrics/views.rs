@@ -62,6 +62,7 @@ struct Version {
     is_first: bool,
     limits: Limits,
     native: NativeHistograms,
+    instance: Option<Arc<str>>,
 }
 
 impl Views {
@@ -86,6 +87,7 @@ impl Views {
                 is_first: projects.insert(&stream.key.project),
                 limits,
                 native: bounds.options.native_histograms,
+                instance: bounds.instance.clone(),
             };
             let now = stream.client.clock().steady_now();
             let kept = self.0.entry(stream.key.clone()).or_default();
@@ -107,7 +109,7 @@ impl Kept {
     fn view(&mut self, stream: &Stream, version: Version, now: Steady, begun: Timestamp) -> Refused {
         let Self { series_budget, trends, .. } = self;
         let (view, refused) = View::of(stream, series_budget, trends, version.limits, begun);
-        let mut view = View { is_first: version.is_first, ..view };
+        let mut view = View { is_first: version.is_first, instance: version.instance.clone(), ..view };
         let earlier = self.viewed.take().map(|viewed| viewed.view.starts.clone()).unwrap_or_default();
         view.starts = starts(&view, &earlier, begun);
         let mut count = SeriesCount::new(version.native);

@@ -32,12 +32,16 @@ impl CommonLabels {
     }
 
     /// All labels of a series, as the protocol wants them: sorted by name, the name of the metric among them, and none
-    /// without a value, which is as good as absent.
+    /// without a value, which is as good as absent. A label that the series has itself is not given another time, as with
+    /// `honor_labels`.
     #[must_use]
     pub fn of<'a>(&self, metric: String, own: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Label> {
-        let own = own.filter(|(_, value)| !value.is_empty()).map(|(name, value)| label(name, value));
-        let metric = Label { name: "__name__".into(), value: metric };
-        let mut labels: Vec<_> = self.0.iter().cloned().chain([metric]).chain(own).collect();
+        let own: Vec<_> =
+            own.filter(|(_, value)| !value.is_empty()).map(|(name, value)| label(name, value)).collect();
+        let is_new = |label: &&Label| own.iter().all(|other| other.name != label.name);
+        let mut labels: Vec<_> = self.0.iter().filter(is_new).cloned().collect();
+        labels.push(Label { name: "__name__".into(), value: metric });
+        labels.extend(own);
         labels.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         labels
     }
@@ -73,6 +77,15 @@ mod tests {
     fn a_label_without_a_value_is_left_out_and_job_can_be_another() {
         assert_eq!(all(&[("job", "cron")], &[("reason", "")]), ["__name__=x_total", "job=cron"]);
         assert_eq!(all(&[("job", "")], &[]), ["__name__=x_total"]);
+    }
+
+    #[test]
+    fn a_label_that_a_series_has_itself_stays_as_it_is() {
+        let own = [("instance", "kapso")];
+        assert_eq!(
+            all(&[("instance", "a")], &own),
+            ["__name__=x_total", "instance=kapso", "job=kapso-exporter"]
+        );
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::{
     config::Config,
     kapso::Usage,
     lease::{BootTime, Inherited, KeyHash, Lease},
-    metrics::LostBy,
+    metrics::LeaseLoss,
     publisher::Publisher,
     state::{self, postgres::Error},
     supervisor::Supervisor,
@@ -324,7 +324,7 @@ impl Coordinator {
             self.fleet.remove(lease);
             self.fleet.leases.remove(lease);
             if lease.lose() {
-                self.fleet.metrics.lost(LostBy::HandedOver);
+                self.fleet.metrics.lost(LeaseLoss::HandedOver);
             }
         }
         self.registry.release(&released).await

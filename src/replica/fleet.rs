@@ -14,7 +14,7 @@ use super::registry::{Known, Seen};
 use crate::{
     config::Config,
     lease::{KeyHash, Lease, Leases, Terms},
-    metrics::{LostBy, ReplicaMetrics},
+    metrics::{LeaseLoss, ReplicaMetrics},
 };
 
 /// What the tasks of a replica share.
@@ -125,7 +125,7 @@ impl Fleet {
     /// Another replica has it: nothing of it is shown or saved from now on.
     pub(super) fn fenced(&self, lease: &Lease) {
         if lease.lose() {
-            self.metrics.lost(LostBy::Fenced);
+            self.metrics.lost(LeaseLoss::Fenced);
         }
     }
 
@@ -136,7 +136,7 @@ impl Fleet {
             if lease.is_held() || lease.is_lost() {
                 expired.remove(&lease.key());
             } else if expired.insert(lease.key()) {
-                self.metrics.lost(LostBy::Expired);
+                self.metrics.lost(LeaseLoss::Expired);
             }
         }
     }
@@ -155,7 +155,7 @@ impl Fleet {
 
     /// Takes note of what the database tells.
     pub(super) fn learn(&self, own_id: &str, replicas: &[Seen], leases: &[Known]) {
-        self.metrics.sees(replicas.len());
+        self.metrics.alive(replicas.len());
         let members = replicas.iter().map(|seen| Member::of(seen, seen.id == own_id, leases)).collect();
         self.overview.store(Arc::new(Overview { members }));
     }

@@ -27,6 +27,7 @@ pub fn metrics(walk: &mut Walk, node: Option<&Node>) -> (MetricsConfig, Buckets)
         exemplars: value(walk, &section, "exemplars", parse::switch).unwrap_or(default.exemplars),
         native_histograms: value(walk, &section, "native_histograms", parse::native_histograms)
             .unwrap_or(default.native_histograms),
+        instance: default.instance,
     };
     (metrics, buckets(walk, section.get("buckets")))
 }

@@ -46,6 +46,7 @@ pub fn read(path: &Path, state: StateConfig) -> Result<Config, Problems> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut secrets = Environment::new(folder);
     let FileConfig { projects, metrics } = parse(&text, &mut secrets).map_err(failed)?;
+    let metrics = MetricsConfig { instance: state.instance_label(), ..metrics };
     Ok(Config { projects, metrics, state, file: Some(path.into()), secret_files: secrets.into_files(), text })
 }
 

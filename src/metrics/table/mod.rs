@@ -5,6 +5,7 @@ mod executions;
 mod instance;
 mod open;
 mod process;
+mod replicas;
 mod streams;
 mod sweeps;
 mod web;
@@ -34,6 +35,7 @@ pub static TABLE: LazyLock<Vec<&'static Family>> = LazyLock::new(|| {
         instance::FAMILIES,
         open::FAMILIES,
         process::FAMILIES,
+        replicas::FAMILIES,
         streams::FAMILIES,
         sweeps::FAMILIES,
         web::FAMILIES,

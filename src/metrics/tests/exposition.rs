@@ -10,12 +10,13 @@ use crate::{
     crawl::{Backlog, Progress},
     kapso::{Endpoint, Error, Observer, Reason},
     ledger::Taken,
-    metrics::{RequestRefusal, SeriesStarts, WebMetrics},
+    metrics::{LeaseLoss, ReplicaMetrics, RequestRefusal, SeriesStarts, WebMetrics},
     model::{
         Conversation, ConversationStatus, Delivery, Handoff, HandoffReason, HandoffSource, ToldOutcome,
         WebhookEvent,
     },
     project::DeliveryResult,
+    state::postgres::{Observer as _, Operation},
     sweep::{Outcome, Report, SweepEvent},
 };
 
@@ -138,6 +139,19 @@ fn web() -> Arc<WebMetrics> {
     web
 }
 
+/// One of three replicas, with the lease of one of two projects.
+fn replica() -> Arc<ReplicaMetrics> {
+    let replica = Arc::<ReplicaMetrics>::default();
+    replica.holds(1, BTreeMap::from([("p".into(), true), ("q".into(), false)]));
+    replica.alive(3);
+    replica.acquired(2);
+    replica.lost(LeaseLoss::Expired);
+    replica.found_older();
+    replica.asked(Operation::Write, Duration::from_secs(3), false);
+    replica.asked(Operation::Lease, Duration::from_millis(2), true);
+    replica
+}
+
 /// Each family of a text by its name.
 fn families(text: &str) -> BTreeMap<&str, &str> {
     let starts: Vec<_> = text.match_indices("# HELP ").map(|(at, _)| at).chain([text.len()]).collect();
@@ -154,6 +168,7 @@ fn published() -> (Instance, View) {
     metrics.state_failed();
     metrics.config_loaded("0123456789abcdef", at(70));
     metrics.serves(web());
+    metrics.shares(replica());
     world.admit();
     let kinds = [(HandoffSource::Unknown, HandoffReason::None)];
     world.account.ledger.begin_series(&kinds, at(-1));

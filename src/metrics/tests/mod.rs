@@ -1,6 +1,7 @@
 //! From an account to the text of its families.
 
 mod exposition;
+mod instance_label;
 mod labels;
 mod places;
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use strum::{EnumCount, IntoStaticStr, VariantArray};
 use tokio::time::timeout;
 use tokio_postgres::{
     Client, Row,
@@ -22,7 +23,7 @@ use super::{Error, tls::connector};
 use crate::config::DatabaseUrl;
 
 /// What the database is asked for; the `operation` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Operation {
     /// Leases and replicas.
@@ -39,6 +40,8 @@ pub enum Operation {
 pub trait Observer: Send + Sync {
     /// It took so long, and succeeded or not.
     fn asked(&self, operation: Operation, took: Duration, succeeded: bool);
+    /// An account was found older than this process had written it.
+    fn found_older(&self);
 }
 
 /// Statements and the types of their parameters.
@@ -89,6 +92,11 @@ impl Database {
             connection,
             connecting,
         }))
+    }
+
+    /// Who is told how it is doing.
+    pub(super) fn observer(&self) -> &dyn Observer {
+        &*self.0.observer
     }
 
     /// Its hosts and its name.

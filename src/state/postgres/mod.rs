@@ -67,6 +67,7 @@ impl PostgresStore {
         Ok(match answer.generation {
             generation if generation > write.generation => Err(generation),
             generation if generation < write.generation => {
+                self.database.observer().found_older();
                 let found = self.runtime.block_on(self.database.account(write.name))?;
                 let found = found.map(|found| found.saved).unwrap_or_default();
                 Ok(Fate::Older(Box::new(found), Mark { generation }))
