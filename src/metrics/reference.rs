@@ -9,8 +9,9 @@ const HEAD: &str = "# Metrics
 Generated from the program by `UPDATE_DOCS=1 cargo test --test monitoring`; edit `src/metrics/table`, not this page.
 
 Labels that nearly every family has: `project` (`default` without a name of its own), `api` (`platform` or `legacy`),
-and, for what is about executions, `workflow_id` and `workflow_name`. Prometheus adds `job` and `instance`. All
-times are in seconds. Workflows and steps beyond `--metrics.max-series` are added up under `other`. Label values have at
+and, for what is about executions, `workflow_id` and `workflow_name`. Prometheus adds `job` and `instance`; of
+[replicas](replicas.md) whatever is about a project brings its `instance`, `--replica.instance-label`. All times are in
+seconds. Workflows and steps beyond `--metrics.max-series` are added up under `other`. Label values have at
 most 256 bytes: longer ones are cut and marked with `…`, and control characters in them become U+FFFD. What comes beside
 the values where a format has it (start timestamps, exemplars, native histograms) is on [a page of its own](formats.md).
 ";

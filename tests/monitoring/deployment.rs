@@ -2,11 +2,7 @@
 
 use serde_json::Value;
 
-use crate::files;
-
-fn yaml(path: &str) -> Value {
-    serde_saphyr::from_str(&files::text(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
+use crate::files::{self, yaml};
 
 /// The services by name.
 fn services() -> Vec<(String, Value)> {
@@ -56,6 +52,22 @@ fn the_job_is_called_as_the_rules_expect() {
         let rule = files::alerts().into_iter().find(|rule| rule.name() == name).unwrap();
         assert!(rule.expr.contains("up{job=\"kapso\"}"), "{name}");
     }
+}
+
+#[test]
+fn replicas_are_scraped_one_by_one_and_bring_their_instance_label() {
+    let (one, several) = (yaml("deploy/prometheus.yml"), yaml("deploy/prometheus-replicas.yml"));
+    let job = &several["scrape_configs"][0];
+    assert_eq!(job["job_name"], "kapso");
+    assert_eq!(job["honor_labels"], true);
+    let targets = job["static_configs"][0].as_object().unwrap();
+    assert!(targets["targets"].as_array().unwrap().len() > 1);
+    assert_eq!(targets.len(), 1, "a label that differs from target to target ends the series of a project");
+    for same in ["global", "rule_files", "alerting"] {
+        assert_eq!(one[same], several[same], "{same}");
+    }
+    let rule = files::alerts().into_iter().find(|rule| rule.name() == "KapsoReplicaDown").unwrap();
+    assert!(rule.expr.contains("up{job=\"kapso\"}"));
 }
 
 #[test]

@@ -15,6 +15,11 @@ pub fn text(relative: &str) -> String {
     fs::read_to_string(path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
 }
 
+/// A file of YAML with one document.
+pub fn yaml(relative: &str) -> Value {
+    serde_saphyr::from_str(&text(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
+}
+
 /// The files of a directory that end so, by relative path.
 pub fn listed(directory: &str, ending: &str) -> Vec<String> {
     let entries = fs::read_dir(path(directory)).unwrap_or_else(|error| panic!("{directory}: {error}"));

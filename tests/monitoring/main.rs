@@ -16,6 +16,7 @@ mod documents;
 mod end_to_end;
 mod files;
 mod histograms;
+mod kubernetes;
 mod links;
 mod promql;
 mod registry;

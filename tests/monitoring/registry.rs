@@ -2,7 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
+};
+
+use kapso_exporter::{
+    clock::Clock,
+    metrics::{Bounds, InstanceMetrics, Renderer, ReplicaMetrics},
+    project::Streams,
 };
 
 use crate::{
@@ -84,7 +90,7 @@ pub fn published() -> &'static Families {
         let project =
             format!("{{name: a, api_key: {{file: a.key}}, platform_url: 'http://127.0.0.1:9', {webhook}}}");
         std::fs::write(&file, format!("projects: [{project}]")).unwrap();
-        // The two make every family appear.
+        // The two, and a replica, make every family appear.
         let demo = ["--demo", &format!("--state.path={}", folder.path().join("state").display())];
         let tls = Folder::new();
         let web = tls.flag("tls_server_config: {cert_file: server.crt, key_file: server.key}");
@@ -94,10 +100,20 @@ pub fn published() -> &'static Families {
             let url = configured.url.replace("http:", "https:") + "/metrics";
             let configured = tls.client().get(url).send().await.unwrap().text().await.unwrap();
             let demo = Exporter::start(&demo, &[]).await.ready().await.get("/metrics").await.1;
-            [Described::in_exposition(&configured), Described::in_exposition(&demo)].concat()
+            [&replica(), &configured, &demo].map(|text| Described::in_exposition(text)).concat()
         });
         text.into_iter().map(|family| (family.name.clone(), family)).collect()
     })
+}
+
+/// What a replica publishes of itself, without the database that a process would need for it.
+fn replica() -> String {
+    let replica = Arc::<ReplicaMetrics>::default();
+    replica.holds(1, [("a".into(), true)].into());
+    let instance = Arc::<InstanceMetrics>::default();
+    instance.shares(replica);
+    let renderer = Renderer::new(instance, Arc::<Streams>::default(), Bounds::default(), Clock::system());
+    String::from_utf8(renderer.text().unwrap().to_vec()).unwrap()
 }
 
 /// Type and labels of a metric, recorded ones included; `None` if there is no such thing. A histogram's own name is
@@ -140,14 +156,15 @@ pub fn only_grows(metric: &str) -> bool {
 /// What is wrong with the names in an expression: metrics that there are not, labels that they don't have.
 pub fn unknown_names(expr: &str) -> Vec<String> {
     let query = Query::of(expr);
-    let (mut wrong, mut labels) = (Vec::new(), vec!["job".to_owned(), "instance".to_owned()]);
+    let of_prometheus = ["job", "instance", "exported_instance"];
+    let (mut wrong, mut labels) = (Vec::new(), of_prometheus.map(str::to_owned).to_vec());
     for selector in &query.selectors {
         let Some((kind, own)) = look_up(&selector.metric) else {
             wrong.push(format!("there is no metric {}", selector.metric));
             continue;
         };
         wrong.extend((kind == "histogram").then(|| format!("{} has no native form", selector.metric)));
-        let known = |label: &String| labels[..2].contains(label) || own.contains(label);
+        let known = |label: &String| of_prometheus.contains(&label.as_str()) || own.contains(label);
         let unknown = selector.matchers.iter().map(|(label, ..)| label).filter(|label| !known(label));
         wrong.extend(unknown.map(|label| format!("{} has no label {label}", selector.metric)));
         // Prometheus 3 stores le="1.0", Prometheus 2 le="1".
