@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 
 use crate::{
     machine,
-    postgres::{Postgres, url},
     pgbouncer::Pgbouncer,
+    postgres::{Postgres, url},
     projects::Projects,
     proxy::Proxy,
     record::{Answer, Record},
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A replica that stops gives its projects away and ends within this time.
 pub const GRACE: Duration = Duration::from_secs(5);
 
-/// PostgreSQL behind pgbouncer.
+/// `PostgreSQL` behind pgbouncer.
 pub struct Database {
     pub postgres: Postgres,
     pub pgbouncer: Pgbouncer,
@@ -103,7 +103,8 @@ impl Fleet {
     fn put(&mut self, slot: usize, exporter: Exporter) {
         let number = self.processes;
         self.processes += 1;
-        let scraped = tokio::spawn(scrape(self.client.clone(), exporter.url.clone(), number, self.record.clone()));
+        let scraped =
+            tokio::spawn(scrape(self.client.clone(), exporter.url.clone(), number, self.record.clone()));
         self.slots[slot].running = Some(Replica { number, exporter, scraped });
     }
 
@@ -114,33 +115,28 @@ impl Fleet {
         self.put(slot, exporter);
     }
 
-    fn take(&mut self, slot: usize) -> Exporter {
-        let Replica { number, exporter, scraped } = self.slots[slot].running.take().expect("it runs");
-        scraped.abort();
-        self.logs.push((number, slot, exporter.log()));
-        exporter
-    }
-
     /// Kills it with SIGKILL.
     pub async fn kill(&mut self, slot: usize) {
-        let exporter = self.take(slot);
-        machine::signal(exporter.pid(), "KILL");
-        exporter.end(GRACE).await;
+        self.end(slot, "KILL").await;
     }
 
     /// Stops it with SIGTERM; how long it took.
     pub async fn stop(&mut self, slot: usize) -> Duration {
         let begun = Instant::now();
-        // It is scraped to the end.
-        let exporter = &self.running(slot).exporter;
-        machine::signal(exporter.pid(), "TERM");
-        let Replica { number, exporter, scraped } = self.slots[slot].running.take().expect("it runs");
-        let (code, log) = exporter.end_with_log(2 * GRACE).await;
-        scraped.abort();
-        assert_eq!(code, Some(0), "{log}");
-        self.logs.push((number, slot, log));
+        let code = self.end(slot, "TERM").await;
+        assert_eq!(code, Some(0), "{}", self.logs_in_file());
         assert!(begun.elapsed() < GRACE, "it took {:?} to stop", begun.elapsed());
         begun.elapsed()
+    }
+
+    /// Sends it a signal that ends it; its exit code. It is scraped to the end.
+    async fn end(&mut self, slot: usize, signal: &str) -> Option<i32> {
+        let Replica { number, exporter, scraped } = self.slots[slot].running.take().expect("it runs");
+        machine::signal(exporter.pid(), signal);
+        let (code, log) = exporter.end_with_log(2 * GRACE).await;
+        scraped.abort();
+        self.logs.push((number, slot, log));
+        code
     }
 
     /// Lets it stand still (SIGSTOP) for so long. It is asked meanwhile, and answers once it goes on.
@@ -228,9 +224,11 @@ impl Fleet {
             if shown == expected {
                 return;
             }
-            if begun.elapsed() > at_most {
-                panic!("shown after {at_most:?}: {shown:?}; {}", self.logs_in_file());
-            }
+            assert!(
+                begun.elapsed() <= at_most,
+                "shown after {at_most:?}: {shown:?}; {}",
+                self.logs_in_file()
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -249,7 +247,13 @@ impl Fleet {
         assert!(record.answers() > 20, "{} answers", record.answers());
         let faults = record.faults();
         let several: Vec<_> = faults.iter().take(20).map(String::as_str).collect();
-        assert!(faults.is_empty(), "{} faults:\n{}\n{}", faults.len(), several.join("\n"), self.logs_in_file());
+        assert!(
+            faults.is_empty(),
+            "{} faults:\n{}\n{}",
+            faults.len(),
+            several.join("\n"),
+            self.logs_in_file()
+        );
     }
 
     /// Writes the logs of all processes to a file, and says where it is.
@@ -258,10 +262,14 @@ impl Fleet {
         for (number, slot, log) in &self.logs {
             writeln!(text, "== process {number}, replica {slot}, gone\n{log}").unwrap();
         }
-        for (slot, replica) in self.slots.iter().enumerate().filter_map(|(n, slot)| Some((n, slot.running.as_ref()?))) {
-            writeln!(text, "== process {}, replica {slot}\n{}", replica.number, replica.exporter.log()).unwrap();
+        for (slot, replica) in
+            self.slots.iter().enumerate().filter_map(|(n, slot)| Some((n, slot.running.as_ref()?)))
+        {
+            writeln!(text, "== process {}, replica {slot}\n{}", replica.number, replica.exporter.log())
+                .unwrap();
         }
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("replicas-{}.log", std::process::id()));
+        let path =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("replicas-{}.log", std::process::id()));
         fs::write(&path, text).unwrap();
         format!("logs are in {}", path.display())
     }

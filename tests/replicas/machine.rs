@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{Mutex, MutexGuard};
 
-/// A test must not pass without a PostgreSQL where this is set.
+/// A test must not pass without a `PostgreSQL` where this is set.
 const REQUIRED: &str = "KAPSO_TEST_REQUIRE_POSTGRES";
 
 /// One test at a time: each starts a dozen processes, and some of them measure.
@@ -19,7 +19,7 @@ pub async fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().await
 }
 
-/// Says what a test left out, for want of PostgreSQL or pgbouncer.
+/// Says what a test left out, for want of `PostgreSQL` or pgbouncer.
 ///
 /// # Panics
 /// If that is not allowed.
@@ -29,7 +29,7 @@ pub fn left_out(test: &str) {
     eprintln!("{message}");
 }
 
-/// Where the programs of the newest PostgreSQL are; `None` if there is none.
+/// Where the programs of the newest `PostgreSQL` are; `None` if there is none.
 pub fn postgres_bin() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
     let versions = versions.filter_map(|entry| Some(entry.ok()?.path().join("bin")));

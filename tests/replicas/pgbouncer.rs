@@ -1,4 +1,4 @@
-//! pgbouncer in transaction mode before a PostgreSQL: a session's state is gone with its transaction.
+//! pgbouncer in transaction mode before a `PostgreSQL`: a session's state is gone with its transaction.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ pub struct Pgbouncer {
 }
 
 impl Pgbouncer {
-    /// Starts it before the PostgreSQL on this port; `None` if the machine has none.
+    /// Starts it before the `PostgreSQL` on this port; `None` if the machine has none.
     pub async fn start(postgres: u16) -> Option<Self> {
         let program = machine::pgbouncer()?;
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());

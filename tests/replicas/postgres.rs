@@ -1,4 +1,4 @@
-//! A PostgreSQL of the test's own: Debian's programs on a free port of loopback, as the user `postgres` where the test
+//! A `PostgreSQL` of the test's own: Debian's programs on a free port of loopback, as the user `postgres` where the test
 //! runs as root. The program's role has a password and no rights but its own database; who comes over the Unix socket
 //! is trusted, which the test itself makes use of.
 
@@ -7,7 +7,6 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -52,7 +51,7 @@ impl Stop {
 pub struct Backup(PathBuf);
 
 impl Postgres {
-    /// Starts one with the role and its empty database; `None` if the machine has no PostgreSQL.
+    /// Starts one with the role and its empty database; `None` if the machine has no `PostgreSQL`.
     pub async fn start() -> Option<Self> {
         Self::start_with("").await
     }
@@ -64,10 +63,8 @@ impl Postgres {
             postgres.write_private(name, text);
         }
         let names = ["server.crt", "server.key"].map(|name| postgres.path(name).display().to_string());
-        postgres.configure(&format!(
-            "ssl = on\nssl_cert_file = '{}'\nssl_key_file = '{}'\n",
-            names[0], names[1]
-        ));
+        postgres
+            .configure(&format!("ssl = on\nssl_cert_file = '{}'\nssl_key_file = '{}'\n", names[0], names[1]));
         postgres.let_in("hostssl");
         postgres.run().await;
         postgres.create_role();
@@ -90,7 +87,7 @@ impl Postgres {
         let postgres = Self { bin, folder, port: free_port(), process: None };
         let data = postgres.data();
         let flags = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D"];
-        postgres.run_to_end(postgres.program("initdb").args(flags).arg(data));
+        run_to_end(postgres.program("initdb").args(flags).arg(data));
         Some(postgres)
     }
 
@@ -119,11 +116,6 @@ impl Postgres {
         self.psql("postgres", &format!("CREATE DATABASE {DATABASE} OWNER {ROLE}"));
     }
 
-    /// Another empty database of the role.
-    pub fn create_database(&self, name: &str) {
-        self.psql("postgres", &format!("CREATE DATABASE {name} OWNER {ROLE}"));
-    }
-
     /// Its TCP port.
     pub fn port(&self) -> u16 {
         self.port
@@ -147,11 +139,6 @@ impl Postgres {
         command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database]);
         command.args(["-h", &self.folder.path().display().to_string(), "-p", &self.port.to_string()]);
         command.args(["-c", sql]).output().unwrap()
-    }
-
-    /// Whether the server runs.
-    pub fn is_running(&self) -> bool {
-        self.process.is_some()
     }
 
     /// Stops it, and waits until it has stopped.
@@ -184,7 +171,7 @@ impl Postgres {
         let mut command = self.program("pg_basebackup");
         command.args(["-U", "postgres", "-X", "fetch", "--checkpoint=fast", "--no-sync", "-D"]).arg(&to);
         command.args(["-h", &self.folder.path().display().to_string(), "-p", &self.port.to_string()]);
-        self.run_to_end(&mut command);
+        run_to_end(&mut command);
         Backup(to)
     }
 
@@ -192,7 +179,7 @@ impl Postgres {
     pub async fn restore(&mut self, backup: &Backup) {
         self.stop(Stop::Immediate);
         fs::remove_dir_all(self.data()).unwrap();
-        self.run_to_end(Command::new("cp").arg("-a").arg(&backup.0).arg(self.data()));
+        run_to_end(Command::new("cp").arg("-a").arg(&backup.0).arg(self.data()));
         self.run().await;
     }
 
@@ -220,11 +207,11 @@ impl Postgres {
     fn program(&self, name: &str) -> Command {
         as_user(&self.bin.join(name), self.folder.path())
     }
+}
 
-    fn run_to_end(&self, command: &mut Command) {
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
+fn run_to_end(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// A program that runs as the user, there, and ends with the test.

@@ -164,7 +164,11 @@ impl Projects {
     }
 
     /// Waits until the expositions that this asks for equal the tally.
-    pub async fn wait_until_exact(&self, at_most: Duration, mut scrape: impl AsyncFnMut() -> Vec<Exposition>) {
+    pub async fn wait_until_exact(
+        &self,
+        at_most: Duration,
+        mut scrape: impl AsyncFnMut() -> Vec<Exposition>,
+    ) {
         let begun = Instant::now();
         loop {
             let differences = self.differences(&scrape().await);
@@ -185,10 +189,5 @@ impl Projects {
             format!("{}: {busiest} requests in a minute, {} are allowed", project.name, project.budget)
         };
         self.all.iter().filter(over).map(text).collect()
-    }
-
-    /// How many executions started since the exporters began to watch, of all projects together, as the tally has it.
-    pub fn requests(&self) -> usize {
-        self.all.iter().map(|project| project.kapso.simulator.requests().len()).sum()
     }
 }

@@ -149,7 +149,9 @@ async fn carry(
     let writing = async move {
         while let Some((due, piece)) = read.recv().await {
             sleep_until(due).await;
-            if state.wait_for(|link| *link != Link::Silent).await.is_err() || to.write_all(&piece).await.is_err() {
+            if state.wait_for(|link| *link != Link::Silent).await.is_err()
+                || to.write_all(&piece).await.is_err()
+            {
                 return;
             }
         }

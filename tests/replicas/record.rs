@@ -91,7 +91,8 @@ impl Record {
         self.answers += 1;
         for (project, values) in answer.projects {
             if !answer.held.contains(&project) {
-                self.faults.insert(format!("replica {replica} shows {project}, of which it says it has no lease"));
+                self.faults
+                    .insert(format!("replica {replica} shows {project}, of which it says it has no lease"));
             }
             let showing = Showing { replica, acquired: answer.acquired, from, to: arrived };
             self.showings.entry(project.clone()).or_default().push(showing);
