@@ -4,10 +4,11 @@
 use std::time::{Duration, Instant};
 
 use crate::{
+    balancer::Balancer,
     events::{Event, draw},
     fleet::{Database, Fleet},
     machine::{left_out, number, turn},
-    projects::{Life, Projects},
+    projects::{Life, Projects, TAKES_DELIVERIES},
 };
 
 const TTL: Duration = Duration::from_secs(3);
@@ -21,6 +22,7 @@ async fn projects(count: usize) -> Projects {
         projects.add(Life::Starts, TIGHT).await;
     }
     projects.add_twin();
+    projects.write(TAKES_DELIVERIES);
     projects
 }
 
@@ -61,6 +63,8 @@ async fn whatever_happens_to_replicas_each_project_is_shown_once_and_every_numbe
     eprintln!("KAPSO_TEST_SEED={seed} KAPSO_TEST_EVENTS={events}");
     let mut fleet = Fleet::start(3, &database, &projects, &["--replica.lease-ttl=3s"]).await;
     fleet.wait_until_all_are_shown(&projects, Duration::from_secs(20)).await;
+    let balancer = Balancer::start(&fleet.addresses()).await;
+    projects.tell(&balancer);
     let begun = Instant::now();
     for (number, drawn) in draw(seed, events, 3, TTL).into_iter().enumerate() {
         eprintln!("{:6.1} s, event {number}: {:?}", begun.elapsed().as_secs_f64(), drawn.event);
@@ -70,6 +74,19 @@ async fn whatever_happens_to_replicas_each_project_is_shown_once_and_every_numbe
     projects.stop_traffic();
     fleet.wait_until_exact(&projects).await;
     fleet.assert_no_faults();
+    let counted = fleet.scrape().await;
+    let told = |result| {
+        counted
+            .iter()
+            .map(|all| all.sum("kapso_exporter_webhook_deliveries_total", &[("result", result)]))
+            .sum::<f64>()
+    };
+    eprintln!(
+        "{:.1} s, told {} times, and {} times again",
+        begun.elapsed().as_secs_f64(),
+        told("accepted"),
+        told("duplicate")
+    );
     assert_eq!(projects.over_budget(), Vec::<String>::new(), "{}", fleet.logs_in_file());
     let started: f64 =
         fleet.scrape().await.iter().map(|all| all.sum("kapso_executions_started_total", &[])).sum();

@@ -13,6 +13,7 @@
     clippy::cast_sign_loss
 )]
 
+mod balancer;
 mod drawn;
 mod events;
 mod failures;

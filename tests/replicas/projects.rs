@@ -7,15 +7,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kapso_exporter::simulator::{Api, Scenario, Traffic};
+use kapso_exporter::simulator::{Api, Conduct, Scenario, Traffic, Webhook};
 use tempfile::TempDir;
 
-use crate::support::{Exposition, Kapso, judge::differences_of};
+use crate::{
+    balancer::Balancer,
+    support::{Exposition, Kapso, judge::differences_of},
+};
 
 const DAY: Duration = Duration::from_hours(24);
 
 /// Signs the deliveries of every project.
 pub const SECRET: &str = "s3cret";
+/// What a project takes them with.
+pub const TAKES_DELIVERIES: &str = "    webhook: {secret: {file: webhook.key}}\n";
 
 /// A project, or two that have one key.
 pub struct Project {
@@ -143,6 +148,17 @@ impl Projects {
     pub fn named(&self) -> impl Iterator<Item = (&str, &Project)> {
         let own = self.all.iter().map(|project| (project.name.as_str(), project));
         own.chain(self.twin.as_deref().map(|twin| (twin, &self.all[0])))
+    }
+
+    /// From now on each Kapso tells the replicas behind a load balancer of handoffs and failures, many of them more than
+    /// once. The configuration has to say that deliveries are taken.
+    pub fn tell(&self, balancer: &Balancer) {
+        for project in &self.all {
+            let url = balancer.at(&format!("/webhooks/kapso/{}", project.name));
+            let conduct = Conduct { repeated: 0.3, ..Conduct::default() };
+            let webhook = Webhook { secret: SECRET.into(), url: Some(url), conduct };
+            project.kapso.simulator.set_webhook(Some(webhook));
+        }
     }
 
     /// From now on nothing happens any more.

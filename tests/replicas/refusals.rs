@@ -50,7 +50,10 @@ async fn a_url_is_no_flag_does_not_stand_beside_a_state_file_and_has_to_be_one()
         assert_said(&refused, USAGE, &["KAPSO_EXPORTER_STATE_URL"]);
     }
     let missing = run_to_end(&[&config, "--state.url-file=/nowhere/url"], &[]).await;
-    assert_said(&missing, USAGE, &["--state.url-file", "/nowhere/url"]);
+    assert_said(&missing, USAGE, &["--state.url-file"]);
+    let mistaken = run_to_end(&[&config, &format!("--state.url-file={url}")], &[]).await;
+    assert_said(&mistaken, USAGE, &["--state.url-file"]);
+    assert!(!mistaken.stderr.contains(PASSWORD), "{}", mistaken.stderr);
     let none = run_to_end(&["migrate"], &[]).await;
     assert_said(&none, USAGE, &["KAPSO_EXPORTER_STATE_URL"]);
     for ttl in ["2s", "6m"] {
@@ -74,7 +77,6 @@ async fn migrate_says_what_the_database_refuses() {
     assert_said(&nobody, RUN_TIME, &["127.0.0.1", &port.to_string()]);
 
     postgres.psql("postgres", "CREATE DATABASE foreign_one");
-    postgres.psql("foreign_one", "REVOKE CREATE ON SCHEMA public FROM PUBLIC");
     let forbidden = run(&["migrate"], &postgres.url().replace(&format!("/{DATABASE}"), "/foreign_one")).await;
     assert_said(&forbidden, RUN_TIME, &["permission denied"]);
 
@@ -94,10 +96,18 @@ async fn without_a_schema_a_replica_asks_for_migrate_and_with_it_needs_no_right_
     let missing = run(&[&projects.flag()], &own).await;
     assert_said(&missing, RUN_TIME, &["kapso-exporter migrate", "--state.migrate"]);
     assert_eq!(run(&["migrate"], &own).await.code, Some(0));
+    for sql in [
+        "CREATE ROLE replica LOGIN PASSWORD 'pa55-w0rd-of-the-role'",
+        "GRANT USAGE ON SCHEMA kapso_exporter TO replica",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA kapso_exporter TO replica",
+    ] {
+        postgres.psql(DATABASE, sql);
+    }
+    let least = own.replace(ROLE, "replica");
     let exporter =
-        Exporter::start(&[&projects.flag()], &[("KAPSO_EXPORTER_STATE_URL", &own)]).await.ready().await;
+        Exporter::start(&[&projects.flag()], &[("KAPSO_EXPORTER_STATE_URL", &least)]).await.ready().await;
     let shown = async || exporter.scrape().await.has("kapso_up", &[("project", "p0")]);
-    crate::support::wait_for("the project", async || shown().await).await;
+    crate::support::wait_for("the project", shown).await;
     let (_, page) = exporter.get("/").await;
     let (_, status) = exporter.get("/api/v1/status").await;
     for text in [&exporter.log(), &page, &status] {
