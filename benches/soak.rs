@@ -133,7 +133,7 @@ async fn soak(executions: u64) {
             ..ProjectConfig::resolve(RawProject::new("default", KeyFrom::Value("key".into()))).unwrap()
         }],
         metrics: MetricsConfig::default(),
-        state: StateConfig { path: Some(folder.path().join("state.redb")), retention: None },
+        state: StateConfig { path: Some(folder.path().join("state.redb")), ..StateConfig::default() },
         file: None,
         secret_files: Vec::new(),
         text: String::new(),

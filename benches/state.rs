@@ -10,7 +10,7 @@ use kapso_exporter::{
     account::{Account, Order, Settings},
     clock::Steady,
     model::{Conversation, ConversationStatus, Execution, Flaws, Page, Status, Workflow},
-    state::Store,
+    state::FileStore,
 };
 
 const KNOWN: usize = 1_000_000;
@@ -92,7 +92,7 @@ fn main() {
     rest();
     let folder = tempfile::tempdir_in("target").unwrap();
     let path = folder.path().join("state.redb");
-    let mut store = Store::open(&path).unwrap();
+    let mut store = FileStore::open(&path).unwrap();
     let mut account = store.account("default/platform", Settings::default()).unwrap();
     account.ledger.watch_from(at(0));
     (0..KNOWN / PER_CONVERSATION).for_each(|conversation| list(&mut account, conversation, 10_000));
@@ -129,7 +129,7 @@ fn main() {
     let known = account.ledger.remembered();
     drop((store, account));
     let begun = Instant::now();
-    let store = Store::open(&path).unwrap();
+    let store = FileStore::open(&path).unwrap();
     let opened = begun.elapsed();
     let account = store.account("default/platform", Settings::default()).unwrap();
     assert_eq!(account.ledger.remembered(), known);

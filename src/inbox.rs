@@ -88,7 +88,8 @@ async fn take_in(letters: Vec<Letter>, publisher: &Publisher) {
     }
     let is_kept = publisher.save().await;
     for (stream, told, results, answer) in taken {
-        if !is_kept {
+        // Nothing was written if another replica has the project.
+        if !is_kept || !stream.is_held() {
             answer.send(Fate::Refused).ok();
             continue;
         }

@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     clock::Clock,
     metrics::{InstanceMetrics, Renderer},
-    state::{Error, SharedStateFile, Writer},
+    state::{Error, SharedKeeper, Writer, Written},
 };
 
 /// The exposition, and the state behind it.
@@ -22,12 +22,22 @@ pub struct Publisher {
     renderer: Arc<Renderer>,
     instance: Arc<InstanceMetrics>,
     state: Option<Mutex<State>>,
+    unsaved: Unsaved,
     restored: bool,
     clock: Clock,
     /// One at a time: a rendering never takes the place of a newer one.
     turn: Mutex<()>,
     /// Told when somebody waits for what has changed.
     hurry: Notify,
+}
+
+/// What becomes of numbers that could not be saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsaved {
+    /// They are published: nobody else knows better, and a restart that takes them back is less likely.
+    Published,
+    /// They are not published before they are saved: another replica may go on from what was saved at any moment.
+    Withheld,
 }
 
 /// The state file, and whether the last thing said of it was that it cannot be written.
@@ -42,15 +52,16 @@ impl Publisher {
     pub fn new(
         renderer: Arc<Renderer>,
         instance: Arc<InstanceMetrics>,
-        kept: Option<SharedStateFile>,
+        kept: Option<SharedKeeper>,
+        unsaved: Unsaved,
         restored: bool,
         clock: Clock,
     ) -> Self {
         if let Some(kept) = &kept {
-            instance.announce_state(kept.size().unwrap_or_default());
+            instance.announce_state(kept.size());
         }
         let state = kept.map(|kept| Mutex::new(State { writer: Writer::new(kept), complained: false }));
-        Self { renderer, instance, state, restored, clock, turn: Mutex::default(), hurry: Notify::new() }
+        Self { renderer, instance, state, unsaved, restored, clock, turn: Mutex::default(), hurry: Notify::new() }
     }
 
     /// The process.
@@ -85,8 +96,11 @@ impl Publisher {
         };
         let publication = spawn_blocking(collect).await??;
         let took = begun.elapsed();
-        self.save().await;
-        self.renderer.publish(publication);
+        let saved = self.save().await;
+        match self.unsaved {
+            Unsaved::Withheld if !saved => self.renderer.publish_instance(&publication),
+            Unsaved::Withheld | Unsaved::Published => self.renderer.publish(publication),
+        }
         Ok(took)
     }
 
@@ -120,10 +134,10 @@ impl Publisher {
     }
 
     /// Counts how writing went, and says what is new about it.
-    fn note(&self, state: &mut State, written: Result<Option<u64>, Error>) -> Result<(), Error> {
+    fn note(&self, state: &mut State, written: Result<Option<Written>, Error>) -> Result<(), Error> {
         match written {
             Ok(None) => Ok(()),
-            Ok(Some(size)) => {
+            Ok(Some(Written { size })) => {
                 self.instance.state_written(size, self.clock.wall());
                 if std::mem::take(&mut state.complained) {
                     tracing::info!("state is written again");

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::{
@@ -47,6 +48,7 @@ pub enum OnRefusal {
 /// Runs the projects of an [`App`].
 pub struct Supervisor {
     app: tokio::sync::Mutex<App>,
+    configured: ArcSwap<Config>,
     running: Mutex<BTreeMap<Arc<str>, JoinSet<()>>>,
     on_refusal: OnRefusal,
     refusal: Arc<Mutex<Option<state::Error>>>,
@@ -54,12 +56,13 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Nothing runs yet.
+    /// Nothing runs yet; `config` is what the app was opened with.
     #[must_use]
-    pub fn new(app: App, on_refusal: OnRefusal) -> Self {
+    pub fn new(app: App, config: Config, on_refusal: OnRefusal) -> Self {
         let shutdown = app.shutdown.clone();
         Self {
             app: tokio::sync::Mutex::new(app),
+            configured: ArcSwap::from_pointee(config),
             running: Mutex::default(),
             on_refusal,
             refusal: Arc::default(),
@@ -79,12 +82,34 @@ impl Supervisor {
     /// If there is no way to an API of a project, or its state cannot be used.
     pub async fn apply(&self, config: Config) -> anyhow::Result<Changes> {
         let mut app = self.app.lock().await;
+        let changes = self.take_over(&mut app, config.clone()).await?;
+        self.configured.store(Arc::new(config));
+        Ok(changes)
+    }
+
+    /// Goes on with the same configuration and the leases that are held now. All or nothing.
+    ///
+    /// # Errors
+    /// As for another configuration.
+    pub async fn follow_leases(&self) -> anyhow::Result<Changes> {
+        let mut app = self.app.lock().await;
+        let config = Config::clone(&self.configured.load());
+        self.take_over(&mut app, config).await
+    }
+
+    /// The configuration in force, with all its projects, whether they are watched here or not.
+    #[must_use]
+    pub fn configured(&self) -> Arc<Config> {
+        self.configured.load_full()
+    }
+
+    async fn take_over(&self, app: &mut App, config: Config) -> anyhow::Result<Changes> {
         let (opening, present) = (app.opening().clone(), app.projects.clone());
         let opened = spawn_blocking(move || opening.open(config, &present)).await??;
         let changes = opened.changes().clone();
-        self.stop_projects(&app, changes.changed.union(&changes.removed)).await;
+        self.stop_projects(app, changes.changed.union(&changes.removed)).await;
         app.switch(opened);
-        self.start_projects(&app, &changes.changed.union(&changes.added).cloned().collect());
+        self.start_projects(app, &changes.changed.union(&changes.added).cloned().collect());
         Ok(changes)
     }
 

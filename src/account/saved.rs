@@ -6,7 +6,7 @@
 //!
 //! The first byte of a content is the version of the row; `versions` reads earlier ones.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use thiserror::Error;
 
@@ -104,6 +104,24 @@ impl Changes {
     }
 }
 
+impl Changes {
+    /// Also removes all rows of `saved` that are not in here.
+    pub fn remove_all_others(&mut self, saved: &Saved) {
+        let tables = [
+            (&mut self.workflows, &saved.workflows),
+            (&mut self.conversations, &saved.conversations),
+            (&mut self.archive, &saved.archive),
+            (&mut self.executions, &saved.executions),
+            (&mut self.outcomes, &saved.outcomes),
+        ];
+        for (rows, saved) in tables {
+            let known: HashSet<_> = rows.iter().map(|&(number, _)| number).collect();
+            let others = saved.iter().filter(|(number, _)| !known.contains(number));
+            rows.extend(others.map(|&(number, _)| (number, None)));
+        }
+    }
+}
+
 impl From<Changes> for Saved {
     /// What a store that held nothing holds once it was given these.
     fn from(changes: Changes) -> Self {
@@ -118,6 +136,23 @@ impl From<Changes> for Saved {
             archive: kept(changes.archive),
             executions: kept(changes.executions),
             outcomes: kept(changes.outcomes),
+        }
+    }
+}
+
+impl From<Saved> for Changes {
+    /// What a store that holds nothing is to be given so that it holds these.
+    fn from(saved: Saved) -> Self {
+        let put = |rows: Vec<(u32, Vec<u8>)>| {
+            rows.into_iter().map(|(number, content)| (number, Some(content))).collect()
+        };
+        Self {
+            watermarks: saved.watermarks,
+            workflows: put(saved.workflows),
+            conversations: put(saved.conversations),
+            archive: put(saved.archive),
+            executions: put(saved.executions),
+            outcomes: put(saved.outcomes),
         }
     }
 }

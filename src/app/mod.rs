@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     opening::{Changes, Opened, Opening, bounds},
-    store::Store,
+    store::{SharedStore, Store},
     watched::WatchedProject,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     config::Config,
     metrics::{InstanceMetrics, Renderer},
     project::{Changed, Stream, Streams, Transports},
-    publisher::Publisher,
+    publisher::{Publisher, Unsaved},
 };
 
 /// What opens a state file that is not large on a disk that works.
@@ -51,19 +51,23 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the store that is configured and puts everything together, without holding up anybody else: that takes
+    /// Opens the store that is configured, or the one that is shared, and puts everything together, without holding up anybody else: that takes
     /// a while if a state file is large, and for ever if the disk hangs. That is said.
     ///
     /// # Errors
     /// As [`build`](Self::build), and if the store cannot be used.
     pub async fn open(
         config: Config,
+        shared: Option<SharedStore>,
         transports: Arc<dyn Transports>,
         clock: Clock,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         let open = move || {
-            let store = Store::open(&config.state, &clock)?;
+            let store = match shared {
+                Some(shared) => Store::shared(shared, &config.state, &clock),
+                None => Store::open(&config.state, &clock)?,
+            };
             Self::build(config, transports, clock, store, shutdown)
         };
         let mut opening = spawn_blocking(open);
@@ -133,7 +137,9 @@ fn publisher(
     clock: &Clock,
 ) -> Publisher {
     let renderer = Renderer::new(instance.clone(), streams.clone(), opened.bounds(), clock.clone());
-    let kept = opening.store().file().cloned();
+    let store = opening.store();
+    let kept = store.keeper().cloned();
     let restored = kept.is_some() && opened.is_restored();
-    Publisher::new(Arc::new(renderer), instance, kept, restored, clock.clone())
+    let unsaved = if store.leases().is_some() { Unsaved::Withheld } else { Unsaved::Published };
+    Publisher::new(Arc::new(renderer), instance, kept, unsaved, restored, clock.clone())
 }

@@ -11,6 +11,8 @@ use super::{Projects, Store, WatchedProject};
 use crate::{
     clock::{Clock, Steady},
     config::{Config, MetricsConfig, ProjectConfig},
+    kapso::{Budget, Usage},
+    lease::{BootTime, Inherited, Lease},
     metrics::{Bounds, Options},
     model::{Api, Source},
     project::{Budgets, Changed, Project, Transports},
@@ -31,6 +33,8 @@ pub struct Opening {
 /// The projects of a configuration, opened. Dropped, it leaves no trace.
 pub struct Opened {
     metrics: MetricsConfig,
+    /// The names of all projects, whether they are watched here or not.
+    configured: BTreeSet<String>,
     projects: Projects,
     /// Those that are not as they were: removed, changed, or new.
     changes: Changes,
@@ -85,35 +89,50 @@ impl Opening {
         &self.store
     }
 
-    /// Opens the projects of `config`; those that are as they are in `present` are taken from there. Blocks while accounts
-    /// are read.
+    /// Opens the projects of `config`, where replicas share the store those of which this one has the lease; those that are
+    /// as they are in `present` are taken from there. Blocks while accounts are read.
     ///
     /// # Errors
     /// If there is no way to an API, or what is kept cannot be understood or is another project's.
     pub fn open(&self, config: Config, present: &Projects) -> anyhow::Result<Opened> {
         let (mut projects, mut changes) = (Projects::new(), Changes::default());
+        let configured = config.projects.iter().map(|project| project.name.clone()).collect();
         for config in config.projects {
             let name: Arc<str> = config.name.as_str().into();
-            let earlier = present.get(&name);
-            if let Some(earlier) = earlier.filter(|earlier| *earlier.project.config == config) {
+            let lease = self.store.leases().map(|leases| leases.watched(&name));
+            if matches!(lease, Some(None)) {
+                continue;
+            }
+            let (lease, earlier) = (lease.flatten(), present.get(&name));
+            let is_as_before = |earlier: &&Arc<WatchedProject>| {
+                *earlier.project.config == config && earlier.project.is_under(lease.as_ref())
+            };
+            if let Some(earlier) = earlier.filter(is_as_before) {
                 projects.insert(name, earlier.clone());
                 continue;
             }
             let kind = if earlier.is_some() { &mut changes.changed } else { &mut changes.added };
             kind.insert(name.clone());
-            projects.insert(name, Arc::new(self.open_project(config, earlier.map(Arc::as_ref))?));
+            projects.insert(name, Arc::new(self.open_project(config, lease, earlier.map(Arc::as_ref))?));
         }
         changes.removed = present.keys().filter(|&name| !projects.contains_key(name)).cloned().collect();
-        Ok(Opened { metrics: config.metrics, projects, changes })
+        Ok(Opened { metrics: config.metrics, configured, projects, changes })
     }
 
     fn open_project(
         &self,
         config: ProjectConfig,
+        lease: Option<Lease>,
         earlier: Option<&WatchedProject>,
     ) -> anyhow::Result<WatchedProject> {
+        let budget = self.budgets.of(&config);
+        if let Some(inherited) = lease.as_ref().and_then(Lease::take_inherited) {
+            inherit(&budget, &inherited);
+        }
+        budget.set_lease(lease.clone());
         let mut project = Project {
-            budget: self.budgets.of(&config),
+            budget,
+            lease,
             config: Arc::new(config),
             clock: self.clock.clone(),
             transports: self.transports.clone(),
@@ -143,7 +162,8 @@ impl Opening {
     /// Makes what was opened take effect: accounts get their settings, budgets their limits, and the store keeps what
     /// is there now.
     pub(super) fn take_over(&self, opened: Opened, present: &Projects) -> Projects {
-        let Opened { projects, changes, .. } = opened;
+        let Opened { configured, projects, changes, .. } = opened;
+        self.store.set_configured(configured);
         let is_new = |name: &Arc<str>| changes.added.contains(name) || changes.changed.contains(name);
         let mut kept = Vec::new();
         for (_, watched) in projects.iter().filter(|(name, _)| is_new(name)) {
@@ -175,6 +195,13 @@ pub fn bounds<'a>(metrics: &MetricsConfig, projects: impl Iterator<Item = &'a Pr
     let options = Options { exemplars, native_histograms };
     let handoff_classes = projects.map(ProjectConfig::handoff_kinds).max().unwrap_or_default();
     Bounds { max_series, max_conversations, handoff_classes, options }
+}
+
+/// The budget goes on where another replica left it.
+fn inherit(budget: &Budget, inherited: &Inherited) {
+    let usage: Usage = postcard::from_bytes(&inherited.usage).unwrap_or_default();
+    let ago = inherited.told_ago + BootTime::now().since(inherited.learned);
+    budget.inherit(&usage, ago, inherited.unseen);
 }
 
 /// When something was last learned, in an earlier run.

@@ -1,16 +1,22 @@
 //! Where accounts come from, and where they are kept.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use parking_lot::Mutex;
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+
 
 use crate::{
     account::{Account, Damaged, Saved, Settings},
     clock::Clock,
     config::StateConfig,
+    lease::Leases,
     model::Api,
     project::{Project, StreamKey},
-    state::{self, Claim, OpenedAccount, SharedStateFile, StateFile},
+    state::{Keeper, OpenedAccount, PostgresStore, SharedKeeper, postgres::Database},
 };
 
 /// Where accounts come from, and where they are kept.
@@ -19,7 +25,29 @@ pub enum Store {
     /// Nowhere; these are gone on with.
     Memory(Arc<BTreeMap<StreamKey, Saved>>),
     /// In a state file.
-    File(SharedStateFile),
+    Kept(SharedKeeper),
+    /// In a database that replicas share.
+    Shared(Shared),
+}
+
+/// A database that replicas share.
+#[derive(Clone)]
+pub struct Shared {
+    keeper: SharedKeeper,
+    leases: Leases,
+    /// The projects of all replicas, by name.
+    configured: Arc<ArcSwap<BTreeSet<String>>>,
+}
+
+/// The database that replicas share, as one of them uses it.
+#[derive(Clone)]
+pub struct SharedStore {
+    /// The database.
+    pub database: Database,
+    /// The leases that the replica holds.
+    pub leases: Leases,
+    /// Its id.
+    pub replica: String,
 }
 
 impl Store {
@@ -34,18 +62,25 @@ impl Store {
     /// # Errors
     /// If the state file cannot be used.
     pub fn open(config: &StateConfig, clock: &Clock) -> anyhow::Result<Self> {
-        Ok(match config.path.as_deref() {
-            Some(path) => Self::File(SharedStateFile::new(Self::file_at(path, config, clock)?)),
-            None => Self::empty(),
-        })
+        let Some(path) = config.path.as_deref() else { return Ok(Self::empty()) };
+        Ok(Self::Kept(SharedKeeper::new(with_retention(Keeper::open(path)?, config, clock))))
     }
 
-    fn file_at(path: &Path, config: &StateConfig, clock: &Clock) -> Result<StateFile, state::Error> {
-        let mut file = StateFile::open(path)?;
-        if let Some(retention) = config.retention {
-            file.set_retention(retention, clock.clone());
-        }
-        Ok(file)
+    /// The database that replicas share. Asks nothing.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn shared(shared: SharedStore, config: &StateConfig, clock: &Clock) -> Self {
+        let SharedStore { database, leases, replica } = shared;
+        let configured = Arc::<ArcSwap<BTreeSet<String>>>::default();
+        let store = PostgresStore::new(database.apart(), leases.clone(), replica, Handle::current());
+        let mut keeper = with_retention(Keeper::of(Box::new(store)), config, clock);
+        let projects = configured.clone();
+        keeper.set_in_use(move |account| {
+            account.rsplit_once('/').is_some_and(|(project, _)| projects.load().contains(project))
+        });
+        Self::Shared(Shared { keeper: SharedKeeper::new(keeper), leases, configured })
     }
 
     /// The account of a project in an API, which goes on with `earlier` if that is there. Blocks.
@@ -63,32 +98,46 @@ impl Store {
         match (self, earlier) {
             (Self::Memory(_), Some(earlier)) => Ok(earlier.claimed_by(opener)?),
             (Self::Memory(saved), None) => {
-                let account = Arc::new(Mutex::new(restored(saved.get(&key), settings)?));
-                let claim = Arc::new(Claim::in_memory(opener)?);
-                Ok(OpenedAccount { name: key.to_string(), account, claim })
+                let account = restored(saved.get(&key), settings)?;
+                Ok(OpenedAccount::in_memory(key.to_string(), account, opener)?)
             }
-            (Self::File(file), earlier) => Ok(file.read(|file| match earlier {
-                Some(earlier) => file.claim_again(earlier, opener),
-                None => file.account(&key.to_string(), settings, opener),
+            (Self::Kept(keeper) | Self::Shared(Shared { keeper, .. }), earlier) => Ok(keeper.read(|keeper| match earlier {
+                Some(earlier) => keeper.claim_again(earlier, opener),
+                None => keeper.account(&key.to_string(), settings, opener),
             })?),
         }
     }
 
     /// Keeps these from now on, and no longer those with these names.
     pub(super) fn switch(&self, kept: Vec<OpenedAccount>, released: Vec<String>) {
-        let Self::File(file) = self else { return };
+        let Some(keeper) = self.keeper() else { return };
         for name in released {
-            file.release(name);
+            keeper.release(name);
         }
         for opened in kept {
-            file.keep(opened);
+            keeper.keep(opened);
         }
     }
 
-    pub(super) fn file(&self) -> Option<&SharedStateFile> {
+    /// These projects are configured, whoever watches them.
+    pub(super) fn set_configured(&self, projects: BTreeSet<String>) {
+        if let Self::Shared(shared) = self {
+            shared.configured.store(Arc::new(projects));
+        }
+    }
+
+    pub(super) fn keeper(&self) -> Option<&SharedKeeper> {
         match self {
             Self::Memory(_) => None,
-            Self::File(file) => Some(file),
+            Self::Kept(keeper) | Self::Shared(Shared { keeper, .. }) => Some(keeper),
+        }
+    }
+
+    /// The leases without which no project is watched, where replicas share the store.
+    pub(super) fn leases(&self) -> Option<&Leases> {
+        match self {
+            Self::Shared(shared) => Some(&shared.leases),
+            Self::Memory(_) | Self::Kept(_) => None,
         }
     }
 }
@@ -98,4 +147,11 @@ fn restored(saved: Option<&Saved>, settings: Settings) -> Result<Account, Damage
         Some(saved) => Account::restore(settings, saved),
         None => Ok(Account::new(settings)),
     }
+}
+
+fn with_retention(mut keeper: Keeper, config: &StateConfig, clock: &Clock) -> Keeper {
+    if let Some(retention) = config.retention {
+        keeper.set_retention(retention, clock.clone());
+    }
+    keeper
 }

@@ -10,7 +10,6 @@ mod reference;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
-use jiff::SignedDuration;
 use url::Url;
 
 use self::redacted::RedactedValueParser;
@@ -18,7 +17,7 @@ pub use self::{arguments::parse, reference::reference};
 use crate::{
     config::{
         BackfillConfig, KeyFrom, LogConfig, LogFormat, LogLevel, MetricsConfig, Raw, RawProject,
-        RemoteWriteConfig, StateConfig, WebConfig,
+        RawState, RemoteWriteConfig, WebConfig,
         backfill::{self, Bound},
         parse,
         web::{Listen, ListenAddress},
@@ -68,8 +67,41 @@ pub enum Command {
     /// was read and written; 1 something could not be read, or it was interrupted (no file is written); 2 usage or
     /// configuration error.
     Backfill(Backfill),
+    /// Create the tables of the exporter in a PostgreSQL, or bring them to this version
+    ///
+    /// Needs a role that may create the schema kapso_exporter (CREATE on the database), or that owns it. Changes nothing
+    /// where all is there. Exit codes: 0 the tables are those of this version; 1 they are not; 2 usage error.
+    Migrate(StateUrl),
+    /// Move what was counted from a PostgreSQL into a state file, or from a state file into a PostgreSQL
+    #[command(subcommand)]
+    State(StateCommand),
     /// Serve the simulated Kapso on its own, to point an exporter or a test at
     Simulate(Simulate),
+}
+
+/// Where what was counted is moved to.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Write what the database holds into a new state file
+    ///
+    /// All of it is of one moment. Replicas that run meanwhile go on counting in the database: stop them first where the
+    /// file is to take over. Exit codes: 0 all was written; 1 it was not; 2 usage error.
+    Export(Move),
+    /// Write what a state file holds into the database
+    ///
+    /// No replica may run, and of no project in the file may the database know anything. All or nothing. Exit codes: 0
+    /// all was written; 1 nothing was; 2 usage error.
+    Import(Move),
+}
+
+/// Flags of `state export` and `state import`.
+#[derive(Debug, Args)]
+pub struct Move {
+    /// The state file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub url: StateUrl,
 }
 
 /// Flags of serving.
@@ -207,6 +239,30 @@ pub struct State {
     #[arg(long = "state.retention", env = "KAPSO_EXPORTER_STATE_RETENTION", value_name = "DURATION",
         default_value = "7d", value_parser = parse::retention)]
     pub retention: Duration,
+    #[command(flatten)]
+    pub url: StateUrl,
+    /// Let the program create and change its tables in the database
+    #[arg(long = "state.migrate", env = "KAPSO_EXPORTER_STATE_MIGRATE", value_parser = BoolishValueParser::new())]
+    pub migrate: bool,
+    /// With a database: the label instance of what the owner of a project shows, the same for all replicas
+    #[arg(long = "replica.instance-label", env = "KAPSO_EXPORTER_REPLICA_INSTANCE_LABEL", value_name = "VALUE",
+        default_value = "kapso", value_parser = parse::instance_label, help_heading = "Replicas")]
+    pub instance_label: String,
+    /// With a database: how long a replica may watch a project after it was last heard of, before another one takes it
+    /// over
+    #[arg(long = "replica.lease-ttl", env = "KAPSO_EXPORTER_REPLICA_LEASE_TTL", value_name = "DURATION",
+        default_value = "15s", value_parser = parse::lease_ttl, help_heading = "Replicas")]
+    pub lease_ttl: Duration,
+}
+
+/// The database that replicas share.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "State")]
+pub struct StateUrl {
+    /// File with the URL of a PostgreSQL that several replicas share, postgres://…, instead of the environment variable
+    /// KAPSO_EXPORTER_STATE_URL; not together with --state.path
+    #[arg(long = "state.url-file", env = "KAPSO_EXPORTER_STATE_URL_FILE", value_name = "FILE")]
+    pub url_file: Option<PathBuf>,
 }
 
 /// Where Kapso is.
@@ -445,9 +501,10 @@ impl From<What> for BackfillConfig {
     }
 }
 
-impl From<State> for StateConfig {
+impl From<State> for RawState {
     fn from(flags: State) -> Self {
-        Self { path: flags.path, retention: SignedDuration::try_from(flags.retention).ok() }
+        let State { path, retention, url: StateUrl { url_file }, migrate, instance_label, lease_ttl } = flags;
+        Self { path, retention, url_file, migrate, instance_label, lease_ttl }
     }
 }
 

@@ -6,6 +6,7 @@ pub mod once;
 mod progress;
 pub mod serve;
 pub mod simulate;
+mod state;
 
 use std::{path::Path, sync::Arc};
 
@@ -15,7 +16,7 @@ use self::check::WebReport;
 use crate::{
     cli::{self, Cli, Command, WebFile},
     clock::Clock,
-    config::{self, Config, WebConfig},
+    config::{self, Config, STATE_URL_VARIABLE, StateConfig, WebConfig},
     process::CliError,
     project::{HttpTransports, Transports},
     reload::LoadConfig,
@@ -42,6 +43,7 @@ pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliErr
         Some(Command::Once(flags)) => {
             let receiver = receiver(flags.remote_write)?;
             let (config, _) = config(flags.watch, &clock, &shutdown).await?;
+            refuse_shared_state(&config)?;
             once::once(config, receiver, transports, clock, shutdown).await.map_err(CliError::Run)
         }
         Some(Command::Backfill(flags)) => {
@@ -58,16 +60,30 @@ pub async fn perform(cli: Cli, shutdown: CancellationToken) -> Result<(), CliErr
             let checked = check::check(config, web.as_ref(), transports, clock, shutdown, flags.output);
             checked.await.map_err(CliError::Run)
         }
+        Some(Command::Migrate(flags)) => state::migrate(&flags).await,
+        Some(Command::State(command)) => state::transfer(&command).await,
         Some(Command::Simulate(flags)) => {
             simulate::simulate(flags, clock, shutdown).await.map_err(CliError::Run)
         }
     }
 }
 
+/// A single sweep beside replicas that run would count what they count.
+fn refuse_shared_state(config: &Config) -> Result<(), CliError> {
+    if config.state.shared.is_none() {
+        return Ok(());
+    }
+    Err(CliError::Usage(anyhow::anyhow!(
+        "once keeps its state in a file (--state.path) or in memory: a database (--state.url-file, {STATE_URL_VARIABLE}) \
+         is for replicas that serve"
+    )))
+}
+
 /// What the configuration file says, or the flags.
 fn given(flags: cli::Watch) -> Result<Config, CliError> {
     let config = match flags.config_file.clone() {
-        Some(file) => config::file::read(&file, flags.state.into()).map_err(Into::into),
+        Some(file) => StateConfig::resolve(flags.state.into())
+            .and_then(|state| config::file::read(&file, state).map_err(Into::into)),
         None => Config::resolve(flags.into()),
     };
     config.map_err(CliError::Usage)

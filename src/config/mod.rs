@@ -3,6 +3,7 @@
 
 pub mod backfill;
 mod content;
+mod database_url;
 pub mod file;
 pub mod http_client;
 mod log;
@@ -10,6 +11,7 @@ pub mod parse;
 mod project;
 mod raw;
 mod remote_write;
+mod state;
 mod text;
 mod tls_version;
 pub mod web;
@@ -17,15 +19,15 @@ mod yaml;
 
 use std::path::PathBuf;
 
-use jiff::SignedDuration;
-
 pub use self::{
     backfill::BackfillConfig,
     content::{Content, Files},
+    database_url::{DatabaseUrl, TlsSettings, Trust},
     log::{LogConfig, LogFormat, LogLevel},
     project::{KEY_VARIABLE, ProjectConfig},
     raw::{KeyFrom, Raw, RawProject},
     remote_write::RemoteWriteConfig,
+    state::{RawState, STATE_URL_VARIABLE, SharedState, StateConfig, database_url},
     tls_version::TlsVersion,
     web::WebConfig,
     yaml::{Place, Problem, Problems},
@@ -75,15 +77,6 @@ impl Default for MetricsConfig {
     }
 }
 
-/// What survives a restart.
-#[derive(Debug, Clone, Default)]
-pub struct StateConfig {
-    /// File in which state survives; none = memory alone.
-    pub path: Option<PathBuf>,
-    /// How long the state of a project is kept that is no longer configured; none = for good.
-    pub retention: Option<SignedDuration>,
-}
-
 impl Config {
     /// Puts the configuration together; reads the file of the key where one is named.
     ///
@@ -92,6 +85,16 @@ impl Config {
     pub fn resolve(raw: Raw) -> anyhow::Result<Self> {
         let Raw { projects, metrics, state, file, secret_files, text } = raw;
         let projects = projects.into_iter().map(ProjectConfig::resolve).collect::<anyhow::Result<_>>()?;
+        let state = StateConfig::resolve(state)?;
         Ok(Self { projects, metrics, state, file, secret_files, text })
+    }
+
+    /// The same with some of the projects alone.
+    #[must_use]
+    pub fn with_projects(&self, is_watched: impl Fn(&ProjectConfig) -> bool) -> Self {
+        let projects = self.projects.iter().filter(|project| is_watched(project)).cloned().collect();
+        let (metrics, state, file) = (self.metrics.clone(), self.state.clone(), self.file.clone());
+        let (secret_files, text) = (self.secret_files.clone(), self.text.clone());
+        Self { projects, metrics, state, file, secret_files, text }
     }
 }

@@ -42,6 +42,26 @@ pub fn retention(text: &str) -> Parsed<Duration> {
     duration(text, "1h", "3650d")
 }
 
+/// `--replica.lease-ttl`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn lease_ttl(text: &str) -> Parsed<Duration> {
+    duration(text, "3s", "5m")
+}
+
+/// `--replica.instance-label`.
+///
+/// # Errors
+/// What is allowed, if `text` is not.
+pub fn instance_label(text: &str) -> Parsed<String> {
+    let value = text.trim();
+    if (1..=label::MOST).contains(&value.len()) && !value.contains(char::is_control) {
+        return Ok(value.into());
+    }
+    Err(format!("expected a value of 1 to {} bytes, such as kapso", label::MOST))
+}
+
 /// `--scrape.max-staleness`.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 use url::Url;
 
-use super::{MetricsConfig, StateConfig};
+use super::{MetricsConfig, RawState};
 use crate::model::{ConversationId, ReasonRule, Source, WorkflowFilter, WorkflowId};
 
 /// A configuration as it was given.
@@ -16,7 +16,7 @@ pub struct Raw {
     /// How much is published.
     pub metrics: MetricsConfig,
     /// What survives.
-    pub state: StateConfig,
+    pub state: RawState,
     /// The configuration file, if it comes from one.
     pub file: Option<PathBuf>,
     /// Files that hold secrets.

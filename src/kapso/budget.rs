@@ -17,6 +17,7 @@
 //!   a tenth of it every minute.
 
 mod state;
+mod usage;
 
 use std::time::Duration;
 
@@ -27,7 +28,9 @@ use tokio::{
 };
 
 use self::state::State;
+pub use self::usage::Usage;
 use super::neighbours::Place;
+use crate::lease::Lease;
 
 /// The limit to assume until the API has said one: that of Kapso's smallest plan, in requests per minute.
 pub const ASSUMED_LIMIT: u32 = 100;
@@ -40,6 +43,8 @@ const WINDOW: Duration = Duration::from_secs(61);
 const FLOOR_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause after a 429: an answer that asks for more is not to make the exporter blind for days.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+/// From one look whether a lease is held again to the next.
+const LEASE_LOOK: Duration = Duration::from_millis(100);
 /// The least part of the budget that remains after any number of 429s.
 const LEAST_SHARE: f64 = 1.0 / 16.0;
 
@@ -51,6 +56,8 @@ pub struct Budget {
     turn: tokio::sync::Mutex<()>,
     /// How many wait.
     waiting: watch::Sender<usize>,
+    /// Without it, where there is one, nothing is asked.
+    lease: Mutex<Option<Lease>>,
 }
 
 /// A budget's figures now, in requests (per minute).
@@ -88,7 +95,13 @@ impl Budget {
             state: Mutex::new(State::new(own, Instant::now())),
             turn: tokio::sync::Mutex::default(),
             waiting: watch::Sender::default(),
+            lease: Mutex::default(),
         }
+    }
+
+    /// From now on nothing is asked but while this lease is held; without one there is no such condition.
+    pub fn set_lease(&self, lease: Option<Lease>) {
+        *self.lease.lock() = lease;
     }
 
     /// Goes on with another budget of `own` requests per minute, or with half of the limit that the API reports.
@@ -101,11 +114,17 @@ impl Budget {
         let _waits = Waits::begin(&self.waiting);
         let _turn = self.turn.lock().await;
         loop {
-            match self.take(Instant::now()) {
+            let now = Instant::now();
+            let taken = if self.is_allowed() { self.take(now) } else { Err(now + LEASE_LOOK) };
+            match taken {
                 Ok(place) => return place,
                 Err(at) => sleep_until(at).await,
             }
         }
+    }
+
+    fn is_allowed(&self) -> bool {
+        self.lease.lock().as_ref().is_none_or(Lease::is_held)
     }
 
     /// Waits until nobody waits.

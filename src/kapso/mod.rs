@@ -35,7 +35,7 @@ use jiff::Timestamp;
 use strum::IntoStaticStr;
 
 pub use self::{
-    budget::{ASSUMED_LIMIT, Budget, BudgetStatus},
+    budget::{ASSUMED_LIMIT, Budget, BudgetStatus, Usage},
     client::{Client, Observer, Settings},
     clock::KapsoClock,
     error::{Error, Reason},

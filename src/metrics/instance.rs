@@ -16,6 +16,7 @@ use prometheus::{
 use super::{
     TABLE,
     family::Of,
+    replicas::ReplicaMetrics,
     series_budget::Refused,
     sink::{SeriesCount, Sink},
     starts::SeriesStarts,
@@ -30,14 +31,15 @@ pub struct InstanceMetrics {
     state: Mutex<Option<StateFigures>>,
     config: Mutex<Option<ConfigFigures>>,
     web: OnceLock<Arc<WebMetrics>>,
+    replica: OnceLock<Arc<ReplicaMetrics>>,
     refused: Mutex<Refused>,
 }
 
 /// The figures of a state file.
 #[derive(Debug, Clone, Copy)]
 pub struct StateFigures {
-    /// Its size in bytes.
-    pub size: u64,
+    /// Its size in bytes, where it is a file.
+    pub size: Option<u64>,
     /// When it was last written by this process, in our clock.
     pub last_write: Option<Timestamp>,
     /// How often it could not be written.
@@ -56,7 +58,7 @@ pub struct ConfigFigures {
 }
 
 /// A process at one moment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Instance {
     /// Its state file, if it has one.
     pub state: Option<StateFigures>,
@@ -78,12 +80,12 @@ pub struct Instance {
 
 impl InstanceMetrics {
     /// There is a state file of this size, which was not written yet.
-    pub fn announce_state(&self, size: u64) {
+    pub fn announce_state(&self, size: Option<u64>) {
         *self.state.lock() = Some(StateFigures { size, last_write: None, errors: 0 });
     }
 
     /// Takes note that state was written, and how large the file is.
-    pub fn state_written(&self, size: u64, at: Timestamp) {
+    pub fn state_written(&self, size: Option<u64>, at: Timestamp) {
         if let Some(state) = &mut *self.state.lock() {
             *state = StateFigures { size, last_write: Some(at), ..*state };
         }
@@ -112,6 +114,11 @@ impl InstanceMetrics {
     /// Publishes what the server counts, too.
     pub fn serves(&self, web: Arc<WebMetrics>) {
         self.web.set(web).ok();
+    }
+
+    /// Publishes what a replica counts, too.
+    pub fn shares(&self, replica: Arc<ReplicaMetrics>) {
+        self.replica.set(replica).ok();
     }
 
     /// The state file, if there is one.

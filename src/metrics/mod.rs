@@ -19,6 +19,7 @@ mod pieces;
 mod publication;
 mod reference;
 mod renderer;
+mod replicas;
 mod rows;
 mod series_budget;
 mod sink;
@@ -41,6 +42,7 @@ pub use self::{
     publication::{Encoding, Publication},
     reference::reference,
     renderer::Renderer,
+    replicas::{LostBy, ReplicaMetrics},
     rows::{Label, Rows},
     sink::{Labels, Sink, Value},
     starts::SeriesStarts,

@@ -47,6 +47,21 @@ impl Publication {
         }
     }
 
+    /// The same without the streams that may not be shown now; `None` if all may be.
+    pub(super) fn without_lost(&self) -> Option<Self> {
+        if self.views.iter().all(|viewed| viewed.is_held()) {
+            return None;
+        }
+        let views = self.views.iter().filter(|viewed| viewed.is_held()).cloned().collect();
+        Some(self.with_views(views))
+    }
+
+    /// The same process with other streams.
+    pub(super) fn with_views(&self, views: Arc<[Arc<Viewed>]>) -> Self {
+        let (instance, options) = (self.instance.clone(), self.options);
+        Self { views, instance, options, made: Default::default() }
+    }
+
     /// How it is published.
     #[must_use]
     pub fn options(&self) -> Options {

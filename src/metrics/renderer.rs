@@ -84,10 +84,15 @@ impl Renderer {
         &self.instance
     }
 
-    /// The newest publication.
+    /// The newest publication, without the streams that another replica may show by now.
     #[must_use]
     pub fn newest(&self) -> Arc<Publication> {
-        self.newest.load_full()
+        let newest = self.newest.load();
+        let Some(rest) = newest.without_lost() else { return newest.clone() };
+        let rest = Arc::new(rest);
+        // Unless there is a newer one: that is the next to be looked at.
+        self.newest.compare_and_swap(&*newest, rest.clone());
+        rest
     }
 
     /// Copies what is known now.
@@ -152,7 +157,14 @@ impl Renderer {
 
     /// Makes a publication the newest one.
     pub fn publish(&self, publication: Publication) {
-        self.newest.store(Arc::new(publication));
+        let rest = publication.without_lost();
+        self.newest.store(Arc::new(rest.unwrap_or(publication)));
+    }
+
+    /// Publishes what is new of the process, and of the streams what was published before.
+    pub fn publish_instance(&self, publication: &Publication) {
+        let views = self.newest().views.clone();
+        self.newest.store(Arc::new(publication.with_views(views)));
     }
 }
 

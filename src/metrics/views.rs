@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     clock::Steady,
+    lease::Lease,
     model::NativeHistograms,
     project::{Stream, StreamKey},
 };
@@ -49,6 +50,8 @@ pub struct Viewed {
     pub series: usize,
     /// The same as plain data.
     pub figures: Arc<StreamFigures>,
+    /// Under which it may be shown, where replicas share the state.
+    lease: Option<Lease>,
 }
 
 /// What a copy was made of, but for the time.
@@ -72,6 +75,7 @@ impl Views {
         mut refused: impl FnMut(Refused),
     ) {
         let limits = Limits::of_each(streams.len(), bounds);
+        let streams: Vec<_> = streams.iter().filter(|stream| stream.is_held()).collect();
         let present: HashSet<_> = streams.iter().map(|stream| &stream.key).collect();
         self.0.retain(|key, _| present.contains(key));
         let mut projects = HashSet::new();
@@ -109,7 +113,8 @@ impl Kept {
         TABLE.iter().for_each(|family| family.collect(Of::Stream(&view), &mut count));
         let skew = stream.client.clock().at(now).duration_since(now.timestamp());
         let figures = StreamFigures::of(&view, trends, skew, stream.settings.clone()).into();
-        self.viewed = Some(Arc::new(Viewed { version, copied_at: now, view, series: count.series, figures }));
+        let (series, lease) = (count.series, stream.lease.clone());
+        self.viewed = Some(Arc::new(Viewed { version, copied_at: now, view, series, figures, lease }));
         refused
     }
 }
@@ -123,6 +128,11 @@ fn starts(view: &View, earlier: &SeriesStarts, begun: Timestamp) -> SeriesStarts
 }
 
 impl Viewed {
+    /// Whether it may be shown now.
+    pub fn is_held(&self) -> bool {
+        self.lease.as_ref().is_none_or(Lease::is_held)
+    }
+
     fn is_valid(&self, version: &Version, now: Steady, longest: SignedDuration) -> bool {
         self.version == *version && now.since(self.copied_at) < longest
     }

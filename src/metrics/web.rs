@@ -37,7 +37,7 @@ pub struct WebFile {
 }
 
 /// Both at one moment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct WebFigures {
     /// The file.
     pub file: WebFile,

@@ -7,7 +7,7 @@ use strum::IntoStaticStr;
 use super::{ConversationId, ExecutionId, HandoffReason, HandoffSource, WorkflowId};
 
 /// An outcome of an execution, as a delivery tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// Whose it is.
     pub execution: ExecutionId,
@@ -49,7 +49,7 @@ impl ToldOutcome {
 }
 
 /// The event of a delivery (`X-Webhook-Event`); the `event` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr, Serialize, Deserialize)]
 pub enum WebhookEvent {
     /// An execution was handed off.
     #[strum(serialize = "workflow.execution.handoff")]

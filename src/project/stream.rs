@@ -11,6 +11,7 @@ use crate::{
     clock::{Clock, Steady},
     config::ProjectConfig,
     kapso::{self, Budget, Client, Connections, Http, KapsoClock, Observer, Transport},
+    lease::Lease,
     model::{Api, Delivery, Source, WebhookEvent},
     state::{BaseUrl, OpenedAccount, Opener},
     sweep::SweepEvent,
@@ -68,6 +69,8 @@ pub struct Project {
     pub config: Arc<ProjectConfig>,
     /// Of the key.
     pub budget: Arc<Budget>,
+    /// Under which it is watched, where replicas share the state.
+    pub lease: Option<Lease>,
     /// Our clock.
     pub clock: Clock,
     /// How Kapso is reached.
@@ -86,7 +89,17 @@ impl Project {
         shutdown: CancellationToken,
     ) -> Self {
         let budget = Arc::new(Budget::new(config.requests_per_minute));
-        Self { config: Arc::new(config), budget, clock, transports, shutdown }
+        Self { config: Arc::new(config), budget, lease: None, clock, transports, shutdown }
+    }
+
+    /// Whether it is watched under this lease.
+    #[must_use]
+    pub fn is_under(&self, lease: Option<&Lease>) -> bool {
+        match (&self.lease, lease) {
+            (Some(own), Some(lease)) => own.is(lease),
+            (None, None) => true,
+            _ => false,
+        }
     }
 
     /// The name of one of its streams.
@@ -158,6 +171,7 @@ impl Project {
             key: self.key(api),
             client,
             budget: self.budget.clone(),
+            lease: self.lease.clone(),
             account: opened.account.clone(),
             status,
             changed: changed.of_another(),
@@ -176,6 +190,8 @@ pub struct Stream {
     pub client: Arc<Client>,
     /// The budget of the key, which all streams share that ask with it.
     pub budget: Arc<Budget>,
+    /// Under which it is watched, where replicas share the state.
+    pub lease: Option<Lease>,
     /// What was counted, and what was read.
     pub account: Arc<Mutex<Account>>,
     /// How it is doing.
@@ -189,6 +205,12 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Whether it may be asked for, shown and saved now.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.lease.as_ref().is_none_or(Lease::is_held)
+    }
+
     /// Takes note that a source is not swept for now: it is not up.
     pub fn interrupted(&self, source: Source) {
         self.status.lock().interrupted(source);

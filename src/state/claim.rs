@@ -1,23 +1,19 @@
 //! A running exporter's claim to an account that is kept.
 
-use std::{
-    collections::BTreeSet,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, io, path::Path};
 
 use parking_lot::Mutex;
 
 use super::{
-    Error,
+    Error, Place,
     identity::{Identity, Opener, Recognition, Salt, recognise},
 };
 use crate::{account::Account, model::Source};
 
 /// Who opened an account, and whether it is theirs. Until that is known, nothing of it is written.
 pub struct Claim {
-    /// The file; `None` for an account in memory alone.
-    path: Option<PathBuf>,
+    /// Where the account is kept; `None` for one in memory alone.
+    place: Option<Place>,
     opener: Opener,
     previous_sources: Option<BTreeSet<Source>>,
     current: Mutex<Current>,
@@ -50,7 +46,7 @@ impl Claim {
 
     /// The claim of whoever was recognised to an account of which the file tells this identity.
     pub(super) fn new(
-        path: Option<&Path>,
+        place: Option<&Place>,
         opener: Opener,
         kept: Option<&Identity>,
         recognition: Recognition,
@@ -61,21 +57,21 @@ impl Claim {
             Recognition::OtherKey => (Standing::Unverified, kept),
             Recognition::OtherUrl(found) => {
                 let expected = opener.base_url;
-                return Err(match path {
-                    Some(path) => Error::OtherUrl { path: path.to_owned(), found, expected },
+                return Err(match place.cloned() {
+                    Some(place) => Error::OtherUrl { place, found, expected },
                     None => Error::Moved { found, expected },
                 });
             }
         };
         let identity = match kept {
             Some(kept) => kept.next(&opener),
-            None if standing == Standing::Verified => Identity::first(&opener, salt(path)?),
-            None => Identity::adopted(&opener, salt(path)?),
+            None if standing == Standing::Verified => Identity::first(&opener, salt()?),
+            None => Identity::adopted(&opener, salt()?),
         };
         let previous_sources = kept.and_then(Identity::sources);
         let unwritten = kept != Some(&identity);
         let current = Mutex::new(Current { standing, identity, unwritten });
-        Ok(Self { path: path.map(Into::into), opener, previous_sources, current })
+        Ok(Self { place: place.cloned(), opener, previous_sources, current })
     }
 
     /// The claim of the next opener to an account of which `kept` tells.
@@ -86,7 +82,7 @@ impl Claim {
         opener: Opener,
     ) -> Result<Self, Error> {
         let recognition = recognise(kept, account, &opener);
-        Self::new(self.path.as_deref(), opener, kept, recognition)
+        Self::new(self.place.as_ref(), opener, kept, recognition)
     }
 
     /// Whose the account is, as far as is known.
@@ -109,8 +105,8 @@ impl Claim {
     #[must_use]
     pub fn refusal(&self) -> Error {
         let base_url = self.opener.base_url.clone();
-        match self.path.clone() {
-            Some(path) => Error::OtherProject { path, base_url },
+        match self.place.clone() {
+            Some(place) => Error::OtherProject { place, base_url },
             None => Error::OtherKey { base_url },
         }
     }
@@ -141,11 +137,11 @@ impl Claim {
     }
 }
 
-fn salt(path: Option<&Path>) -> Result<Salt, Error> {
+fn salt() -> Result<Salt, Error> {
     let mut salt = Salt::default();
     getrandom::fill(&mut salt).map_err(|error| Error::Io {
         action: "write",
-        path: path.unwrap_or(Path::new("/dev/urandom")).to_owned(),
+        place: Path::new("/dev/urandom").into(),
         source: io::Error::other(error),
     })?;
     Ok(salt)

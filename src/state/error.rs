@@ -1,4 +1,4 @@
-//! What can be wrong with a state file, and the way out.
+//! What can be wrong with the state that is kept, and the way out.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +9,7 @@ use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionErro
 use thiserror::Error;
 use tokio::task::JoinError;
 
-use super::BaseUrl;
+use super::{BaseUrl, Place, postgres};
 use crate::account::Damaged;
 
 /// Why state cannot be read or written. Every one names the file and what to do.
@@ -23,12 +23,12 @@ pub enum Error {
     Locked(PathBuf),
     /// It is of a later version.
     #[error(
-        "the state file {} was written by a newer version of this program (format {format}, this one knows {known}): \
-         use that version, or another file with --state.path", path.display()
+        "{place} was written by a newer version of this program (format {format}, this one knows {known}): use that \
+         version, or another {} with {}", place.noun(), place.flag()
     )]
     Newer {
-        /// Which file.
-        path: PathBuf,
+        /// Which one.
+        place: Place,
         /// Its format.
         format: u64,
         /// The newest format that is known.
@@ -36,12 +36,12 @@ pub enum Error {
     },
     /// It was kept from another API.
     #[error(
-        "the state file {} was kept from {found}, and the exporter is to ask {expected}: give the URL that belongs to \
-         the file, or another file with --state.path", path.display()
+        "{place} was kept from {found}, and the exporter is to ask {expected}: give the URL that belongs to the {}, or \
+         another {0} with {}", place.noun(), place.flag()
     )]
     OtherUrl {
-        /// Which file.
-        path: PathBuf,
+        /// Which one.
+        place: Place,
         /// What it tells.
         found: BaseUrl,
         /// What was given.
@@ -49,12 +49,12 @@ pub enum Error {
     },
     /// It is of another project.
     #[error(
-        "the state file {} belongs to another project: {base_url} lists nothing for this API key that the file knows. \
-         Use the key of the file's project, or another file with --state.path", path.display()
+        "{place} belongs to another project: {base_url} lists nothing for this API key that the {} knows. Use the key \
+         of the {0}'s project, or another {0} with {}", place.noun(), place.flag()
     )]
     OtherProject {
-        /// Which file.
-        path: PathBuf,
+        /// Which one.
+        place: Place,
         /// Who said so.
         base_url: BaseUrl,
     },
@@ -86,12 +86,12 @@ pub enum Error {
     Foreign(PathBuf),
     /// It is ours, and something happened to it.
     #[error(
-        "the state file {} is damaged ({what}), and is left as it is: put a backup in its place, or move it away and \
-         start counting afresh", path.display()
+        "{place} is damaged ({what}), and is left as it is: put a backup in its place, or move it away and start \
+         counting afresh"
     )]
     Damaged {
-        /// Which file.
-        path: PathBuf,
+        /// Which one.
+        place: Place,
         /// What was found.
         what: String,
     },
@@ -103,22 +103,25 @@ pub enum Error {
     Replaced(PathBuf),
     /// A disk that hangs, or is very slow.
     #[error(
-        "the disk has not answered for {} while the state file {} was written (--state.path)",
-        seconds(*.waited), path.display()
+        "the {} has not answered for {} while {place} was written ({})",
+        place.behind(), seconds(*.waited), place.flag()
     )]
     Silent {
-        /// Which file.
-        path: PathBuf,
+        /// Which one.
+        place: Place,
         /// How long it was waited for.
         waited: Duration,
     },
+    /// The database that replicas share did not do what it was asked.
+    #[error(transparent)]
+    Database(#[from] postgres::Error),
     /// The disk, or the rights.
-    #[error("cannot {action} the state file {}: {source} (--state.path)", path.display())]
+    #[error("cannot {action} {place}: {source} ({})", place.flag())]
     Io {
         /// `read` or `write`.
         action: &'static str,
-        /// Which file.
-        path: PathBuf,
+        /// Which one.
+        place: Place,
         /// The system's own words.
         source: std::io::Error,
     },
@@ -130,20 +133,21 @@ pub(super) struct Cause(redb::Error);
 impl Cause {
     /// As an error of this module.
     pub fn at(self, path: &Path, action: &'static str) -> Error {
-        let path = path.to_owned();
         match self.0 {
-            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Error::Locked(path),
-            redb::Error::Io(source) => io(action, path, source),
-            other => Error::Damaged { path, what: other.to_string() },
+            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
+                Error::Locked(path.to_owned())
+            }
+            redb::Error::Io(source) => io(action, path.into(), source),
+            other => Error::Damaged { place: path.into(), what: other.to_string() },
         }
     }
 }
 
-fn io(action: &'static str, path: PathBuf, source: std::io::Error) -> Error {
+fn io(action: &'static str, place: Place, source: std::io::Error) -> Error {
     use std::io::ErrorKind::{InvalidData, UnexpectedEof};
     match source.kind() {
-        InvalidData | UnexpectedEof => Error::Damaged { path, what: source.to_string() },
-        _ => Error::Io { action, path, source },
+        InvalidData | UnexpectedEof => Error::Damaged { place, what: source.to_string() },
+        _ => Error::Io { action, place, source },
     }
 }
 
@@ -153,12 +157,12 @@ fn seconds(waited: Duration) -> humantime::FormattedDuration {
 
 impl Error {
     /// The thread that wrote has panicked.
-    pub(super) fn panicked(path: &Path, panicked: JoinError) -> Self {
-        io("write", path.to_owned(), panicked.into())
+    pub(super) fn panicked(place: Place, panicked: JoinError) -> Self {
+        io("write", place, panicked.into())
     }
 
-    pub(super) fn damaged(path: &Path, what: Damaged) -> Self {
-        Self::Damaged { path: path.to_owned(), what: what.to_string() }
+    pub(super) fn damaged(place: Place, what: Damaged) -> Self {
+        Self::Damaged { place, what: what.to_string() }
     }
 }
 

@@ -58,7 +58,7 @@ impl fmt::Debug for BaseUrl {
 
 /// What the file tells about an account beside its rows. The hash has no way out: there is no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Identity {
+pub struct Identity {
     base_url: BaseUrl,
     salt: Salt,
     key_hash: [u8; 32],

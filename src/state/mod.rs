@@ -1,177 +1,121 @@
-//! State that survives: the rows of the accounts in one file, an embedded database (redb).
+//! State that survives: the rows of the accounts, in a [`Store`]: one file ([`FileStore`], an embedded database), or a
+//! PostgreSQL that several replicas share ([`PostgresStore`]).
 //!
-//! What changed is written in one transaction, so that the file always holds one moment, whenever the process is
-//! killed. It is written before what was counted is published: a restart never takes a counter back. A file that
-//! is damaged, of another program or of a later version is never overwritten; one that cannot be written while
-//! the exporter runs is tried again, and until then the rows that changed are kept in mind.
+//! What changed is written before what was counted is published: a restart never takes a counter back. What cannot be
+//! written is tried again, and until then the rows that changed are kept in mind ([`Keeper`]).
 //!
-//! The file also tells whose each account is (`identity`). Who opens an account has a [`Claim`] to it, and nothing of
+//! A store also tells whose each account is (`identity`). Who opens an account has a [`Claim`] to it, and nothing of
 //! the account is written before that is verified.
 
 mod claim;
 mod error;
-mod file;
+mod file_store;
 mod identity;
-mod rows;
+mod keeper;
+mod place;
+pub mod postgres;
 #[cfg(test)]
 mod tests;
-mod unused;
 mod writer;
 
-use std::{
-    fs::{self, OpenOptions},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, backends::FileBackend};
 
+use self::identity::Identity;
 pub use self::{
     claim::{Claim, Standing},
     error::Error,
-    file::{OpenedAccount, StateFile, Turn},
+    file_store::FileStore,
     identity::{BaseUrl, Judgement, Opener, judge},
-    writer::{SharedStateFile, Writer},
+    keeper::{Keeper, OpenedAccount, Turn, Written},
+    place::Place,
+    postgres::PostgresStore,
+    writer::{SharedKeeper, Writer},
 };
-use self::{error::Cause, identity::Identity, rows::Namespace};
-use crate::account::{Account, Changes, Saved, Settings, VERSION};
+use crate::account::{Account, Changes, Saved, Settings};
 
-/// Bytes of the file that are kept in memory.
-const CACHE: usize = 8 << 20;
+/// Tells whether an account of this name is still configured.
+pub type InUse<'a> = dyn Fn(&str) -> bool + 'a;
 
-/// A state file.
-pub struct Store {
-    path: PathBuf,
-    /// `None` after a failure, until it could be opened again.
-    database: Option<Database>,
-    /// Counts the transactions: tells whether the file is still the one that was written last.
-    generation: u64,
+/// Where the rows of accounts are kept, each account under its name.
+pub trait Store: Send {
+    /// What is kept under this name.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn kept(&self, name: &str) -> Result<Kept, Error>;
+
+    /// Writes what changed in these accounts, each of them all or nothing; what became of each, in their order.
+    ///
+    /// # Errors
+    /// If it could not be written, or that is not known; the accounts are to be given their changes back.
+    fn put(&mut self, writes: &[Write<'_>]) -> Result<Vec<Fate>, Error>;
+
+    /// Takes note of which accounts are not in use since when, and removes the rows of those that were not for as
+    /// long as `least` is ago; of none, if there is no `least`. Returns whether there was something to write.
+    ///
+    /// # Errors
+    /// If it cannot be read or written.
+    fn tidy(&mut self, in_use: &InUse<'_>, now: Timestamp, least: Option<Timestamp>) -> Result<bool, Error>;
+
+    /// Where it is.
+    fn place(&self) -> Place;
+
+    /// How large it is, in bytes, where that is known.
+    fn size(&self) -> Option<u64>;
+
+    /// How long to wait from a failure to the next try.
+    fn retry_after(&self) -> Duration;
 }
 
-impl Store {
-    /// Opens the file, or begins a new one. The whole of it is checked.
-    ///
-    /// # Errors
-    /// If it cannot be used; then it is left as it is.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        rows::refuse_what_is_not_ours(path)?;
-        let database = guarded(path, || create(path))?;
-        let generation = guarded(path, || rows::begin(&database, path))?;
-        Ok(Self { path: path.to_owned(), database: Some(database), generation })
-    }
+/// An account as it is kept, on its way from one store into another.
+#[derive(Debug, Clone)]
+pub struct Export {
+    /// Its name.
+    pub name: String,
+    /// Its rows.
+    pub saved: Saved,
+    /// Whose it is, as JSON, if that is told.
+    pub(crate) identity: Option<Vec<u8>>,
+}
 
-    /// The account that is kept under this name, or a new one. From now on it notes its changes.
-    ///
-    /// # Errors
-    /// If what is kept cannot be understood.
-    pub fn account(&self, name: &str, settings: Settings) -> Result<Account, Error> {
-        let Some(saved) = guarded(&self.path, || self.read(name))? else {
-            return Ok(new_account(settings));
-        };
-        let restored = Account::restore(settings, &saved);
-        restored.map_err(|damaged| Error::damaged(&self.path, damaged))
-    }
+/// What is kept of an account.
+#[derive(Default)]
+pub struct Kept {
+    /// Its rows, if there are any.
+    pub(super) saved: Option<Saved>,
+    /// Whose it is, if that is told.
+    pub(super) identity: Option<Identity>,
+    /// What its next write has to tell.
+    pub(super) mark: Mark,
+}
 
-    fn read(&self, name: &str) -> Result<Option<Saved>, Error> {
-        let Some(database) = &self.database else { return Ok(None) };
-        let read = || Namespace::of(name).read(&database.begin_read()?);
-        read().map_err(|cause: Cause| cause.at(&self.path, "read"))
-    }
+/// What was last written of an account, where several processes write to one store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mark {
+    /// How many times it was written; zero if it is not there.
+    pub(super) generation: i64,
+}
 
-    /// Whose the account is that is kept under this name, if the file tells.
-    fn identity(&self, name: &str) -> Result<Option<Identity>, Error> {
-        let Some(database) = &self.database else { return Ok(None) };
-        let read = || Namespace::of(name).identity(&database.begin_read()?);
-        let read = || read().map_err(|cause: Cause| cause.at(&self.path, "read"));
-        let Some(content) = guarded(&self.path, read)? else { return Ok(None) };
-        let damaged = |_| Error::Damaged {
-            path: self.path.clone(),
-            what: format!("the identity of {name} cannot be read"),
-        };
-        serde_json::from_slice(&content).map(Some).map_err(damaged)
-    }
+/// What is to be written of an account.
+pub struct Write<'a> {
+    pub(super) name: &'a str,
+    pub(super) changes: &'a Changes,
+    /// Whose it is, if that is news.
+    pub(super) identity: Option<Identity>,
+    pub(super) mark: Mark,
+}
 
-    /// Writes what changed in these accounts, all or nothing.
-    ///
-    /// # Errors
-    /// If it could not be written; the accounts are to be given their changes back.
-    pub fn write(&mut self, changes: &[(&str, &Changes)]) -> Result<(), Error> {
-        self.write_with(changes, &[])
-    }
-
-    /// Writes them, and whose they are.
-    fn write_with(
-        &mut self,
-        changes: &[(&str, &Changes)],
-        identities: &[(&str, Identity)],
-    ) -> Result<(), Error> {
-        let path = self.path.clone();
-        let result = guarded(&path, || {
-            self.reopen()?;
-            let Some(database) = &self.database else { return Err(Error::Replaced(path.clone())) };
-            let write = || rows::write(database, self.generation + 1, changes, identities);
-            write().map_err(|cause: Cause| cause.at(&path, "write"))
-        });
-        match result {
-            Ok(()) => self.generation += 1,
-            // After an error the database refuses everything until it is opened again.
-            Err(_) => self.database = None,
-        }
-        result
-    }
-
-    /// Takes note of which accounts are not kept since when, and removes the rows of those that were not for as long
-    /// as `least` is ago. Returns whether there was something to write.
-    fn tidy(
-        &mut self,
-        is_kept: impl Fn(&str) -> bool,
-        now: Timestamp,
-        least: Option<Timestamp>,
-    ) -> Result<bool, Error> {
-        let Some(database) = &self.database else { return Ok(false) };
-        let path = self.path.clone();
-        let generation = self.generation + 1;
-        let tidied = guarded(&path, || {
-            let tidy = || unused::tidy(database, generation, is_kept, now, least);
-            tidy().map_err(|cause: Cause| cause.at(&path, "write"))
-        });
-        match tidied {
-            Ok(true) => self.generation = generation,
-            Ok(false) => {}
-            Err(_) => self.database = None,
-        }
-        tidied
-    }
-
-    /// Opens it again after a failure.
-    fn reopen(&mut self) -> Result<(), Error> {
-        if self.database.is_some() {
-            return Ok(());
-        }
-        rows::refuse_what_is_not_ours(&self.path)?;
-        let database = create(&self.path)?;
-        let generation = rows::begin(&database, &self.path)?;
-        // A transaction whose end was not reported may have been written all the same.
-        if generation != self.generation && generation != self.generation + 1 {
-            return Err(Error::Replaced(self.path.clone()));
-        }
-        self.generation = generation;
-        self.database = Some(database);
-        Ok(())
-    }
-
-    /// Where the file is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// How large the file is, in bytes.
-    #[must_use]
-    pub fn size(&self) -> Option<u64> {
-        fs::metadata(&self.path).ok().map(|metadata| metadata.len())
-    }
+/// What became of a write.
+#[derive(Debug)]
+pub enum Fate {
+    /// It is kept.
+    Written(Mark),
+    /// Nothing was written: somebody else may write to the account.
+    NotOurs,
+    /// Nothing was written: the store holds an older state of the account than it did, such as that of a backup.
+    Older(Box<Saved>, Mark),
 }
 
 /// An account that notes its changes.
@@ -179,22 +123,4 @@ fn new_account(settings: Settings) -> Account {
     let mut account = Account::new(settings);
     account.track();
     account
-}
-
-/// A new file is for the user alone: which customers a business has is nobody else's affair.
-fn create(path: &Path) -> Result<Database, Error> {
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-    let database = file.map_err(DatabaseError::from).and_then(FileBackend::new);
-    let database = database.and_then(|backend| builder.create_with_backend(backend));
-    database.map_err(|error| Cause::from(error).at(path, "open"))
-}
-
-/// The database promises no more than errors for a file that something else has written to; should it panic all
-/// the same, that is one.
-fn guarded<T>(path: &Path, act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    let panicked = |_| Err(Error::Damaged { path: path.to_owned(), what: "the database gave up".into() });
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_or_else(panicked)
 }

@@ -83,17 +83,17 @@ fn file() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-fn save(store: &mut Store, account: &mut Account) {
+fn save(store: &mut FileStore, account: &mut Account) {
     let changes = account.take_changes();
     store.write(&[("default/platform", &changes)]).unwrap();
 }
 
 fn restored(path: &Path) -> Account {
-    Store::open(path).unwrap().account("default/platform", Settings::default()).unwrap()
+    FileStore::open(path).unwrap().account("default/platform", Settings::default()).unwrap()
 }
 
 /// The account as an exporter opens and keeps it, and its claim.
-fn account_of(file: &mut StateFile, opener: Opener) -> (Arc<Mutex<Account>>, Arc<Claim>) {
+fn account_of(file: &mut Keeper, opener: Opener) -> (Arc<Mutex<Account>>, Arc<Claim>) {
     let kept = file.account("default/platform", Settings::default(), opener).unwrap();
     file.keep(kept.clone());
     (kept.account, kept.claim)
@@ -107,7 +107,7 @@ fn opener(key: &str) -> Opener {
 /// A file that holds an account with one of everything.
 fn filled() -> (TempDir, PathBuf) {
     let (folder, path) = file();
-    let mut store = Store::open(&path).unwrap();
+    let mut store = FileStore::open(&path).unwrap();
     let mut account = store.account("default/platform", Settings::default()).unwrap();
     fill(&mut account);
     save(&mut store, &mut account);
@@ -116,7 +116,7 @@ fn filled() -> (TempDir, PathBuf) {
 
 fn refused(path: &Path) -> String {
     let before = fs::read(path).unwrap();
-    let open = || Store::open(path)?.account("default/platform", Settings::default()).map(drop);
+    let open = || FileStore::open(path)?.account("default/platform", Settings::default()).map(drop);
     let error = open().unwrap_err().to_string();
     assert!(error.contains(path.to_str().unwrap()), "{error}");
     assert_eq!(fs::read(path).unwrap().len(), before.len(), "the file is left as it is");
@@ -144,7 +144,7 @@ fn a_new_file_is_for_the_user_alone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.redb");
-    drop(Store::open(&path).unwrap());
+    drop(FileStore::open(&path).unwrap());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
@@ -176,7 +176,7 @@ fn counting_goes_on_where_it_was() {
 #[test]
 fn only_what_changed_is_written() {
     let (_folder, path) = filled();
-    let mut store = Store::open(&path).unwrap();
+    let mut store = FileStore::open(&path).unwrap();
     let mut account = store.account("default/platform", Settings::default()).unwrap();
     assert!(account.take_changes().is_empty());
     let a = execution("a", Status::Failed, 1, 6);
@@ -202,14 +202,14 @@ fn only_what_changed_is_written() {
 #[test]
 fn accounts_of_several_names_do_not_mix() {
     let (_folder, path) = filled();
-    let store = Store::open(&path).unwrap();
+    let store = FileStore::open(&path).unwrap();
     assert_eq!(store.account("default/legacy", Settings::default()).unwrap().ledger.remembered(), 0);
 }
 
 #[test]
 fn other_buckets_keep_the_count_and_the_sum() {
     let (_folder, path) = filled();
-    let store = Store::open(&path).unwrap();
+    let store = FileStore::open(&path).unwrap();
     let mut settings = Settings::default();
     settings.buckets.duration = [2.0, 60.0].into();
     let account = store.account("default/platform", settings).unwrap();
@@ -221,7 +221,7 @@ fn other_buckets_keep_the_count_and_the_sum() {
 #[test]
 fn a_file_that_is_in_use_is_refused() {
     let (_folder, path) = filled();
-    let _first = Store::open(&path).unwrap();
+    let _first = FileStore::open(&path).unwrap();
     assert!(refused(&path).contains("is in use by another process"));
 }
 
@@ -266,9 +266,9 @@ fn a_file_of_a_newer_version_is_refused() {
 #[test]
 fn a_folder_is_no_state_file_and_a_missing_folder_is_named() {
     let (folder, _) = file();
-    let error = Store::open(folder.path()).err().unwrap().to_string();
+    let error = FileStore::open(folder.path()).err().unwrap().to_string();
     assert!(error.contains("is not a state file"), "{error}");
-    let error = Store::open(&folder.path().join("no/such")).err().unwrap().to_string();
+    let error = FileStore::open(&folder.path().join("no/such")).err().unwrap().to_string();
     assert!(error.contains("cannot open the state file") && error.contains("No such file"), "{error}");
 }
 
@@ -303,7 +303,7 @@ fn a_flipped_bit_never_makes_a_wrong_number() {
         let mut flipped = whole.clone();
         flipped[position] ^= 4;
         fs::write(&path, &flipped).unwrap();
-        let open = || Store::open(&path)?.account("default/platform", Settings::default());
+        let open = || FileStore::open(&path)?.account("default/platform", Settings::default());
         match open() {
             Ok(account) => {
                 let is_new = account.ledger.watch_start().is_none();
@@ -319,7 +319,7 @@ fn a_flipped_bit_never_makes_a_wrong_number() {
 #[test]
 fn what_could_not_be_written_is_written_later() {
     let (_folder, path) = filled();
-    let mut kept = StateFile::open(&path).unwrap();
+    let mut kept = Keeper::open(&path).unwrap();
     let (account, claim) = account_of(&mut kept, opener("key"));
     claim.verify();
     assert!(kept.is_restored());
@@ -327,7 +327,7 @@ fn what_could_not_be_written_is_written_later() {
     assert_eq!(kept.save(Turn::Ordinary).unwrap(), None, "nothing to write");
     read(&mut account.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
     kept.store.database = None;
-    let other = Store::open(&path).unwrap();
+    let other = FileStore::open(&path).unwrap();
     assert!(kept.save(Turn::Ordinary).unwrap_err().to_string().contains("in use"));
     drop(other);
     assert_eq!(kept.save(Turn::Ordinary).unwrap(), None, "not at once");
@@ -340,7 +340,7 @@ fn what_could_not_be_written_is_written_later() {
 fn a_file_that_was_replaced_while_the_exporter_ran_is_left_alone() {
     let (_folder, path) = filled();
     let (_other_folder, other) = filled();
-    let mut kept = StateFile::open(&path).unwrap();
+    let mut kept = Keeper::open(&path).unwrap();
     let (account, claim) = account_of(&mut kept, opener("key"));
     claim.verify();
     for minute in 1..5 {

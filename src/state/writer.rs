@@ -1,6 +1,6 @@
 //! Writing with a deadline: a disk that hangs holds up one write, and nobody who waits for it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{
@@ -8,19 +8,19 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Error, OpenedAccount, StateFile, Turn};
+use super::{Error, Keeper, OpenedAccount, Place, Turn, keeper::Written};
 
 /// How long a write is waited for.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The state file, shared with whoever opens further accounts in it.
+/// The keeper, shared with whoever opens further accounts in it.
 #[derive(Clone)]
-pub struct SharedStateFile(Arc<Shared>);
+pub struct SharedKeeper(Arc<Shared>);
 
 struct Shared {
-    path: PathBuf,
+    place: Place,
     /// `None` once it was closed. Locked while something is read or written.
-    file: Mutex<Option<StateFile>>,
+    keeper: Mutex<Option<Keeper>>,
     /// What is to be kept or released before the next write.
     pending: Mutex<Vec<Pending>>,
 }
@@ -30,25 +30,25 @@ enum Pending {
     Release(String),
 }
 
-impl SharedStateFile {
+impl SharedKeeper {
     /// Shares it.
     #[must_use]
-    pub fn new(file: StateFile) -> Self {
-        let path = file.path().into();
-        Self(Arc::new(Shared { path, file: Mutex::new(Some(file)), pending: Mutex::default() }))
+    pub fn new(keeper: Keeper) -> Self {
+        let place = keeper.place();
+        Self(Arc::new(Shared { place, keeper: Mutex::new(Some(keeper)), pending: Mutex::default() }))
     }
 
     /// Reads something in it. Waits for a write that is under way.
     ///
     /// # Errors
     /// That of `read`, or that it is closed, or that the disk does not answer in time.
-    pub fn read<T>(&self, read: impl FnOnce(&StateFile) -> Result<T, Error>) -> Result<T, Error> {
-        let silent = || Error::Silent { path: self.0.path.clone(), waited: DEADLINE };
-        let mut file = self.0.file.try_lock_for(DEADLINE).ok_or_else(silent)?;
-        match file.as_mut() {
-            Some(file) => {
-                self.settle(file);
-                read(file)
+    pub fn read<T>(&self, read: impl FnOnce(&Keeper) -> Result<T, Error>) -> Result<T, Error> {
+        let silent = || Error::Silent { place: self.0.place.clone(), waited: DEADLINE };
+        let mut keeper = self.0.keeper.try_lock_for(DEADLINE).ok_or_else(silent)?;
+        match keeper.as_mut() {
+            Some(keeper) => {
+                self.settle(keeper);
+                read(keeper)
             }
             None => Err(silent()),
         }
@@ -64,66 +64,66 @@ impl SharedStateFile {
         self.0.pending.lock().push(Pending::Release(name));
     }
 
-    /// How large the file is, in bytes.
+    /// How large the state is, in bytes, where that is known.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
-        std::fs::metadata(&self.0.path).ok().map(|metadata| metadata.len())
+        self.0.keeper.try_lock()?.as_ref()?.size()
     }
 
     /// Whether the last write failed, and what changed since was not written.
     fn is_behind(&self) -> bool {
-        self.0.file.try_lock().is_none_or(|file| file.as_ref().is_none_or(StateFile::is_behind))
+        self.0.keeper.try_lock().is_none_or(|keeper| keeper.as_ref().is_none_or(Keeper::is_behind))
     }
 
-    fn settle(&self, file: &mut StateFile) {
+    fn settle(&self, keeper: &mut Keeper) {
         for pending in std::mem::take(&mut *self.0.pending.lock()) {
             match pending {
-                Pending::Keep(opened) => file.keep(opened),
-                Pending::Release(name) => file.release(&name),
+                Pending::Keep(opened) => keeper.keep(opened),
+                Pending::Release(name) => keeper.release(&name),
             }
         }
     }
 
-    fn write(&self, turn: Turn) -> Result<Option<u64>, Error> {
-        let mut shared = self.0.file.lock();
-        if let Some(file) = shared.as_mut() {
-            self.settle(file);
+    fn write(&self, turn: Turn) -> Result<Option<Written>, Error> {
+        let mut shared = self.0.keeper.lock();
+        if let Some(keeper) = shared.as_mut() {
+            self.settle(keeper);
         }
         match turn {
-            Turn::Ordinary => shared.as_mut().map_or(Ok(None), |file| file.save(turn)),
-            Turn::Last => shared.take().map_or(Ok(None), |mut file| file.save(turn)),
+            Turn::Ordinary => shared.as_mut().map_or(Ok(None), |keeper| keeper.save(turn)),
+            Turn::Last => shared.take().map_or(Ok(None), |mut keeper| keeper.save(turn)),
         }
     }
 }
 
 /// Writes the accounts that are kept, one write at a time, each on a thread of its own.
 pub struct Writer {
-    kept: SharedStateFile,
+    kept: SharedKeeper,
     under_way: Option<Write>,
 }
 
-/// A write that is under way. Its result is the size of the file, if there was something to write.
+/// A write that is under way. Its result tells whether there was something to write.
 struct Write {
     begun: Instant,
     /// How many deadlines have passed.
     overdue: u32,
-    task: JoinHandle<Result<Option<u64>, Error>>,
+    task: JoinHandle<Result<Option<Written>, Error>>,
 }
 
 impl Writer {
-    /// A writer of this file.
+    /// A writer of this keeper.
     #[must_use]
-    pub fn new(kept: SharedStateFile) -> Self {
+    pub fn new(kept: SharedKeeper) -> Self {
         Self { kept, under_way: None }
     }
 
-    /// Writes what changed, and returns the size of the file if something was written. If the disk does not answer
+    /// Writes what changed, and returns the size of the state if something was written. If the disk does not answer
     /// in time, that is an error each time another deadline has passed; the write goes on, and until it is done
     /// nobody waits for it and no other one begins.
     ///
     /// # Errors
     /// If it could not be written, or not in time; nothing is lost as long as the process lives.
-    pub async fn write(&mut self) -> Result<Option<u64>, Error> {
+    pub async fn write(&mut self) -> Result<Option<Written>, Error> {
         let earlier = self.finish(None).await?;
         if self.under_way.is_some() {
             return Ok(None);
@@ -138,11 +138,11 @@ impl Writer {
         self.under_way.is_some() || self.kept.is_behind()
     }
 
-    /// Writes what changed for the last time, and closes the file.
+    /// Writes what changed for the last time, and closes the store.
     ///
     /// # Errors
     /// If it could not be written, or not until then.
-    pub async fn close(&mut self, until: Instant) -> Result<Option<u64>, Error> {
+    pub async fn close(&mut self, until: Instant) -> Result<Option<Written>, Error> {
         let earlier = match self.finish(Some(until)).await {
             // The last write is one more try.
             Err(_) if self.under_way.is_none() => None,
@@ -159,19 +159,19 @@ impl Writer {
     }
 
     /// Waits for the write that is under way, until then or its deadline.
-    async fn finish(&mut self, until: Option<Instant>) -> Result<Option<u64>, Error> {
+    async fn finish(&mut self, until: Option<Instant>) -> Result<Option<Written>, Error> {
         let Some(write) = &mut self.under_way else { return Ok(None) };
         let limit = until.unwrap_or(write.begun + DEADLINE);
         let Ok(done) = timeout_at(limit, &mut write.task).await else {
-            return write.late(until.is_some(), &self.kept.0.path);
+            return write.late(until.is_some(), &self.kept.0.place);
         };
         self.under_way = None;
-        done.unwrap_or_else(|panicked| Err(Error::panicked(&self.kept.0.path, panicked)))
+        done.unwrap_or_else(|panicked| Err(Error::panicked(self.kept.0.place.clone(), panicked)))
     }
 }
 
 impl Write {
-    fn late(&mut self, last: bool, path: &std::path::Path) -> Result<Option<u64>, Error> {
+    fn late(&mut self, last: bool, place: &Place) -> Result<Option<Written>, Error> {
         let waited = self.begun.elapsed();
         let overdue = waited.as_secs() / DEADLINE.as_secs();
         let overdue = u32::try_from(overdue).unwrap_or(u32::MAX);
@@ -179,6 +179,6 @@ impl Write {
             return Ok(None);
         }
         self.overdue = overdue;
-        Err(Error::Silent { path: path.into(), waited })
+        Err(Error::Silent { place: place.clone(), waited })
     }
 }

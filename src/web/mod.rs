@@ -46,6 +46,7 @@ use crate::{
     clock::Clock,
     metrics::{Encoding, Renderer},
     reload::Reloading,
+    replica::{Elsewhere, Fleet},
 };
 
 const HEALTHY: &str = "healthy\n";
@@ -71,6 +72,17 @@ pub struct Pages {
     pub reloading: Option<Arc<Reloading>>,
     /// Takes webhook deliveries.
     pub deliveries: Deliveries,
+    /// The other replicas, where the state is shared.
+    pub replicas: Option<Replicas>,
+}
+
+/// The other replicas, as the handlers see them.
+#[derive(Clone)]
+pub struct Replicas {
+    /// What is known of all of them.
+    pub fleet: Arc<Fleet>,
+    /// Takes webhook deliveries for them.
+    pub elsewhere: Arc<Elsewhere>,
 }
 
 /// All routes: another path answers 404, another method 405.

@@ -1,6 +1,7 @@
 //! Webhook deliveries: `POST /webhooks/kapso/{project}`.
 //!
-//! The answer is 200 once a delivery is taken in, and kept where there is a state file. Whoever sends one is not known
+//! The answer is 200 once a delivery is taken in, and kept where there is a state file; or once it is stored for the replica
+//! that watches the project. Whoever sends one is not known
 //! before its whole body was read, so bodies are bounded: each by [`LARGEST`], all together by [`ROOM`], and each in time.
 
 use std::{sync::Arc, time::Duration};
@@ -18,6 +19,7 @@ use crate::{
     inbox::{Fate, Inbox},
     kapso::webhook::{Headers, Refusal},
     project::{DeliveryResult, Stream},
+    replica::Elsewhere,
 };
 
 /// The largest body, in bytes.
@@ -46,19 +48,14 @@ impl Deliveries {
     }
 
     async fn take(&self, stream: Arc<Stream>, headers: &HeaderMap, body: Body) -> Response {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let sent = Headers {
-            event: text("x-webhook-event"),
-            signature: text("x-webhook-signature"),
-            key: text("x-idempotency-key"),
-        };
+        let sent = sent(headers);
         let body = match self.read(headers, body).await {
             Ok(body) => body,
             Err(result) => {
                 stream.delivered(sent.claimed(), result);
                 return match result {
                     DeliveryResult::Overloaded => again(),
-                    _ => (StatusCode::PAYLOAD_TOO_LARGE, "at most 256 KiB\n").into_response(),
+                    _ => too_large(),
                 };
             }
         };
@@ -73,6 +70,27 @@ impl Deliveries {
         match timeout(TAKEN_WITHIN, self.inbox.put(stream, told)).await {
             Ok(Fate::Taken) => "taken\n".into_response(),
             Ok(Fate::Refused) | Err(_) => again(),
+        }
+    }
+
+    /// Takes a delivery to a project that another replica watches, and stores it for that one.
+    async fn take_elsewhere(&self, there: &Elsewhere, project: &str, headers: &HeaderMap, body: Body) -> Response {
+        let sent = sent(headers);
+        let body = match self.read(headers, body).await {
+            Ok(body) => body,
+            Err(DeliveryResult::Overloaded) => return again(),
+            Err(_) => return too_large(),
+        };
+        let told = match there.open(project, sent, &body) {
+            Ok(told) => told,
+            Err(refusal) => return (status(refusal), format!("{refusal}\n")).into_response(),
+        };
+        match there.store(project, sent.key, &body, &told).await {
+            Ok(()) => "taken\n".into_response(),
+            Err(error) => {
+                tracing::warn!(project, "a delivery is not stored, Kapso is to send it again: {error}");
+                again()
+            }
         }
     }
 
@@ -102,12 +120,28 @@ pub(super) async fn deliver(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    match pages.renderer.streams().with_webhook(&project) {
-        Some(stream) => pages.deliveries.take(stream, &headers, body).await,
-        None => {
+    let here = pages.renderer.streams().with_webhook(&project).filter(|stream| stream.is_held());
+    let there = pages.replicas.as_ref().map(|replicas| &replicas.elsewhere);
+    match (here, there.filter(|there| there.takes(&project))) {
+        (Some(stream), _) => pages.deliveries.take(stream, &headers, body).await,
+        (None, Some(there)) => pages.deliveries.take_elsewhere(there, &project, &headers, body).await,
+        (None, None) => {
             (StatusCode::NOT_FOUND, "there is no project of this name that has a webhook\n").into_response()
         }
     }
+}
+
+fn sent(headers: &HeaderMap) -> Headers<'_> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    Headers {
+        event: text("x-webhook-event"),
+        signature: text("x-webhook-signature"),
+        key: text("x-idempotency-key"),
+    }
+}
+
+fn too_large() -> Response {
+    (StatusCode::PAYLOAD_TOO_LARGE, "at most 256 KiB\n").into_response()
 }
 
 const fn status(refusal: Refusal) -> StatusCode {

@@ -7,7 +7,7 @@ use kapso_exporter::{
     account::Settings,
     clock::Clock,
     simulator::{Api, DEFAULT_KEY, Scenario, Simulator},
-    state::Store,
+    state::FileStore,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -98,7 +98,7 @@ impl Projects {
 
     /// Everything that the file holds of the ledgers.
     fn ledgers(&self) -> String {
-        let store = Store::open(&self.path()).unwrap();
+        let store = FileStore::open(&self.path()).unwrap();
         let account = |name| store.account(name, Settings::default()).unwrap();
         ["default/platform", "default/legacy"]
             .map(|name| {

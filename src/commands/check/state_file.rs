@@ -12,7 +12,7 @@ use crate::{
     config::StateConfig,
     model::Api,
     project::Project,
-    state::{Error, OpenedAccount, Standing, StateFile},
+    state::{Error, OpenedAccount, Standing, Keeper},
     verification::Verification,
 };
 
@@ -58,7 +58,7 @@ fn open(
     api: Api,
     allowance: &Allowance,
 ) -> anyhow::Result<Result<Option<Verification>, Error>> {
-    let kept = StateFile::open(path).and_then(|kept| {
+    let kept = Keeper::open(path).and_then(|kept| {
         kept.account(&project.key(api).to_string(), project.config.account.clone(), project.opener(api))
     });
     let OpenedAccount { account, claim, .. } = match kept {

@@ -39,7 +39,7 @@ pub async fn once(
     clock: Clock,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let app = App::open(config, transports, clock, shutdown).await?;
+    let app = App::open(config, None, transports, clock, shutdown).await?;
     let unverified = unverified(&app).await?;
     let sweeps = app.projects.values().flat_map(|watched| {
         let verified = watched.sources().filter(|(_, stream)| !unverified.contains_key(&stream.key));

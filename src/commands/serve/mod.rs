@@ -2,6 +2,7 @@
 
 mod listening;
 mod rendering;
+mod replica;
 mod systemd;
 
 use std::{sync::Arc, time::Duration};
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     listening::{deliver, listen},
     rendering::Rendering,
+    replica::{Joined, Replica},
 };
 use crate::{
     app::App,
@@ -82,10 +84,10 @@ pub async fn serve(setup: Setup) -> anyhow::Result<()> {
     };
     let intervals = config.projects.iter().map(|project| project.interval);
     let grace = intervals.max().unwrap_or_default();
-    let app = App::open(config.clone(), transports, clock.clone(), shutdown.clone());
+    let parts = (transports, clock.clone(), shutdown.clone());
     let mut serving = tokio::select! {
-        opened = Serving::open(app, config, load, figures, clock.clone()) => opened?,
-        () = given_up => anyhow::bail!("stopped before the state file was open"),
+        opened = Serving::open(config, parts, load, figures) => opened?,
+        () = given_up => anyhow::bail!("stopped before the state was open"),
     };
     pages.set(web::router(serving.pages(clock, started, web.telemetry_path))).ok();
     systemd::notify(NotifyState::Ready);
@@ -94,6 +96,9 @@ pub async fn serve(setup: Setup) -> anyhow::Result<()> {
     systemd::notify(NotifyState::Stopping);
     let refusal = serving.supervisor.stopped().await;
     let saved = serving.publisher.close(stopped + SAVED_WITHIN).await;
+    if let Some(replica) = &serving.replica {
+        replica.leave(stopped + SAVED_WITHIN).await;
+    }
     saved.context("state is not written")?;
     if let Some(refusal) = refusal {
         return Err(refusal.into());
@@ -124,30 +129,37 @@ struct Serving {
     reloading: Option<Arc<Reloading>>,
     deliveries: Deliveries,
     outlet: Option<Outlet>,
+    replica: Option<Replica>,
 }
 
 impl Serving {
     async fn open(
-        app: impl Future<Output = anyhow::Result<App>>,
         config: Config,
+        (transports, clock, shutdown): (Arc<dyn Transports>, Clock, CancellationToken),
         load: Option<LoadConfig>,
         figures: Arc<WebMetrics>,
-        clock: Clock,
     ) -> anyhow::Result<Self> {
-        let (app, readiness) = (app.await?, Arc::new(Readiness::default()));
+        let joined = match &config.state.shared {
+            Some(shared) => Some(Joined::new(shared).await?),
+            None => None,
+        };
+        let shared = joined.as_ref().map(|joined| joined.store.clone());
+        let app = App::open(config.clone(), shared, transports, clock.clone(), shutdown).await?;
+        let readiness = Arc::new(Readiness::default());
         let (publisher, changed) = (app.publisher.clone(), app.changed.subscribe());
         let on_refusal = if config.file.is_some() { OnRefusal::WatchOthers } else { OnRefusal::Stop };
-        let supervisor = Arc::new(Supervisor::new(app, on_refusal));
+        let supervisor = Arc::new(Supervisor::new(app, config.clone(), on_refusal));
         let reloading = load.map(|load| Reloading::new(load, &config, &supervisor, &publisher, clock));
         publisher.instance().serves(figures);
         publisher.publish().await?;
-        if publisher.is_restored() {
+        if publisher.is_restored() && joined.is_none() {
             readiness.set_ready();
         }
         let reloading = reloading.map(Arc::new);
         let (inbox, outlet) = Inbox::new();
+        let replica = joined.map(|joined| joined.runs(&supervisor, &publisher, &inbox));
         let (deliveries, outlet) = (Deliveries::new(inbox), Some(outlet));
-        Ok(Self { supervisor, publisher, readiness, changed, reloading, deliveries, outlet })
+        Ok(Self { supervisor, publisher, readiness, changed, reloading, deliveries, outlet, replica })
     }
 
     fn pages(&self, clock: Clock, started: Instant, telemetry_path: String) -> Pages {
@@ -159,6 +171,7 @@ impl Serving {
             telemetry_path,
             reloading: self.reloading.clone(),
             deliveries: self.deliveries.clone(),
+            replicas: self.replica.as_ref().map(|replica| replica.pages.clone()),
         }
     }
 
@@ -169,6 +182,7 @@ impl Serving {
             streams: self.publisher.renderer().streams().clone(),
             readiness: self.readiness.clone(),
             changed: self.changed.clone(),
+            ready_once_swept: self.replica.is_none(),
         };
         let ends = shutdown.clone();
         tasks.spawn(async move {
@@ -176,6 +190,9 @@ impl Serving {
         });
         if let Some(outlet) = self.outlet.take() {
             tasks.spawn(outlet.run(self.publisher.clone(), shutdown.clone()));
+        }
+        if let Some(replica) = &mut self.replica {
+            replica.spawn(tasks, &self.readiness, shutdown);
         }
         if let Some(reloading) = self.reloading.clone() {
             tasks.spawn(reloading.run(shutdown.clone()));

@@ -36,6 +36,8 @@ pub(super) struct Rendering {
     pub streams: Arc<Streams>,
     pub readiness: Arc<Readiness>,
     pub changed: watch::Receiver<u64>,
+    /// A replica is ready without having anything to sweep.
+    pub ready_once_swept: bool,
 }
 
 impl Rendering {
@@ -64,7 +66,7 @@ impl Rendering {
                     continue;
                 }
             }
-            if all_swept {
+            if all_swept && self.ready_once_swept {
                 self.readiness.set_ready();
             }
         }

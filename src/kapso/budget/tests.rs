@@ -268,3 +268,52 @@ async fn requests_go_one_at_a_time_when_neighbours_leave_little() {
     told(&budget, Some(100), Some(11));
     assert_eq!(budget.requests_at_once(), 1);
 }
+
+/// The usage of a budget that was asked for so long as often as it allows.
+async fn used_up(own: u32, time: Duration) -> Usage {
+    let budget = Budget::new(Some(own));
+    requests_for(&budget, time).await;
+    budget.usage()
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_process_goes_on_where_the_one_before_ended() {
+    let (before, told) = (MINUTE - Duration::from_secs(1), used_up(60, MINUTE).await);
+    assert_eq!(told.requests(), 60);
+    let next = Budget::new(Some(60));
+    next.inherit(&told, Duration::ZERO, Duration::ZERO);
+    let sent = requests_for(&next, before).await;
+    assert!(sent.len() <= 60 && sent.len() >= 50, "{}", sent.len());
+    let first = *sent.first().unwrap();
+    let in_ten_seconds = sent.iter().filter(|&&at| at < first + Duration::from_secs(10)).count();
+    assert!(in_ten_seconds <= 17, "as many as leave the minute: {in_ten_seconds}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_process_that_died_may_have_asked_counts_as_asked() {
+    let next = Budget::new(Some(60));
+    next.inherit(&Usage::default(), Duration::from_secs(15), Duration::from_secs(13));
+    let sent = requests_for(&next, Duration::from_secs(45)).await;
+    assert!(sent.len() <= 60 - 13 - 6, "{}", sent.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_goes_on_in_another_process() {
+    let budget = Budget::new(Some(60));
+    budget.refused(Duration::from_secs(30));
+    let next = Budget::new(Some(60));
+    next.inherit(&budget.usage(), Duration::from_secs(10), Duration::ZERO);
+    assert_eq!(next.paused_for(), Duration::from_secs(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_asked_without_the_lease() {
+    let budget = Budget::new(None);
+    let lease = Lease::new(crate::lease::KeyHash([0; 32]), 1, crate::lease::BootTime::now());
+    budget.set_lease(Some(lease.clone()));
+    assert_eq!(requests_for(&budget, MINUTE).await, []);
+    lease.extend(1, crate::lease::BootTime::now().plus(MINUTE));
+    assert!(!requests_for(&budget, MINUTE).await.is_empty());
+    lease.lose();
+    assert_eq!(requests_for(&budget, MINUTE).await, []);
+}

@@ -210,7 +210,9 @@ pub(super) static FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         shown: Shown::Always,
         rows: RowsFrom::Instance(|instance, rows| if let Some(state) = &instance.state {
-            rows.gauge(&[], number(state.size));
+            if let Some(size) = state.size {
+                rows.gauge(&[], number(size));
+            }
         }),
         note: Note {
             from: "the file of `--state.path`",

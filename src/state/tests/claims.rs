@@ -6,7 +6,7 @@ use super::*;
 
 /// The claim of whoever opens the file with this key and these sources, which it writes unless it is unverified.
 fn claim(path: &Path, key: &str, sources: &[Source]) -> Arc<Claim> {
-    let mut kept = StateFile::open(path).unwrap();
+    let mut kept = Keeper::open(path).unwrap();
     let opener = Opener { sources: sources.iter().copied().collect(), ..opener(key) };
     let (_, claim) = account_of(&mut kept, opener);
     kept.save(Turn::Last).unwrap();
@@ -16,7 +16,7 @@ fn claim(path: &Path, key: &str, sources: &[Source]) -> Arc<Claim> {
 /// A file that knows whose it is.
 fn owned() -> (TempDir, PathBuf) {
     let (folder, path) = filled();
-    let mut kept = StateFile::open(&path).unwrap();
+    let mut kept = Keeper::open(&path).unwrap();
     let (_, claim) = account_of(&mut kept, opener("key"));
     claim.verify();
     claim.confirm_sources();
@@ -52,7 +52,7 @@ fn a_new_file_is_whoever_opens_it() {
 #[test]
 fn a_key_that_was_verified_is_recognised_from_then_on() {
     let (_folder, path) = owned();
-    let mut kept = StateFile::open(&path).unwrap();
+    let mut kept = Keeper::open(&path).unwrap();
     let (account, first) = account_of(&mut kept, opener("new"));
     read(&mut account.lock(), &[execution("b", Status::Ended, 5, 50)], 60);
     assert_eq!(kept.save(Turn::Last).unwrap(), None, "nothing is written before");
@@ -69,7 +69,7 @@ fn another_api_is_refused_and_both_are_named() {
     let (_folder, path) = owned();
     let url = url::Url::parse("https://proxy.example/v1").unwrap();
     let opener = Opener { base_url: (&url).into(), ..opener("key") };
-    let kept = StateFile::open(&path).unwrap().account("default/platform", Settings::default(), opener);
+    let kept = Keeper::open(&path).unwrap().account("default/platform", Settings::default(), opener);
     let error = kept.err().unwrap().to_string();
     assert!(error.contains("was kept from https://api.kapso.ai/platform/v1"), "{error}");
     assert!(error.contains("is to ask https://proxy.example/v1"), "{error}");
@@ -82,7 +82,7 @@ fn the_sources_of_earlier_runs_are_told_until_they_are_settled() {
     let previous = |claim: &Claim| claim.previous_sources().cloned();
     assert_eq!(previous(&claim(&path, "key", &[Source::Workflows])), Some([Source::Conversations].into()));
     assert_eq!(previous(&claim(&path, "key", &[Source::Workflows])), both, "a restart does not lose them");
-    let mut kept = StateFile::open(&path).unwrap();
+    let mut kept = Keeper::open(&path).unwrap();
     let opener = Opener { sources: [Source::Workflows].into(), ..opener("key") };
     let (_, settling) = account_of(&mut kept, opener);
     settling.confirm_sources();
@@ -111,7 +111,7 @@ fn neither_the_key_nor_its_plain_hash_is_in_the_file() {
 fn when_somebody_else_began_to_watch_an_empty_project_does_not_matter() {
     let (_folder, path) = file();
     let watched_since = |key: &str, base_url: BaseUrl| {
-        let mut kept = StateFile::open(&path).unwrap();
+        let mut kept = Keeper::open(&path).unwrap();
         let opener = Opener { base_url, ..opener(key) };
         let (account, _) = account_of(&mut kept, opener);
         let since = account.lock().ledger.watch_start();

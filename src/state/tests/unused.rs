@@ -6,13 +6,13 @@ use super::*;
 /// nobody had needed for 100 s. Returns whether the account is there afterwards.
 fn is_left_after(tidied: &[(i64, bool)]) -> bool {
     let (_folder, path) = filled();
-    let mut store = Store::open(&path).unwrap();
+    let mut store = FileStore::open(&path).unwrap();
     for &(now, kept) in tidied {
         store.tidy(|_| kept, at(now), Some(at(now - 100))).unwrap();
     }
     drop(store);
     let account = restored(&path);
-    assert!(Store::open(&path).unwrap().tidy(|_| true, at(0), None).is_ok());
+    assert!(FileStore::open(&path).unwrap().tidy(|_| true, at(0), None).is_ok());
     account.ledger.remembered() > 0
 }
 
@@ -31,7 +31,7 @@ fn an_account_that_is_opened_again_in_time_is_kept() {
 #[test]
 fn nothing_is_written_where_nothing_is_new() {
     let (_folder, path) = filled();
-    let mut store = Store::open(&path).unwrap();
+    let mut store = FileStore::open(&path).unwrap();
     let generation = store.generation;
     assert!(!store.tidy(|_| true, at(0), Some(at(0))).unwrap());
     assert!(store.tidy(|_| false, at(1), None).unwrap());
@@ -42,7 +42,7 @@ fn nothing_is_written_where_nothing_is_new() {
 #[test]
 fn a_released_account_is_written_one_more_time() {
     let (_folder, path) = file();
-    let mut kept = StateFile::open(&path).unwrap();
+    let mut kept = Keeper::open(&path).unwrap();
     let (account, claim) = account_of(&mut kept, opener("key"));
     claim.verify();
     account.lock().ledger.watch_from(at(5));
@@ -57,7 +57,7 @@ fn a_released_account_is_written_one_more_time() {
 #[test]
 fn an_account_that_is_opened_before_its_last_write_goes_on() {
     let (_folder, path) = file();
-    let mut kept = StateFile::open(&path).unwrap();
+    let mut kept = Keeper::open(&path).unwrap();
     let (account, _) = account_of(&mut kept, opener("key"));
     account.lock().ledger.watch_from(at(5));
     kept.release("default/platform");

@@ -80,8 +80,10 @@ impl StatusReport {
         refused.map(|_| Advice::on_configuration())
     }
 
-    pub fn state_size(&self) -> String {
-        words::bytes(self.state.as_ref().map_or(0, |state| state.size_bytes))
+    /// Where the state is.
+    pub fn state_place(&self) -> String {
+        let size = self.state.as_ref().and_then(|state| state.size_bytes);
+        size.map_or_else(|| "in PostgreSQL".into(), |size| format!("file of {}", words::bytes(size)))
     }
 }
 

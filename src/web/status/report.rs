@@ -10,6 +10,7 @@ use crate::{
     metrics::{ConfigFigures, StateFigures, StreamFigures, Trend, WorkflowFigures},
     model::{Status, seconds_between},
     project::{Advice, Setting, SourceStatus, Swept},
+    replica::{Fleet, Member, Watched},
 };
 
 /// Everything at one moment.
@@ -22,12 +23,36 @@ pub(super) struct StatusReport {
     pub state: Option<StateReport>,
     /// The configuration file, if there is one.
     pub configuration: Option<ConfigurationReport>,
+    /// All replicas, where they share the state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<Vec<ReplicaReport>>,
     pub projects: Vec<ProjectReport>,
+}
+
+/// A replica that is alive, as the database told it last.
+#[derive(Debug, Serialize)]
+pub(super) struct ReplicaReport {
+    pub id: String,
+    pub name: String,
+    pub version: String,
+    pub started: Timestamp,
+    pub last_seen: Timestamp,
+    pub is_self: bool,
+    pub leases: usize,
+    pub projects: Vec<HeldProject>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct HeldProject {
+    pub name: String,
+    pub epoch: i64,
+    pub held_since: Timestamp,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct StateReport {
-    pub size_bytes: u64,
+    /// Of a file.
+    pub size_bytes: Option<u64>,
     pub last_write: Option<Timestamp>,
     pub errors: u64,
 }
@@ -150,6 +175,30 @@ pub(super) struct HourReport {
     pub handoffs: Vec<u32>,
 }
 
+impl ReplicaReport {
+    fn all(fleet: &Fleet) -> Vec<Self> {
+        fleet.overview().members.iter().map(Self::of).collect()
+    }
+
+    fn of(member: &Member) -> Self {
+        let held = |watched: &Watched| HeldProject {
+            name: watched.name.clone(),
+            epoch: watched.epoch,
+            held_since: watched.held_since,
+        };
+        Self {
+            id: member.id.clone(),
+            name: member.name.clone(),
+            version: member.version.clone(),
+            started: member.started,
+            last_seen: member.last_seen,
+            is_self: member.is_self,
+            leases: member.leases,
+            projects: member.projects.iter().map(held).collect(),
+        }
+    }
+}
+
 impl StatusReport {
     /// What is published now.
     pub fn of(pages: &Pages) -> Self {
@@ -163,6 +212,7 @@ impl StatusReport {
             uptime_seconds: pages.started.elapsed().as_secs_f64(),
             state: instance.state().map(Into::into),
             configuration: instance.config().map(Into::into),
+            replicas: pages.replicas.as_ref().map(|replicas| ReplicaReport::all(&replicas.fleet)),
             projects: projects.filter_map(|streams| ProjectReport::of(streams, now)).collect(),
         }
     }
@@ -175,6 +225,7 @@ impl StatusReport {
             uptime_seconds,
             state: None,
             configuration: None,
+            replicas: None,
             projects: Vec::new(),
         }
     }

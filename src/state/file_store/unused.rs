@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
 use super::{
-    error::Cause,
+    super::error::Cause,
     rows::{self, Namespace},
 };
 

@@ -10,29 +10,36 @@ use jiff::SignedDuration;
 use parking_lot::Mutex;
 
 use super::{
-    Claim, Error, Opener, Standing, Store,
+    Claim, Error, Fate, FileStore, Mark, Opener, Place, Standing, Store, Write,
     identity::{Identity, Recognition, recognise},
 };
 use crate::{
-    account::{Account, Changes, Settings},
+    account::{Account, Changes, Saved, Settings},
     clock::Clock,
 };
 
 /// From one look for rows that nobody needs to the next.
 const TIDIED_EVERY: Duration = Duration::from_hours(1);
-/// From a failure to the next try.
-const RETRY: Duration = Duration::from_secs(10);
 
-/// A store, and the accounts that it keeps.
-pub struct StateFile {
-    pub(super) store: Store,
+/// A store, and the accounts that are kept in it.
+pub struct Keeper {
+    pub(super) store: Box<dyn Store>,
     accounts: Vec<Entry>,
     failed: Option<Instant>,
     /// How long the rows of an account are kept that nobody opens, and the clock for that.
     retention: Option<(SignedDuration, Clock)>,
+    /// Which accounts are in use, where it is not those that are kept here.
+    in_use: Option<Box<dyn Fn(&str) -> bool + Send>>,
     opened: Instant,
     /// When it was last looked for such rows, unless accounts came or went since.
     tidied: Option<Instant>,
+}
+
+/// Something was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// How large the state is now, in bytes, where that is known.
+    pub size: Option<u64>,
 }
 
 /// Whether a write is followed by others.
@@ -53,9 +60,20 @@ pub struct OpenedAccount {
     pub account: Arc<Mutex<Account>>,
     /// The claim of whoever opened it.
     pub claim: Arc<Claim>,
+    /// How it was found in the store.
+    pub(super) mark: Mark,
 }
 
 impl OpenedAccount {
+    /// An account in memory alone, of whoever began it.
+    ///
+    /// # Errors
+    /// If the system gives no random numbers.
+    pub fn in_memory(name: String, account: Account, opener: Opener) -> Result<Self, Error> {
+        let claim = Arc::new(Claim::in_memory(opener)?);
+        Ok(Self { name, account: Arc::new(Mutex::new(account)), claim, mark: Mark::default() })
+    }
+
     /// The same account, claimed by another opener than the one whose claim is verified.
     ///
     /// # Errors
@@ -70,24 +88,46 @@ struct Entry {
     opened: OpenedAccount,
     /// The watermarks as they were last written.
     watermarks: Vec<u8>,
+    /// How it was last written.
+    mark: Mark,
+    /// Rows that the store holds and the account does not, where it holds an older state.
+    surplus: Option<Box<Saved>>,
     /// Once it is written for the last time, it is no longer kept.
     released: bool,
 }
 
-impl StateFile {
-    /// Opens the state file at `path`, or begins a new one.
+impl Keeper {
+    /// Keeps accounts in the state file at `path`, or in a new one.
     ///
     /// # Errors
     /// If it cannot be used.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let (store, opened) = (Store::open(path)?, Instant::now());
-        Ok(Self { store, accounts: Vec::new(), failed: None, retention: None, opened, tidied: None })
+        Ok(Self::of(Box::new(FileStore::open(path)?)))
+    }
+
+    /// Keeps accounts in this store.
+    #[must_use]
+    pub fn of(store: Box<dyn Store>) -> Self {
+        Self {
+            store,
+            accounts: Vec::new(),
+            failed: None,
+            retention: None,
+            in_use: None,
+            opened: Instant::now(),
+            tidied: None,
+        }
     }
 
     /// From now on the rows of an account that nobody opens are removed after this time. It begins when that is first
     /// noticed.
     pub fn set_retention(&mut self, retention: SignedDuration, clock: Clock) {
         self.retention = Some((retention, clock));
+    }
+
+    /// From now on an account is unused if this says so, and not if it is not kept here: others may keep it.
+    pub fn set_in_use(&mut self, in_use: impl Fn(&str) -> bool + Send + 'static) {
+        self.in_use = Some(Box::new(in_use));
     }
 
     /// The account that the file has under this name, or a new one, and the claim of `opener` to it.
@@ -99,18 +139,23 @@ impl StateFile {
             entry.opened.account.lock().configure(settings);
             return self.claim_again(&entry.opened, opener);
         }
-        let kept = self.store.identity(name)?;
-        let mut account = self.store.account(name, settings.clone())?;
-        let recognition = recognise(kept.as_ref(), &account, &opener);
+        let kept = self.store.kept(name)?;
+        let mut account = match &kept.saved {
+            Some(saved) => Account::restore(settings.clone(), saved)
+                .map_err(|damaged| Error::damaged(self.place(), damaged))?,
+            None => super::new_account(settings.clone()),
+        };
+        let recognition = recognise(kept.identity.as_ref(), &account, &opener);
         if recognition == Recognition::New {
             // When somebody else began to watch an empty project says nothing about this one.
             account = super::new_account(settings);
         }
-        let claim = Claim::new(Some(&self.store.path), opener, kept.as_ref(), recognition)?;
+        let claim = Claim::new(Some(&self.place()), opener, kept.identity.as_ref(), recognition)?;
         Ok(OpenedAccount {
             name: name.into(),
             account: Arc::new(Mutex::new(account)),
             claim: Arc::new(claim),
+            mark: kept.mark,
         })
     }
 
@@ -123,7 +168,7 @@ impl StateFile {
             Standing::Verified => earlier.claimed_by(opener),
             // What the earlier opener claimed was not confirmed.
             Standing::Unverified => {
-                let kept = self.store.identity(&earlier.name)?;
+                let kept = self.store.kept(&earlier.name)?.identity;
                 let claim = Arc::new(earlier.claim.again(kept.as_ref(), &earlier.account.lock(), opener)?);
                 Ok(OpenedAccount { claim, ..earlier.clone() })
             }
@@ -134,8 +179,11 @@ impl StateFile {
     pub fn keep(&mut self, opened: OpenedAccount) {
         self.tidied = None;
         match self.accounts.iter_mut().find(|entry| entry.opened.name == opened.name) {
-            Some(entry) => (entry.opened, entry.released) = (opened, false),
-            None => self.accounts.push(Entry { opened, watermarks: Vec::new(), released: false }),
+            Some(entry) if Arc::ptr_eq(&entry.opened.account, &opened.account) => {
+                (entry.opened, entry.released) = (opened, false);
+            }
+            Some(entry) => *entry = Entry::new(opened),
+            None => self.accounts.push(Entry::new(opened)),
         }
     }
 
@@ -151,13 +199,13 @@ impl StateFile {
         self.accounts.iter().find(|entry| entry.opened.name == name)
     }
 
-    /// Where the file is.
+    /// Where they are kept.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        self.store.path()
+    pub fn place(&self) -> Place {
+        self.store.place()
     }
 
-    /// How large the file is, in bytes.
+    /// How large the state is, in bytes, where that is known.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         self.store.size()
@@ -179,15 +227,16 @@ impl StateFile {
     ///
     /// # Errors
     /// If it could not be written; nothing is lost as long as the process lives.
-    pub fn save(&mut self, turn: Turn) -> Result<Option<u64>, Error> {
-        if turn == Turn::Ordinary && self.failed.is_some_and(|at| at.elapsed() < RETRY) {
+    pub fn save(&mut self, turn: Turn) -> Result<Option<Written>, Error> {
+        let patience = self.store.retry_after();
+        if turn == Turn::Ordinary && self.failed.is_some_and(|at| at.elapsed() < patience) {
             return Ok(None);
         }
         let written = self.write_news()?;
         self.accounts.retain(|entry| !entry.released);
         let tidied = self.tidy(turn)?;
         self.failed = None;
-        Ok((written || tidied).then(|| self.store.size()).flatten())
+        Ok((written || tidied).then(|| Written { size: self.store.size() }))
     }
 
     /// Whether there was something to write.
@@ -196,17 +245,17 @@ impl StateFile {
         if news.is_empty() {
             return Ok(false);
         }
-        let name = |news: &News<'_>| news.entry.opened.name.clone();
-        let names: Vec<_> = news.iter().map(name).collect();
-        let changes: Vec<_> = names.iter().map(String::as_str).zip(news.iter().map(|n| &n.changes)).collect();
-        let identities: Vec<_> = news.iter().filter_map(News::identity).collect();
-        if let Err(error) = self.store.write_with(&changes, &identities) {
-            news.iter().for_each(News::give_back);
-            self.failed = Some(Instant::now());
-            return Err(error);
-        }
-        for news in news {
-            news.entry.watermarks = news.changes.watermarks;
+        let writes: Vec<_> = news.iter().map(News::write).collect();
+        let fates = match self.store.put(&writes) {
+            Ok(fates) => fates,
+            Err(error) => {
+                news.iter().for_each(News::give_back);
+                self.failed = Some(Instant::now());
+                return Err(error);
+            }
+        };
+        for (news, fate) in news.into_iter().zip(fates) {
+            news.end(fate);
         }
         Ok(true)
     }
@@ -222,7 +271,10 @@ impl StateFile {
         let least =
             (self.opened.elapsed() >= TIDIED_EVERY).then(|| now.saturating_sub(retention).ok()).flatten();
         let is_kept = |name: &str| self.accounts.iter().any(|entry| entry.opened.name == name);
-        let tidied = self.store.tidy(is_kept, now, least)?;
+        let tidied = match &self.in_use {
+            Some(in_use) => self.store.tidy(&**in_use, now, least)?,
+            None => self.store.tidy(&is_kept, now, least)?,
+        };
         self.tidied = Some(Instant::now());
         Ok(tidied)
     }
@@ -236,21 +288,62 @@ struct News<'a> {
 }
 
 impl Entry {
+    fn new(opened: OpenedAccount) -> Self {
+        Self { mark: opened.mark, opened, watermarks: Vec::new(), surplus: None, released: false }
+    }
+
     /// What there is to write. Rows that changed while it is not known whose the account is wait until it is.
     fn take_news(&mut self) -> Option<News<'_>> {
         if self.opened.claim.standing() == Standing::Unverified {
             return None;
         }
-        let (changes, identity) =
+        let (mut changes, identity) =
             (self.opened.account.lock().take_changes(), self.opened.claim.take_unwritten());
+        if let Some(surplus) = &self.surplus {
+            changes.remove_all_others(surplus);
+        }
         let is_news = !changes.is_empty() || changes.watermarks != self.watermarks || identity.is_some();
         is_news.then_some(News { entry: self, changes, identity })
     }
 }
 
 impl News<'_> {
-    fn identity(&self) -> Option<(&str, Identity)> {
-        Some((self.entry.opened.name.as_str(), self.identity.clone()?))
+    fn write(&self) -> Write<'_> {
+        Write {
+            name: &self.entry.opened.name,
+            changes: &self.changes,
+            identity: self.identity.clone(),
+            mark: self.entry.mark,
+        }
+    }
+
+    /// Takes note of what became of it.
+    fn end(mut self, fate: Fate) {
+        match fate {
+            Fate::Written(mark) => {
+                self.entry.mark = mark;
+                self.entry.surplus = None;
+                self.entry.watermarks = std::mem::take(&mut self.changes.watermarks);
+            }
+            Fate::NotOurs => self.give_back(),
+            Fate::Older(found, mark) => {
+                self.give_back();
+                self.write_all_again(found, mark);
+            }
+        }
+    }
+
+    /// The store is to hold all that is known here, and nothing else.
+    fn write_all_again(&mut self, found: Box<Saved>, mark: Mark) {
+        let entry = &mut *self.entry;
+        tracing::error!(
+            account = entry.opened.name,
+            "the database holds an older state than this replica wrote, as after a backup was restored or a failover lost \
+             something: what is known here is written again"
+        );
+        entry.opened.account.lock().track();
+        entry.opened.claim.give_back();
+        (entry.mark, entry.surplus) = (mark, Some(found));
     }
 
     fn give_back(&self) {

@@ -11,8 +11,8 @@ use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
 };
 
-use super::{Error, VERSION, error::Cause, identity::Identity};
-use crate::account::{Changes, Row, Saved};
+use super::super::{Error, Export, error::Cause, identity::Identity};
+use crate::account::{Changes, Row, Saved, VERSION};
 
 /// What every database of this kind begins with.
 const MAGIC: &[u8; 4] = b"redb";
@@ -42,7 +42,7 @@ const IDENTITIES: TableDefinition<&str, &[u8]> = TableDefinition::new("identitie
 
 /// Looks at a file before the database does, which would repair what it takes for a database.
 pub fn refuse_what_is_not_ours(path: &Path) -> Result<(), Error> {
-    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let io = |source| Error::Io { action: "read", place: path.into(), source };
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -72,7 +72,7 @@ pub fn begin(database: &Database, path: &Path) -> Result<u64, Error> {
     match read().map_err(|cause| cause.at(path, "read"))? {
         Some((1..=VERSION, generation)) => Ok(generation),
         Some((0, _)) => Err(Error::Foreign(path.to_owned())),
-        Some((format, _)) => Err(Error::Newer { path: path.to_owned(), format, known: VERSION }),
+        Some((format, _)) => Err(Error::Newer { place: path.into(), format, known: VERSION }),
         None => write(database, 0, &[], &[]).map(|()| 0).map_err(|cause| cause.at(path, "write")),
     }
 }
@@ -118,6 +118,32 @@ pub fn write(
     Ok(transaction.commit()?)
 }
 
+/// All accounts.
+pub fn export(database: &Database) -> Result<Vec<Export>, Cause> {
+    let transaction = database.begin_read()?;
+    let mut accounts = Vec::new();
+    for name in names(&transaction)? {
+        let namespace = Namespace::of(&name);
+        let (saved, identity) = (namespace.read(&transaction)?, namespace.identity(&transaction)?);
+        accounts.extend(saved.map(|saved| Export { name: name.clone(), saved, identity }));
+    }
+    Ok(accounts)
+}
+
+/// Writes accounts as they are in one transaction.
+pub fn import(database: &Database, generation: u64, accounts: &[Export]) -> Result<(), Cause> {
+    let transaction = database.begin_write()?;
+    stamp(&transaction, generation)?;
+    for Export { name, saved, identity } in accounts {
+        let format = u8::try_from(saved.format).unwrap_or(u8::MAX);
+        Namespace::of(name).write_in(&transaction, &Changes::from(saved.clone()), format)?;
+        if let Some(identity) = identity {
+            transaction.open_table(IDENTITIES)?.insert(name.as_str(), identity.as_slice())?;
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
 /// The rows of one account.
 pub struct Namespace<'a>(&'a str);
 
@@ -127,9 +153,14 @@ impl<'a> Namespace<'a> {
     }
 
     fn write(&self, transaction: &WriteTransaction, changes: &Changes) -> Result<(), Cause> {
+        self.write_in(transaction, changes, VERSION_BYTE)
+    }
+
+    /// Writes rows of this format.
+    fn write_in(&self, transaction: &WriteTransaction, changes: &Changes, format: u8) -> Result<(), Cause> {
         let mut watermarks = transaction.open_table(WATERMARKS)?;
         watermarks.insert((self.0, WATERMARKS_ROW), changes.watermarks.as_slice())?;
-        watermarks.insert((self.0, VERSION_ROW), [VERSION_BYTE].as_slice())?;
+        watermarks.insert((self.0, VERSION_ROW), [format].as_slice())?;
         drop(watermarks);
         self.put(transaction, WORKFLOWS, &changes.workflows)?;
         self.put(transaction, CONVERSATIONS, &changes.conversations)?;

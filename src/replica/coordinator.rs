@@ -1,0 +1,352 @@
+//! The coordinator of a replica: takes leases that are free and its share, hands over those that others are to have, and
+//! has the supervisor watch what is held.
+//!
+//! A hand-over is: the projects are no longer swept, saved once more, no longer shown; then the lease is released.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant as TokioInstant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Fleet,
+    fleet::{Keys, keys_of},
+    heart::encoded,
+    registry::{Known, Registry, Seen, Taken},
+    shares::{self, Candidate},
+};
+use crate::{
+    config::Config,
+    kapso::Usage,
+    lease::{BootTime, Inherited, KeyHash, Lease},
+    metrics::LostBy,
+    publisher::Publisher,
+    state::postgres::Error,
+    supervisor::Supervisor,
+};
+
+/// From one look for leases that are free to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The most leases that are taken at once: the first of them are watched before the last are read.
+const AT_ONCE: usize = 100;
+/// A lease that is free for so long is taken by whoever knows its key: the one whose share it is may not.
+const UNCLAIMED: Duration = Duration::from_secs(2);
+/// A key whose projects could not be opened is left alone for so long.
+const LEFT_ALONE: Duration = Duration::from_mins(1);
+/// From one time that the keys are announced to the next.
+const ANNOUNCED_EVERY: Duration = Duration::from_hours(1);
+/// How long the release of leases may take at the end, however late it is.
+const RELEASED_WITHIN: Duration = Duration::from_millis(400);
+
+/// Divides the keys with the other replicas.
+pub struct Coordinator {
+    registry: Registry,
+    fleet: Arc<Fleet>,
+    supervisor: Arc<Supervisor>,
+    publisher: Arc<Publisher>,
+    /// Told of leases that were lost.
+    lost: Arc<Notify>,
+    salt: Vec<u8>,
+    known: Keys,
+    /// The configuration that they are of, and when they were announced.
+    announced: Option<(Arc<Config>, Instant)>,
+    /// When the shares are computed again.
+    shared: Option<Instant>,
+    /// Since when leases are seen free.
+    free_since: HashMap<KeyHash, Instant>,
+    left_alone: HashMap<KeyHash, Instant>,
+    /// After the database was away, each replica gets its own leases back before anybody takes others.
+    takes_from: Instant,
+    is_away: bool,
+}
+
+impl Coordinator {
+    /// With a database whose keys are hashed with this salt. `lost` is told of leases that were lost.
+    #[must_use]
+    pub fn new(
+        registry: Registry,
+        salt: Vec<u8>,
+        fleet: Arc<Fleet>,
+        supervisor: Arc<Supervisor>,
+        publisher: Arc<Publisher>,
+        lost: Arc<Notify>,
+    ) -> Self {
+        Self {
+            registry,
+            fleet,
+            supervisor,
+            publisher,
+            lost,
+            salt,
+            known: Keys::new(),
+            announced: None,
+            shared: None,
+            free_since: HashMap::new(),
+            left_alone: HashMap::new(),
+            takes_from: Instant::now(),
+            is_away: false,
+        }
+    }
+
+    /// Takes and hands over leases until `shutdown`.
+    pub async fn run(&mut self, shutdown: &CancellationToken) {
+        let lost = self.lost.clone();
+        while !shutdown.is_cancelled() {
+            self.turn(shutdown).await;
+            tokio::select! {
+                () = lost.notified() => {}
+                () = sleep(LOOK_EVERY) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    async fn turn(&mut self, shutdown: &CancellationToken) {
+        self.drop_lost().await;
+        let looked = shutdown.run_until_cancelled(self.look()).await;
+        self.fleet.publish_held(&self.known);
+        match looked {
+            Some(Err(error)) if !std::mem::replace(&mut self.is_away, true) => {
+                tracing::error!("no lease is taken or handed over: {error}");
+            }
+            Some(Ok(())) if std::mem::take(&mut self.is_away) => {
+                tracing::info!("the database answers again");
+                self.announced = None;
+                self.takes_from = Instant::now() + self.fleet.terms.ttl / 2;
+            }
+            _ => {}
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), Error> {
+        self.announce().await?;
+        let free = self.registry.free().await?;
+        let is_mine = |key: &KeyHash| self.known.contains_key(key) && self.fleet.lease(*key).is_none();
+        let free: Vec<_> = free.into_iter().filter(is_mine).collect();
+        let now = Instant::now();
+        self.free_since.retain(|key, _| free.contains(key));
+        for key in free {
+            self.free_since.entry(key).or_insert(now);
+        }
+        let is_due = self.shared.is_none_or(|at| at.elapsed() >= self.fleet.terms.renew_every());
+        if is_due || (!self.free_since.is_empty() && self.takes_from <= now) {
+            self.share().await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the keys of the configuration known, and gives up those that are no longer in it.
+    async fn announce(&mut self) -> Result<(), Error> {
+        let config = self.supervisor.configured();
+        let is_done = |(known, at): &(Arc<Config>, Instant)| {
+            Arc::ptr_eq(known, &config) && at.elapsed() < ANNOUNCED_EVERY
+        };
+        if self.announced.as_ref().is_some_and(is_done) {
+            return Ok(());
+        }
+        let keys = keys_of(&config, &self.salt);
+        let announced: Vec<_> = keys.iter().map(|(key, projects)| (*key, projects.join(","))).collect();
+        self.registry.announce(&announced).await?;
+        self.known = keys;
+        for lease in self.fleet.held() {
+            // A project may have been given another key.
+            self.watch_under(&lease);
+        }
+        self.follow().await.ok();
+        let is_gone = |lease: &Lease| !self.known.contains_key(&lease.key());
+        let gone: Vec<_> = self.fleet.held().into_iter().filter(is_gone).collect();
+        self.hand_over(&gone).await?;
+        self.announced = Some((config, Instant::now()));
+        Ok(())
+    }
+
+    /// Takes what is free and its own, and hands over what others are to have.
+    async fn share(&mut self) -> Result<(), Error> {
+        let (replicas, leases) = self.registry.overview().await?;
+        self.fleet.learn(self.registry.id(), &replicas, &leases);
+        self.shared = Some(Instant::now());
+        let shares = self.shares(&replicas, &leases);
+        let (mut mine, mut others) = (Vec::new(), Vec::new());
+        for (known, is_mine) in leases.iter().zip(shares) {
+            let held = self.fleet.lease(known.key);
+            match held {
+                Some(lease) if !is_mine && lease.is_held() => others.push(lease),
+                None if known.is_free && (is_mine || self.is_unclaimed(known.key)) => {
+                    mine.push((known.key, known.epoch));
+                }
+                _ => {}
+            }
+        }
+        self.hand_over(&others).await?;
+        mine.retain(|(key, _)| self.known.contains_key(key) && !self.is_left_alone(*key));
+        if self.takes_from > Instant::now() {
+            return Ok(());
+        }
+        for mine in mine.chunks(AT_ONCE) {
+            self.take(mine).await?;
+        }
+        Ok(())
+    }
+
+    /// For each lease whether it is this replica that is to hold it.
+    fn shares(&self, replicas: &[Seen], leases: &[Known]) -> Vec<bool> {
+        let own = replicas.iter().position(|seen| seen.id == self.registry.id());
+        let candidates: Vec<_> =
+            replicas.iter().map(|seen| Candidate { id: &seen.id, age: seen.age }).collect();
+        let places: HashMap<_, _> = replicas.iter().map(|seen| seen.id.as_str()).zip(0..).collect();
+        let owned = leases.iter().map(|known| shares::Lease {
+            key: &known.key.0,
+            cost: known.cost.into(),
+            owner: places.get(known.owner.as_str()).copied().filter(|_| !known.is_free),
+        });
+        let owned: Vec<_> = owned.collect();
+        let assigned = shares::assign(&candidates, &owned, self.fleet.terms.patience());
+        if assigned.is_empty() {
+            return vec![false; leases.len()];
+        }
+        assigned.into_iter().map(|place| Some(place) == own).collect()
+    }
+
+    /// The projects of its key are watched under this lease.
+    fn watch_under(&self, lease: &Lease) {
+        self.fleet.leases.set(lease, self.known.get(&lease.key()).map_or(&[], Vec::as_slice));
+    }
+
+    fn is_unclaimed(&self, key: KeyHash) -> bool {
+        self.free_since.get(&key).is_some_and(|since| since.elapsed() >= UNCLAIMED)
+    }
+
+    fn is_left_alone(&self, key: KeyHash) -> bool {
+        self.left_alone.get(&key).is_some_and(|since| since.elapsed() < LEFT_ALONE)
+    }
+
+    /// Takes those of these that are still free, and watches their projects.
+    async fn take(&mut self, keys: &[(KeyHash, i64)]) -> Result<(), Error> {
+        let asked = BootTime::now();
+        let taken = self.registry.take(keys).await?;
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let leases: Vec<_> = taken.into_iter().map(|taken| self.lease(taken, asked)).collect();
+        for lease in &leases {
+            self.fleet.add(lease);
+            self.watch_under(lease);
+        }
+        tracing::info!(leases = leases.len(), "leases were taken");
+        self.fleet.metrics.acquired(leases.len() as u64);
+        if self.follow().await.is_err() {
+            // One that cannot be watched is not to keep the others from it.
+            self.take_one_by_one(&leases).await?;
+        }
+        self.fleet.publish_held(&self.known);
+        Ok(())
+    }
+
+    fn lease(&self, taken: Taken, asked: BootTime) -> Lease {
+        let Taken { key, epoch, usage, told_ago, was_released } = taken;
+        let lease = Lease::new(key, epoch, self.fleet.terms.trusted_until(asked));
+        let Some(usage) = usage else { return lease };
+        let trusted = self.fleet.terms.ttl - self.fleet.terms.margin();
+        let unseen = if was_released { Duration::ZERO } else { told_ago.min(trusted) };
+        lease.inheriting(Inherited { usage, learned: asked, told_ago, unseen })
+    }
+
+    async fn take_one_by_one(&mut self, leases: &[Lease]) -> Result<(), Error> {
+        leases.iter().for_each(|lease| self.fleet.leases.remove(lease));
+        for lease in leases {
+            self.watch_under(lease);
+            if let Err(error) = self.follow().await {
+                tracing::error!(projects = ?self.known.get(&lease.key()), "cannot be watched: {error:#}");
+                self.fleet.leases.remove(lease);
+                self.fleet.remove(lease);
+                self.left_alone.insert(lease.key(), Instant::now());
+                lease.lose();
+                self.registry.release(&[(lease.clone(), encoded(&Usage::default()))]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up what another replica has.
+    async fn drop_lost(&mut self) {
+        let lost: Vec<_> = self.fleet.held().into_iter().filter(Lease::is_lost).collect();
+        if lost.is_empty() {
+            return;
+        }
+        tracing::warn!(leases = lost.len(), "other replicas have these leases now");
+        for lease in &lost {
+            self.fleet.leases.remove(lease);
+            self.fleet.remove(lease);
+        }
+        self.follow().await.ok();
+    }
+
+    /// Hands these over: saves their projects once more, shows them no longer, and releases the leases.
+    async fn hand_over(&mut self, leases: &[Lease]) -> Result<(), Error> {
+        if leases.is_empty() {
+            return Ok(());
+        }
+        let usages = self.usages();
+        leases.iter().for_each(|lease| self.fleet.leases.leave(lease));
+        let followed = self.follow().await;
+        if followed.is_ok() {
+            self.publisher.save().await;
+        }
+        tracing::info!(leases = leases.len(), "leases are handed over");
+        let released = leases.iter().map(|lease| {
+            (lease.clone(), encoded(&usages.get(&lease.key()).cloned().unwrap_or_default()))
+        });
+        let released: Vec<_> = released.collect();
+        for lease in leases {
+            self.fleet.remove(lease);
+            self.fleet.leases.remove(lease);
+            if lease.lose() {
+                self.fleet.metrics.lost(LostBy::HandedOver);
+            }
+        }
+        self.registry.release(&released).await
+    }
+
+    /// What each key was used for.
+    fn usages(&self) -> BTreeMap<KeyHash, Usage> {
+        let streams = self.publisher.renderer().streams().all();
+        streams.iter().filter_map(|s| Some((s.lease.as_ref()?.key(), s.budget.usage()))).collect()
+    }
+
+    async fn follow(&self) -> anyhow::Result<()> {
+        let followed = self.supervisor.follow_leases().await;
+        if let Err(error) = &followed {
+            tracing::error!("the leases that are held cannot be followed: {error:#}");
+        }
+        followed.map(drop)
+    }
+
+    /// Releases everything at the end, when all is saved and nothing is served any more; `until` then.
+    pub async fn leave(&self, until: TokioInstant) {
+        let (held, usages) = (self.fleet.held(), self.usages());
+        let release = |lease: &Lease| {
+            (lease.clone(), encoded(&usages.get(&lease.key()).cloned().unwrap_or_default()))
+        };
+        let released: Vec<_> = held.iter().map(release).collect();
+        for lease in &held {
+            lease.lose();
+        }
+        let left = async {
+            self.registry.release(&released).await?;
+            self.registry.leave().await
+        };
+        let within = until.saturating_duration_since(TokioInstant::now()).max(RELEASED_WITHIN);
+        match timeout(within, left).await {
+            Ok(Ok(())) => tracing::info!(leases = released.len(), "leases are released"),
+            Ok(Err(error)) => tracing::warn!("leases are not released, others wait until their time is over: {error}"),
+            Err(_) => tracing::warn!("leases are not released in time: others wait until their time is over"),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Rows in a PostgreSQL that several replicas share (`--state.url-file`, `KAPSO_EXPORTER_STATE_URL`).
+//!
+//! Everything is written under a lease ([`crate::lease`]), in one statement that changes nothing if the lease is not ours
+//! in its newest epoch, or if the account is not as we know it: a replica that is late changes nothing. An account that
+//! was written fewer times than we know is that of an older backup, or of a failover that lost something: then all that is
+//! known here is written again.
+
+mod database;
+mod error;
+mod rows;
+mod schema;
+mod tls;
+mod transfer;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::runtime::Handle;
+use tokio_postgres::types::Type;
+
+pub use self::{
+    database::{Database, Observer, Operation},
+    error::Error,
+};
+use self::rows::{Answer, Leased};
+use super::{Fate, InUse, Kept, Mark, Place, Store, Write, identity::Identity};
+use crate::lease::{Lease, Leases};
+
+/// From a failure to the next try.
+const RETRY: Duration = Duration::from_secs(1);
+const TIDIED_WITHIN: Duration = Duration::from_secs(60);
+
+/// The accounts of the projects of which this replica holds the leases. Used on threads that may block.
+pub struct PostgresStore {
+    database: Database,
+    leases: Leases,
+    /// The id of this replica.
+    owner: String,
+    runtime: Handle,
+}
+
+impl PostgresStore {
+    /// In this database, as the replica `owner` with these leases.
+    #[must_use]
+    pub fn new(database: Database, leases: Leases, owner: String, runtime: Handle) -> Self {
+        Self { database, leases, owner, runtime }
+    }
+
+    /// The lease under which an account is written, if it is held.
+    fn lease(&self, account: &str) -> Option<Lease> {
+        let (project, _) = account.rsplit_once('/')?;
+        self.leases.of(project).filter(Lease::is_held)
+    }
+
+    /// What became of a write under this lease; `Err` tells how many times the account was written, where an answer
+    /// was lost: it is to be written once more.
+    fn fate(&self, lease: &Lease, write: &Leased<'_>, answer: &Answer) -> Result<Result<Fate, i64>, Error> {
+        if answer.written {
+            return Ok(Ok(Fate::Written(Mark { generation: write.generation + 1 })));
+        }
+        if !answer.is_ours {
+            if answer.epoch > Some(write.epoch) && lease.lose() {
+                tracing::warn!(account = write.name, "another replica has the lease: nothing was written");
+            }
+            return Ok(Ok(Fate::NotOurs));
+        }
+        Ok(match answer.generation {
+            generation if generation > write.generation => Err(generation),
+            generation if generation < write.generation => {
+                let found = self.runtime.block_on(self.database.account(write.name))?;
+                let found = found.map(|found| found.saved).unwrap_or_default();
+                Ok(Fate::Older(Box::new(found), Mark { generation }))
+            }
+            _ => Ok(Fate::NotOurs),
+        })
+    }
+}
+
+impl Store for PostgresStore {
+    fn kept(&self, name: &str) -> Result<Kept, super::Error> {
+        let Some(found) = self.runtime.block_on(self.database.account(name))? else {
+            return Ok(Kept::default());
+        };
+        let read = |content: Vec<u8>| serde_json::from_slice(&content).ok();
+        let identity: Option<Identity> = found.identity.and_then(read);
+        Ok(Kept { saved: Some(found.saved), identity, mark: Mark { generation: found.generation } })
+    }
+
+    fn put(&mut self, writes: &[Write<'_>]) -> Result<Vec<Fate>, super::Error> {
+        let mut fates: Vec<_> = writes.iter().map(|_| Fate::NotOurs).collect();
+        let leased = |(place, write): (usize, &Write<'_>)| Some((place, self.lease(write.name)?, write.mark));
+        let mut pending: Vec<_> = writes.iter().enumerate().filter_map(leased).collect();
+        // A second time for those of which an answer was lost.
+        for _ in 0..2 {
+            if pending.is_empty() {
+                break;
+            }
+            let leased: Vec<_> =
+                pending.iter().map(|(place, lease, mark)| Leased::of(&writes[*place], lease, *mark)).collect();
+            let answers = self.runtime.block_on(self.database.write(&self.owner, &leased))?;
+            let mut again = Vec::new();
+            for (((place, lease, _), write), answer) in pending.iter().zip(&leased).zip(&answers) {
+                match self.fate(lease, write, answer)? {
+                    Ok(fate) => fates[*place] = fate,
+                    Err(generation) => again.push((*place, lease.clone(), Mark { generation })),
+                }
+            }
+            pending = again;
+        }
+        Ok(fates)
+    }
+
+    fn tidy(
+        &mut self,
+        in_use: &InUse<'_>,
+        now: Timestamp,
+        least: Option<Timestamp>,
+    ) -> Result<bool, super::Error> {
+        let unused_for = least.map(|least| now.duration_since(least).as_secs_f64());
+        Ok(self.runtime.block_on(self.database.tidy(in_use, unused_for))?)
+    }
+
+    fn place(&self) -> Place {
+        Place::Database(self.database.place().to_owned())
+    }
+
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
+    fn retry_after(&self) -> Duration {
+        RETRY
+    }
+}
+
+impl<'a> Leased<'a> {
+    fn of(write: &'a Write<'a>, lease: &Lease, mark: Mark) -> Self {
+        // Serialisation into memory fails for no type of ours.
+        let identity = write.identity.as_ref().map(|identity| serde_json::to_vec(identity).unwrap_or_default());
+        Self {
+            name: write.name,
+            key: lease.key(),
+            epoch: lease.epoch(),
+            generation: mark.generation,
+            changes: write.changes,
+            identity,
+        }
+    }
+}
+
+impl Database {
+    /// Takes note of which accounts are in use, and removes those that were not for so many seconds, if any are to be.
+    async fn tidy(&self, in_use: &InUse<'_>, unused_for: Option<f64>) -> Result<bool, Error> {
+        let ask = async |sql: &str, parameters: &database::Parameters<'_>| {
+            self.ask(Operation::Write, TIDIED_WITHIN, sql, parameters).await
+        };
+        let names = ask("SELECT name FROM kapso_exporter.account", &[]).await?;
+        let names: Vec<String> = names.iter().map(|row| row.get(0)).collect();
+        let used: Vec<_> = names.iter().filter(|name| in_use(name)).collect();
+        ask("UPDATE kapso_exporter.account SET used = now() WHERE name = ANY($1)", &[(&used, Type::TEXT_ARRAY)])
+            .await?;
+        let Some(unused_for) = unused_for else { return Ok(false) };
+        let remove = "
+            WITH unused AS (
+                DELETE FROM kapso_exporter.account
+                WHERE NOT name = ANY($1) AND account.used < now() - $2 * interval '1 second'
+                RETURNING id, name
+            ), rows AS (
+                DELETE FROM kapso_exporter.account_row USING unused WHERE account_row.account = unused.id
+            )
+            SELECT name FROM unused";
+        let removed = ask(remove, &[(&used, Type::TEXT_ARRAY), (&unused_for, Type::FLOAT8)]).await?;
+        for row in &removed {
+            let account: &str = row.get(0);
+            tracing::info!(account, "removed from the database: nothing has watched it for the retention");
+        }
+        Ok(!removed.is_empty())
+    }
+}

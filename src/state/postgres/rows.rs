@@ -1,0 +1,227 @@
+//! The rows of accounts in the database.
+
+use std::time::Duration;
+
+use tokio_postgres::types::{ToSql, Type};
+
+use super::{Database, Error, Operation};
+use crate::{
+    account::{Changes, Saved, VERSION},
+    lease::{Epoch, KeyHash},
+};
+
+/// For an account with millions of rows.
+const READ_WITHIN: Duration = Duration::from_secs(60);
+/// A first write may be as large.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
+
+/// Tables of rows by their number in `account_row.kind`. A number is never given to another table.
+const WORKFLOWS: i16 = 0;
+const CONVERSATIONS: i16 = 1;
+const ARCHIVE: i16 = 2;
+const EXECUTIONS: i16 = 3;
+const OUTCOMES: i16 = 4;
+
+/// What is kept of an account: its rows, whose it is as JSON, and how many times it was written.
+pub(super) struct Found {
+    pub saved: Saved,
+    pub identity: Option<Vec<u8>>,
+    pub generation: i64,
+}
+
+/// What is to be written of an account under a lease.
+pub(super) struct Leased<'a> {
+    pub name: &'a str,
+    pub key: KeyHash,
+    pub epoch: Epoch,
+    /// How many times it was written so far; zero if it is not there.
+    pub generation: i64,
+    pub changes: &'a Changes,
+    pub identity: Option<Vec<u8>>,
+}
+
+/// What the database says to that.
+pub(super) struct Answer {
+    /// Whether it was written.
+    pub written: bool,
+    /// The epoch of the lease now; `None` if there is no such lease.
+    pub epoch: Option<Epoch>,
+    /// Whether the lease is ours.
+    pub is_ours: bool,
+    /// How many times the account had been written before; zero if it was not there.
+    pub generation: i64,
+}
+
+/// Locks the leases while it writes, so that none is granted to another replica before that is done; and writes what is
+/// written under a lease of ours to an account that is as we know it.
+const WRITE: &str = "
+WITH asked AS (
+    SELECT * FROM unnest($2::text[], $3::bytea[], $4::int8[], $5::int8[], $6::bytea[], $7::bytea[])
+        WITH ORDINALITY AS asked (name, key, epoch, generation, watermarks, identity, place)
+), ours AS (
+    SELECT asked.place FROM asked
+    JOIN kapso_exporter.lease ON lease.key = asked.key AND lease.epoch = asked.epoch AND lease.owner = $1
+    FOR SHARE OF lease
+), updated AS (
+    UPDATE kapso_exporter.account SET generation = asked.generation + 1, epoch = asked.epoch, format = $8,
+        watermarks = asked.watermarks, identity = coalesce(asked.identity, account.identity), used = now()
+    FROM asked JOIN ours USING (place)
+    WHERE account.name = asked.name AND account.generation = asked.generation
+    RETURNING account.id, asked.place
+), inserted AS (
+    INSERT INTO kapso_exporter.account AS account (name, generation, epoch, format, watermarks, identity)
+    SELECT name, 1, epoch, $8, watermarks, identity FROM asked JOIN ours USING (place) WHERE generation = 0
+    ON CONFLICT DO NOTHING
+    RETURNING account.id, account.name
+), written AS (
+    SELECT id, place FROM updated
+    UNION ALL SELECT inserted.id, asked.place FROM inserted JOIN asked USING (name)
+), rows AS (
+    SELECT written.id, r.kind, r.number, r.content
+    FROM unnest($9::int8[], $10::int2[], $11::int4[], $12::bytea[]) AS r (place, kind, number, content)
+    JOIN written USING (place)
+), removed AS (
+    DELETE FROM kapso_exporter.account_row USING rows
+    WHERE rows.content IS NULL AND account_row.account = rows.id AND account_row.kind = rows.kind
+        AND account_row.number = rows.number
+), put AS (
+    INSERT INTO kapso_exporter.account_row (account, kind, number, content)
+    SELECT id, kind, number, content FROM rows WHERE content IS NOT NULL
+    ON CONFLICT (account, kind, number) DO UPDATE SET content = excluded.content
+)
+SELECT asked.place, written.id IS NOT NULL, ours.place IS NOT NULL, lease.epoch, account.generation
+FROM asked
+LEFT JOIN ours USING (place)
+LEFT JOIN written USING (place)
+LEFT JOIN kapso_exporter.lease ON lease.key = asked.key
+LEFT JOIN kapso_exporter.account ON account.name = asked.name
+ORDER BY asked.place";
+
+impl Database {
+    /// What is kept under this name.
+    pub(super) async fn account(&self, name: &str) -> Result<Option<Found>, Error> {
+        let sql = "SELECT id, format, watermarks, identity, generation FROM kapso_exporter.account WHERE name = $1";
+        let accounts = self.ask(Operation::Read, READ_WITHIN, sql, &[(&name, Type::TEXT)]).await?;
+        let Some(account) = accounts.first() else { return Ok(None) };
+        let (id, format): (i32, i16) = (account.get(0), account.get(1));
+        let mut saved =
+            Saved { format: u64::try_from(format).unwrap_or(u64::MAX), ..Saved::default() };
+        saved.watermarks = account.get(2);
+        let sql = "SELECT kind, number, content FROM kapso_exporter.account_row WHERE account = $1 \
+                   ORDER BY kind, number";
+        for row in self.ask(Operation::Read, READ_WITHIN, sql, &[(&id, Type::INT4)]).await? {
+            self.add_row(&mut saved, name, (row.get(0), row.get(1), row.get(2)))?;
+        }
+        Ok(Some(Found { saved, identity: account.get(3), generation: account.get(4) }))
+    }
+
+    /// Writes these as `owner`; an answer for each, in their order.
+    pub(super) async fn write(&self, owner: &str, writes: &[Leased<'_>]) -> Result<Vec<Answer>, Error> {
+        let (names, keys): (Vec<_>, Vec<_>) = writes.iter().map(|w| (w.name, &w.key.0[..])).unzip();
+        let (epochs, generations): (Vec<_>, Vec<_>) = writes.iter().map(|w| (w.epoch, w.generation)).unzip();
+        let watermarks: Vec<_> = writes.iter().map(|w| w.changes.watermarks.as_slice()).collect();
+        let identities: Vec<_> = writes.iter().map(|w| w.identity.as_deref()).collect();
+        let rows = Rows::of(writes);
+        let format = i16::try_from(VERSION).unwrap_or(i16::MAX);
+        let parameters: [(&(dyn ToSql + Sync), Type); 12] = [
+            (&owner, Type::TEXT),
+            (&names, Type::TEXT_ARRAY),
+            (&keys, Type::BYTEA_ARRAY),
+            (&epochs, Type::INT8_ARRAY),
+            (&generations, Type::INT8_ARRAY),
+            (&watermarks, Type::BYTEA_ARRAY),
+            (&identities, Type::BYTEA_ARRAY),
+            (&format, Type::INT2),
+            (&rows.places, Type::INT8_ARRAY),
+            (&rows.kinds, Type::INT2_ARRAY),
+            (&rows.numbers, Type::INT4_ARRAY),
+            (&rows.contents, Type::BYTEA_ARRAY),
+        ];
+        let answers = self.ask(Operation::Write, WRITTEN_WITHIN, WRITE, &parameters).await?;
+        let answer = |row: &tokio_postgres::Row| Answer {
+            written: row.get(1),
+            is_ours: row.get(2),
+            epoch: row.get(3),
+            generation: row.get::<_, Option<i64>>(4).unwrap_or_default(),
+        };
+        Ok(answers.iter().map(answer).collect())
+    }
+
+    /// Adds a row to those of the account `name`.
+    pub(super) fn add_row(
+        &self,
+        saved: &mut Saved,
+        name: &str,
+        (kind, number, content): (i16, i32, Vec<u8>),
+    ) -> Result<(), Error> {
+        let rows = match kind {
+            WORKFLOWS => &mut saved.workflows,
+            CONVERSATIONS => &mut saved.conversations,
+            ARCHIVE => &mut saved.archive,
+            EXECUTIONS => &mut saved.executions,
+            OUTCOMES => &mut saved.outcomes,
+            _ => return Err(self.damaged(format!("rows of kind {kind} of {name}"))),
+        };
+        let number = u32::try_from(number).map_err(|_| self.damaged(format!("a row of {name}")))?;
+        rows.push((number, content));
+        Ok(())
+    }
+
+    fn damaged(&self, what: String) -> Error {
+        Error::Damaged { place: self.place().to_owned(), what }
+    }
+}
+
+/// All rows that changed, by column.
+#[derive(Default)]
+pub(super) struct Rows<'a> {
+    /// Which of the accounts, from one on.
+    pub places: Vec<i64>,
+    pub kinds: Vec<i16>,
+    pub numbers: Vec<i32>,
+    pub contents: Vec<Option<&'a [u8]>>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(writes: &'a [Leased<'a>]) -> Self {
+        let mut rows = Self::default();
+        for (place, write) in (1..).zip(writes) {
+            let Changes { workflows, conversations, archive, executions, outcomes, .. } = write.changes;
+            for (kind, changed) in [
+                (WORKFLOWS, workflows),
+                (CONVERSATIONS, conversations),
+                (ARCHIVE, archive),
+                (EXECUTIONS, executions),
+                (OUTCOMES, outcomes),
+            ] {
+                changed.iter().for_each(|(n, content)| rows.add(place, kind, *n, content.as_deref()));
+            }
+        }
+        rows
+    }
+
+    /// All rows of these accounts.
+    pub fn saved(accounts: impl Iterator<Item = &'a Saved>) -> Self {
+        let mut rows = Self::default();
+        for (place, saved) in (1..).zip(accounts) {
+            for (kind, kept) in [
+                (WORKFLOWS, &saved.workflows),
+                (CONVERSATIONS, &saved.conversations),
+                (ARCHIVE, &saved.archive),
+                (EXECUTIONS, &saved.executions),
+                (OUTCOMES, &saved.outcomes),
+            ] {
+                kept.iter().for_each(|(n, content)| rows.add(place, kind, *n, Some(content)));
+            }
+        }
+        rows
+    }
+
+    fn add(&mut self, place: i64, kind: i16, number: u32, content: Option<&'a [u8]>) {
+        self.places.push(place);
+        self.kinds.push(kind);
+        // Numbers are places in memory: lower by far.
+        self.numbers.push(i32::try_from(number).unwrap_or(i32::MAX));
+        self.contents.push(content);
+    }
+}
