@@ -61,7 +61,16 @@ impl Publisher {
             instance.announce_state(kept.size());
         }
         let state = kept.map(|kept| Mutex::new(State { writer: Writer::new(kept), complained: false }));
-        Self { renderer, instance, state, unsaved, restored, clock, turn: Mutex::default(), hurry: Notify::new() }
+        Self {
+            renderer,
+            instance,
+            state,
+            unsaved,
+            restored,
+            clock,
+            turn: Mutex::default(),
+            hurry: Notify::new(),
+        }
     }
 
     /// The process.

@@ -8,7 +8,6 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-
 use crate::{
     account::{Account, Damaged, Saved, Settings},
     clock::Clock,
@@ -101,10 +100,12 @@ impl Store {
                 let account = restored(saved.get(&key), settings)?;
                 Ok(OpenedAccount::in_memory(key.to_string(), account, opener)?)
             }
-            (Self::Kept(keeper) | Self::Shared(Shared { keeper, .. }), earlier) => Ok(keeper.read(|keeper| match earlier {
-                Some(earlier) => keeper.claim_again(earlier, opener),
-                None => keeper.account(&key.to_string(), settings, opener),
-            })?),
+            (Self::Kept(keeper) | Self::Shared(Shared { keeper, .. }), earlier) => {
+                Ok(keeper.read(|keeper| match earlier {
+                    Some(earlier) => keeper.claim_again(earlier, opener),
+                    None => keeper.account(&key.to_string(), settings, opener),
+                })?)
+            }
         }
     }
 

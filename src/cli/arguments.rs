@@ -43,7 +43,9 @@ fn parse_from(arguments: &[OsString]) -> Result<Cli, Error> {
         Some(super::Command::Once(flags)) => &mut flags.watch,
         Some(super::Command::Check(flags)) => &mut flags.watch,
         Some(super::Command::Backfill(flags)) => &mut flags.watch,
-        Some(super::Command::Simulate(_) | super::Command::Migrate(_) | super::Command::State(_)) => return Ok(cli),
+        Some(super::Command::Simulate(_) | super::Command::Migrate(_) | super::Command::State(_)) => {
+            return Ok(cli);
+        }
     };
     if watch.config_file.is_some() {
         refuse_beside_file(of_command, &mut command)?;

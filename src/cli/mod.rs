@@ -16,8 +16,8 @@ use self::redacted::RedactedValueParser;
 pub use self::{arguments::parse, reference::reference};
 use crate::{
     config::{
-        BackfillConfig, KeyFrom, LogConfig, LogFormat, LogLevel, MetricsConfig, Raw, RawProject,
-        RawState, RemoteWriteConfig, WebConfig,
+        BackfillConfig, KeyFrom, LogConfig, LogFormat, LogLevel, MetricsConfig, Raw, RawProject, RawState,
+        RemoteWriteConfig, WebConfig,
         backfill::{self, Bound},
         parse,
         web::{Listen, ListenAddress},

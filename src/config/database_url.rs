@@ -19,7 +19,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 
 /// What is wrong with a URL. Quotes nothing of it.
-const EXPECTED: &str = "expected postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, the parts percent-encoded";
+const EXPECTED: &str =
+    "expected postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, the parts percent-encoded";
 
 /// A database, and how it is reached.
 #[derive(Clone)]
@@ -66,8 +67,7 @@ impl DatabaseUrl {
         let rest: Vec<_> = query.split('&').filter(|pair| !parameters.takes(pair)).collect();
         let (mode, tls) = parameters.tls()?;
         let rest = rest.join("&");
-        let mut config: Config =
-            format!("{address}?{rest}").parse().map_err(|_| EXPECTED.to_owned())?;
+        let mut config: Config = format!("{address}?{rest}").parse().map_err(|_| EXPECTED.to_owned())?;
         if config.get_hosts().is_empty() || config.get_dbname().is_none() || config.get_user().is_none() {
             return Err(EXPECTED.into());
         }
@@ -141,7 +141,11 @@ impl Parameters {
             "require" => (SslMode::Require, Trust::Anybody),
             "verify-ca" => (SslMode::Require, Trust::Authority),
             "verify-full" => (SslMode::Require, Trust::Host),
-            _ => return Err("expected sslmode=disable, allow, prefer, require, verify-ca or verify-full".into()),
+            _ => {
+                return Err(
+                    "expected sslmode=disable, allow, prefer, require, verify-ca or verify-full".into()
+                );
+            }
         };
         let client = match (self.certificate, self.key) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
@@ -165,7 +169,8 @@ mod tests {
     fn hosts_and_name_are_shown_and_nothing_secret() {
         let shown = |url: &str| target(url).unwrap().to_string();
         assert_eq!(shown("postgres://me:secret@db.example/kapso"), "db.example:5432/kapso");
-        let two = "postgresql://me:secret@a:5433,b:5434/kapso?target_session_attrs=read-write&sslmode=require";
+        let two =
+            "postgresql://me:secret@a:5433,b:5434/kapso?target_session_attrs=read-write&sslmode=require";
         assert_eq!(shown(two), "a:5433,b:5434/kapso");
         assert_eq!(format!("{:?}", target(two).unwrap()), "a:5433,b:5434/kapso");
     }

@@ -66,7 +66,10 @@ impl StateConfig {
                  of them"
             );
         }
-        ensure!(url.is_some() || !migrate, "--state.migrate goes with --state.url-file or {STATE_URL_VARIABLE}");
+        ensure!(
+            url.is_some() || !migrate,
+            "--state.migrate goes with --state.url-file or {STATE_URL_VARIABLE}"
+        );
         let shared = url.map(|url| SharedState { url, migrate, instance_label, lease_ttl });
         Ok(Self { path, retention: SignedDuration::try_from(retention).ok(), shared })
     }
@@ -79,7 +82,9 @@ impl StateConfig {
 pub fn database_url(file: Option<&Path>) -> anyhow::Result<Option<DatabaseUrl>> {
     let (text, place) = match (file, in_variable()?) {
         (None, None) => return Ok(None),
-        (Some(_), Some(_)) => bail!("the URL is given twice, by --state.url-file and by {STATE_URL_VARIABLE}"),
+        (Some(_), Some(_)) => {
+            bail!("the URL is given twice, by --state.url-file and by {STATE_URL_VARIABLE}")
+        }
         (Some(file), None) => {
             // A name that no file has may be the URL itself.
             ensure!(file.is_file(), "there is no file with the name given by --state.url-file");

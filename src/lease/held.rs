@@ -122,6 +122,7 @@ impl Lease {
     }
 
     /// Another replica has it, or may have it. Returns whether that is news.
+    #[allow(clippy::must_use_candidate, reason = "most callers know")]
     pub fn lose(&self) -> bool {
         self.0.trusted_until.swap(0, Ordering::AcqRel) != 0
     }
@@ -212,6 +213,8 @@ mod tests {
     fn the_hash_of_a_key_depends_on_the_salt() {
         let hash = |key: &str, salt: &[u8]| KeyHash::of(&key.into(), salt);
         assert_eq!(hash("key", b"salt"), hash("key", b"salt"));
-        assert!(hash("key", b"salt") != hash("key", b"other") && hash("key", b"salt") != hash("kez", b"salt"));
+        assert!(
+            hash("key", b"salt") != hash("key", b"other") && hash("key", b"salt") != hash("kez", b"salt")
+        );
     }
 }

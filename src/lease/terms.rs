@@ -23,6 +23,12 @@ impl Terms {
         self.ttl / Self::MARGIN_SHARE
     }
 
+    /// How long its holder trusts a lease, from the moment before it is asked for.
+    #[must_use]
+    pub fn trusted(self) -> Duration {
+        self.ttl.saturating_sub(self.margin())
+    }
+
     /// From one renewal to the next.
     #[must_use]
     pub fn renew_every(self) -> Duration {
@@ -38,7 +44,7 @@ impl Terms {
     /// Until when a lease is trusted that was asked for then.
     #[must_use]
     pub fn trusted_until(self, asked: BootTime) -> BootTime {
-        asked.plus(self.ttl.saturating_sub(self.margin()))
+        asked.plus(self.trusted())
     }
 }
 

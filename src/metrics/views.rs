@@ -75,11 +75,11 @@ impl Views {
         mut refused: impl FnMut(Refused),
     ) {
         let limits = Limits::of_each(streams.len(), bounds);
-        let streams: Vec<_> = streams.iter().filter(|stream| stream.is_held()).collect();
         let present: HashSet<_> = streams.iter().map(|stream| &stream.key).collect();
         self.0.retain(|key, _| present.contains(key));
         let mut projects = HashSet::new();
-        for (index, stream) in streams.iter().enumerate() {
+        // What may not be shown for now goes on where it was once it may be shown again.
+        for (index, stream) in streams.iter().enumerate().filter(|(_, stream)| stream.is_held()) {
             let version = Version {
                 newest_change: stream.changed.newest(),
                 status_changes: stream.status.lock().changes,
@@ -96,9 +96,10 @@ impl Views {
         }
     }
 
-    /// The copy of each stream.
+    /// The copy of each stream that may be shown.
     pub fn all(&self) -> Arc<[Arc<Viewed>]> {
-        self.0.values().filter_map(|kept| kept.viewed.clone()).collect()
+        let copies = self.0.values().filter_map(|kept| kept.viewed.clone());
+        copies.filter(|viewed| viewed.is_held()).collect()
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     Fleet,
     fleet::{Keys, keys_of},
     heart::encoded,
-    registry::{Known, Registry, Seen, Taken},
+    registry::{Known, Registry, Release, Seen, Taken},
     shares::{self, Candidate},
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     lease::{BootTime, Inherited, KeyHash, Lease},
     metrics::LostBy,
     publisher::Publisher,
-    state::postgres::Error,
+    state::{self, postgres::Error},
     supervisor::Supervisor,
 };
 
@@ -160,8 +160,9 @@ impl Coordinator {
             self.watch_under(&lease);
         }
         self.follow().await.ok();
-        let is_gone = |lease: &Lease| !self.known.contains_key(&lease.key());
-        let gone: Vec<_> = self.fleet.held().into_iter().filter(is_gone).collect();
+        let is_unknown = |lease: &Lease| !self.known.contains_key(&lease.key());
+        let gone: Vec<_> =
+            self.fleet.held().into_iter().filter(is_unknown).map(|lease| (lease, None)).collect();
         self.hand_over(&gone).await?;
         self.announced = Some((config, Instant::now()));
         Ok(())
@@ -169,15 +170,17 @@ impl Coordinator {
 
     /// Takes what is free and its own, and hands over what others are to have.
     async fn share(&mut self) -> Result<(), Error> {
-        let (replicas, leases) = self.registry.overview().await?;
+        let (replicas, mut leases) = self.registry.overview().await?;
         self.fleet.learn(self.registry.id(), &replicas, &leases);
         self.shared = Some(Instant::now());
+        // Keys that are no longer configured are nobody's load.
+        leases.retain(|known| !known.is_free || self.known.contains_key(&known.key));
         let shares = self.shares(&replicas, &leases);
         let (mut mine, mut others) = (Vec::new(), Vec::new());
-        for (known, is_mine) in leases.iter().zip(shares) {
-            let held = self.fleet.lease(known.key);
-            match held {
-                Some(lease) if !is_mine && lease.is_held() => others.push(lease),
+        for (known, holder) in leases.iter().zip(shares) {
+            let is_mine = holder.as_deref() == Some(self.registry.id());
+            match self.fleet.lease(known.key) {
+                Some(lease) if !is_mine && lease.is_held() => others.push((lease, holder)),
                 None if known.is_free && (is_mine || self.is_unclaimed(known.key)) => {
                     mine.push((known.key, known.epoch));
                 }
@@ -195,23 +198,24 @@ impl Coordinator {
         Ok(())
     }
 
-    /// For each lease whether it is this replica that is to hold it.
-    fn shares(&self, replicas: &[Seen], leases: &[Known]) -> Vec<bool> {
-        let own = replicas.iter().position(|seen| seen.id == self.registry.id());
+    /// For each lease the id of the replica that is to hold it.
+    fn shares(&self, replicas: &[Seen], leases: &[Known]) -> Vec<Option<String>> {
         let candidates: Vec<_> =
             replicas.iter().map(|seen| Candidate { id: &seen.id, age: seen.age }).collect();
         let places: HashMap<_, _> = replicas.iter().map(|seen| seen.id.as_str()).zip(0..).collect();
         let owned = leases.iter().map(|known| shares::Lease {
             key: &known.key.0,
             cost: known.cost.into(),
-            owner: places.get(known.owner.as_str()).copied().filter(|_| !known.is_free),
+            // One that is free and whose owner is alive was released to it, or was not renewed in time.
+            owner: places.get(known.owner.as_str()).copied(),
         });
         let owned: Vec<_> = owned.collect();
         let assigned = shares::assign(&candidates, &owned, self.fleet.terms.patience());
+        let id = |place: usize| replicas.get(place).map(|seen| seen.id.clone());
         if assigned.is_empty() {
-            return vec![false; leases.len()];
+            return leases.iter().map(|_| None).collect();
         }
-        assigned.into_iter().map(|place| Some(place) == own).collect()
+        assigned.into_iter().map(id).collect()
     }
 
     /// The projects of its key are watched under this lease.
@@ -241,9 +245,11 @@ impl Coordinator {
         }
         tracing::info!(leases = leases.len(), "leases were taken");
         self.fleet.metrics.acquired(leases.len() as u64);
-        if self.follow().await.is_err() {
+        match self.follow().await {
+            Ok(()) => {}
+            Err(error) if is_temporary(&error) => self.give_back(&leases).await?,
             // One that cannot be watched is not to keep the others from it.
-            self.take_one_by_one(&leases).await?;
+            Err(_) => self.take_one_by_one(&leases).await?,
         }
         self.fleet.publish_held(&self.known);
         Ok(())
@@ -253,25 +259,34 @@ impl Coordinator {
         let Taken { key, epoch, usage, told_ago, was_released } = taken;
         let lease = Lease::new(key, epoch, self.fleet.terms.trusted_until(asked));
         let Some(usage) = usage else { return lease };
-        let trusted = self.fleet.terms.ttl - self.fleet.terms.margin();
-        let unseen = if was_released { Duration::ZERO } else { told_ago.min(trusted) };
+        let unseen = if was_released { Duration::ZERO } else { told_ago.min(self.fleet.terms.trusted()) };
         lease.inheriting(Inherited { usage, learned: asked, told_ago, unseen })
     }
 
     async fn take_one_by_one(&mut self, leases: &[Lease]) -> Result<(), Error> {
-        leases.iter().for_each(|lease| self.fleet.leases.remove(lease));
+        for lease in leases {
+            self.fleet.leases.remove(lease);
+        }
         for lease in leases {
             self.watch_under(lease);
             if let Err(error) = self.follow().await {
                 tracing::error!(projects = ?self.known.get(&lease.key()), "cannot be watched: {error:#}");
-                self.fleet.leases.remove(lease);
-                self.fleet.remove(lease);
                 self.left_alone.insert(lease.key(), Instant::now());
-                lease.lose();
-                self.registry.release(&[(lease.clone(), encoded(&Usage::default()))]).await?;
+                self.give_back(std::slice::from_ref(lease)).await?;
             }
         }
         Ok(())
+    }
+
+    /// Releases leases of projects that are not watched.
+    async fn give_back(&mut self, leases: &[Lease]) -> Result<(), Error> {
+        let released: Vec<_> = leases.iter().map(|lease| release(lease, &BTreeMap::new(), None)).collect();
+        for lease in leases {
+            self.fleet.leases.remove(lease);
+            self.fleet.remove(lease);
+            lease.lose();
+        }
+        self.registry.release(&released).await
     }
 
     /// Gives up what another replica has.
@@ -288,23 +303,24 @@ impl Coordinator {
         self.follow().await.ok();
     }
 
-    /// Hands these over: saves their projects once more, shows them no longer, and releases the leases.
-    async fn hand_over(&mut self, leases: &[Lease]) -> Result<(), Error> {
+    /// Hands these over, each to this replica if one is named: saves their projects once more, shows them no longer, and
+    /// releases the leases.
+    async fn hand_over(&mut self, leases: &[(Lease, Option<String>)]) -> Result<(), Error> {
         if leases.is_empty() {
             return Ok(());
         }
         let usages = self.usages();
-        leases.iter().for_each(|lease| self.fleet.leases.leave(lease));
+        for (lease, _) in leases {
+            self.fleet.leases.leave(lease);
+        }
         let followed = self.follow().await;
         if followed.is_ok() {
             self.publisher.save().await;
         }
         tracing::info!(leases = leases.len(), "leases are handed over");
-        let released = leases.iter().map(|lease| {
-            (lease.clone(), encoded(&usages.get(&lease.key()).cloned().unwrap_or_default()))
-        });
-        let released: Vec<_> = released.collect();
-        for lease in leases {
+        let released: Vec<_> =
+            leases.iter().map(|(lease, successor)| release(lease, &usages, successor.clone())).collect();
+        for (lease, _) in leases {
             self.fleet.remove(lease);
             self.fleet.leases.remove(lease);
             if lease.lose() {
@@ -331,10 +347,7 @@ impl Coordinator {
     /// Releases everything at the end, when all is saved and nothing is served any more; `until` then.
     pub async fn leave(&self, until: TokioInstant) {
         let (held, usages) = (self.fleet.held(), self.usages());
-        let release = |lease: &Lease| {
-            (lease.clone(), encoded(&usages.get(&lease.key()).cloned().unwrap_or_default()))
-        };
-        let released: Vec<_> = held.iter().map(release).collect();
+        let released: Vec<_> = held.iter().map(|lease| release(lease, &usages, None)).collect();
         for lease in &held {
             lease.lose();
         }
@@ -345,8 +358,20 @@ impl Coordinator {
         let within = until.saturating_duration_since(TokioInstant::now()).max(RELEASED_WITHIN);
         match timeout(within, left).await {
             Ok(Ok(())) => tracing::info!(leases = released.len(), "leases are released"),
-            Ok(Err(error)) => tracing::warn!("leases are not released, others wait until their time is over: {error}"),
+            Ok(Err(error)) => {
+                tracing::warn!("leases are not released, others wait until their time is over: {error}");
+            }
             Err(_) => tracing::warn!("leases are not released in time: others wait until their time is over"),
         }
     }
+}
+
+/// Whether the accounts could not be read because the database did not answer.
+fn is_temporary(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<state::Error>().is_some_and(state::Error::is_temporary)
+}
+
+fn release(lease: &Lease, usages: &BTreeMap<KeyHash, Usage>, successor: Option<String>) -> Release {
+    let usage = encoded(&usages.get(&lease.key()).cloned().unwrap_or_default());
+    Release { lease: lease.clone(), usage, successor }
 }

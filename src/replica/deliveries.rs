@@ -66,7 +66,8 @@ impl Elsewhere {
         body: &[u8],
         told: &[Told],
     ) -> Result<(), Error> {
-        let key = key.map_or_else(|| hex::encode(Sha256::digest(body)), |key| hex::encode(Sha256::digest(key)));
+        let key =
+            key.map_or_else(|| hex::encode(Sha256::digest(body)), |key| hex::encode(Sha256::digest(key)));
         // Serialisation into memory fails for no type of ours.
         let content = serde_json::to_vec(told).unwrap_or_default();
         let sql = "
@@ -117,13 +118,13 @@ impl Drain {
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
             [(&projects, Type::TEXT_ARRAY), (&AT_ONCE, Type::INT8)];
         let rows = self.database.ask(Operation::Delivery, WITHIN, sql, &parameters).await?;
-        let taken = join_all(rows.iter().map(|row| self.put(row.get(0), row.get(1), row.get(2)))).await;
-        let taken: Vec<i64> = taken.into_iter().flatten().collect();
-        if taken.is_empty() {
+        let put = join_all(rows.iter().map(|row| self.put(row.get(0), row.get(1), row.get(2)))).await;
+        let done: Vec<i64> = put.into_iter().flatten().collect();
+        if done.is_empty() {
             return Ok(());
         }
         let sql = "DELETE FROM kapso_exporter.delivery WHERE id = ANY($1)";
-        self.database.ask(Operation::Delivery, WITHIN, sql, &[(&taken, Type::INT8_ARRAY)]).await.map(drop)
+        self.database.ask(Operation::Delivery, WITHIN, sql, &[(&done, Type::INT8_ARRAY)]).await.map(drop)
     }
 
     /// Takes in a delivery; its number, if it is not to be taken in again.

@@ -176,7 +176,7 @@ impl Member {
             name: seen.name.clone(),
             version: seen.version.clone(),
             started: seen.started,
-            last_seen: seen.last_seen,
+            last_seen: seen.beaten,
             is_self,
             leases: held.len(),
             projects,

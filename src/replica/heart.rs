@@ -72,7 +72,7 @@ impl Heart {
         let (asked, held) = (BootTime::now(), self.fleet.held());
         let mut used = self.used();
         let renewals: Vec<_> =
-            held.iter().map(|lease| renewal(lease, used.remove(&lease.key()).unwrap_or_default())).collect();
+            held.iter().map(|lease| renewal(lease, used.entry(lease.key()).or_default())).collect();
         let until = self.fleet.terms.trusted_until(asked);
         for (lease, renewed) in held.iter().zip(self.registry.beat(&renewals).await?) {
             match renewed {
@@ -94,7 +94,10 @@ impl Heart {
     async fn take_again(&self, lease: &Lease) -> Result<(), Error> {
         let asked = BootTime::now();
         if let Some(epoch) = self.registry.take_again(lease).await? {
-            tracing::warn!(?lease, "the database knows an earlier state than this replica: its lease is taken again");
+            tracing::warn!(
+                ?lease,
+                "the database knows an earlier state than this replica: its lease is taken again"
+            );
             lease.extend(epoch, self.fleet.terms.trusted_until(asked));
         }
         Ok(())
@@ -114,7 +117,7 @@ impl Heart {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a measure")]
-fn renewal(lease: &Lease, used: Use) -> Renewal {
+fn renewal(lease: &Lease, used: &Use) -> Renewal {
     let cost = 1.0 + used.usage.requests() as f32 + used.executions as f32 / EXECUTIONS_PER_COST;
     Renewal { lease: lease.clone(), cost, usage: encoded(&used.usage) }
 }

@@ -17,6 +17,8 @@ use crate::{
 const LONGEST: Duration = Duration::from_secs(5);
 /// Deliveries that nobody took in for so long are dropped: nobody watches their projects any more.
 const UNCLAIMED_AFTER: &str = "1 day";
+/// Leases that nobody took for so long are of keys that are no longer configured.
+const UNUSED_AFTER: &str = "7 days";
 /// Replicas that are gone for so long are forgotten.
 const FORGOTTEN_AFTER: &str = "1 hour";
 
@@ -39,6 +41,16 @@ pub struct Renewal {
     pub cost: f32,
     /// What its key was used for lately.
     pub usage: Vec<u8>,
+}
+
+/// A lease that is given away.
+pub struct Release {
+    /// The lease.
+    pub lease: Lease,
+    /// What its key was used for lately.
+    pub usage: Vec<u8>,
+    /// The id of the replica that is to have it.
+    pub successor: Option<String>,
 }
 
 /// What became of a renewal.
@@ -64,7 +76,7 @@ pub struct Seen {
     /// When it started.
     pub started: Timestamp,
     /// When it was last heard of.
-    pub last_seen: Timestamp,
+    pub beaten: Timestamp,
     /// For how long it has lived.
     pub age: Duration,
 }
@@ -74,7 +86,7 @@ pub struct Seen {
 pub struct Known {
     /// Of which key.
     pub key: KeyHash,
-    /// Who has it, or had it last; empty if it was released.
+    /// Who has it, or had it last; if it was released, who is to have it: empty if that is all the same.
     pub owner: String,
     /// How many times it was granted anew.
     pub epoch: Epoch,
@@ -126,11 +138,7 @@ impl Registry {
         LONGEST.min(self.terms.ttl / 2)
     }
 
-    async fn ask(
-        &self,
-        sql: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<Vec<Row>, Error> {
+    async fn ask(&self, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
         self.database.ask(Operation::Lease, self.within(), sql, parameters).await
     }
 
@@ -149,9 +157,10 @@ impl Registry {
             ON CONFLICT (key) DO UPDATE SET projects = excluded.projects
             WHERE lease.projects IS DISTINCT FROM excluded.projects";
         self.ask(sql, &[(&keys, Type::BYTEA_ARRAY), (&projects, Type::TEXT_ARRAY)]).await?;
-        let sql = format!(
-            "DELETE FROM kapso_exporter.replica WHERE until < now() - interval '{FORGOTTEN_AFTER}'"
-        );
+        let sql =
+            format!("DELETE FROM kapso_exporter.replica WHERE until < now() - interval '{FORGOTTEN_AFTER}'");
+        self.ask(&sql, &[]).await?;
+        let sql = format!("DELETE FROM kapso_exporter.lease WHERE until < now() - interval '{UNUSED_AFTER}'");
         self.ask(&sql, &[]).await?;
         let sql = format!(
             "DELETE FROM kapso_exporter.delivery WHERE received < now() - interval '{UNCLAIMED_AFTER}'"
@@ -179,7 +188,8 @@ impl Registry {
                     WITH ORDINALITY AS asked (key, epoch, cost, usage, place)
             ), renewed AS (
                 UPDATE kapso_exporter.lease SET until = now() + $4 * interval '1 second', renewed = now(),
-                    cost = asked.cost, usage = asked.usage
+                    cost = CASE lease.cost WHEN 0 THEN asked.cost ELSE lease.cost + (asked.cost - lease.cost) / 10 END,
+                    usage = asked.usage
                 FROM asked
                 WHERE lease.key = asked.key AND lease.epoch = asked.epoch AND lease.owner = $1
                 RETURNING asked.place
@@ -190,17 +200,21 @@ impl Registry {
             LEFT JOIN renewed USING (place)
             LEFT JOIN kapso_exporter.lease ON lease.key = asked.key
             ORDER BY asked.place";
-        let rows = self.ask(sql, &[
-            (&self.id, Type::TEXT),
-            (&self.name, Type::TEXT),
-            (&env!("CARGO_PKG_VERSION"), Type::TEXT),
-            (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
-            (&keys, Type::BYTEA_ARRAY),
-            (&epochs, Type::INT8_ARRAY),
-            (&costs, Type::FLOAT4_ARRAY),
-            (&usages, Type::BYTEA_ARRAY),
-        ])
-        .await?;
+        let rows = self
+            .ask(
+                sql,
+                &[
+                    (&self.id, Type::TEXT),
+                    (&self.name, Type::TEXT),
+                    (&env!("CARGO_PKG_VERSION"), Type::TEXT),
+                    (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
+                    (&keys, Type::BYTEA_ARRAY),
+                    (&epochs, Type::INT8_ARRAY),
+                    (&costs, Type::FLOAT4_ARRAY),
+                    (&usages, Type::BYTEA_ARRAY),
+                ],
+            )
+            .await?;
         let renewed = |row: &Row| match (row.get(0), row.get(1)) {
             (true, _) => Renewed::Granted,
             (false, Some(true)) => Renewed::Lost,
@@ -248,7 +262,7 @@ impl Registry {
             name: row.get(1),
             version: row.get(2),
             started: moment(row.get(3)),
-            last_seen: moment(row.get(4)),
+            beaten: moment(row.get(4)),
             age: seconds(row.get(5)),
         };
         Ok((replicas.iter().map(seen).collect(), leases.iter().filter_map(known).collect()))
@@ -264,24 +278,28 @@ impl Registry {
             WITH asked AS (
                 SELECT * FROM unnest($3::bytea[], $4::int8[]) AS asked (key, epoch)
             ), free AS (
-                SELECT lease.key, lease.owner, lease.usage, greatest(lease.epoch, asked.epoch) + 1 AS epoch,
+                SELECT lease.key, lease.released, lease.usage, greatest(lease.epoch, asked.epoch) + 1 AS epoch,
                     extract(epoch FROM now() - lease.renewed)::float8 AS told_ago
                 FROM kapso_exporter.lease JOIN asked USING (key)
                 WHERE lease.until <= now()
                 ORDER BY lease.key
                 FOR UPDATE OF lease SKIP LOCKED
             )
-            UPDATE kapso_exporter.lease SET owner = $1, epoch = free.epoch, held_since = now(),
+            UPDATE kapso_exporter.lease SET owner = $1, epoch = free.epoch, released = false, held_since = now(),
                 until = now() + $2 * interval '1 second'
             FROM free WHERE lease.key = free.key
-            RETURNING lease.key, lease.epoch, free.usage, free.told_ago, free.owner = ''";
-        let rows = self.ask(sql, &[
-            (&self.id, Type::TEXT),
-            (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
-            (&keys, Type::BYTEA_ARRAY),
-            (&epochs, Type::INT8_ARRAY),
-        ])
-        .await?;
+            RETURNING lease.key, lease.epoch, free.usage, free.told_ago, free.released";
+        let rows = self
+            .ask(
+                sql,
+                &[
+                    (&self.id, Type::TEXT),
+                    (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
+                    (&keys, Type::BYTEA_ARRAY),
+                    (&epochs, Type::INT8_ARRAY),
+                ],
+            )
+            .await?;
         let taken = |row: &Row| {
             Some(Taken {
                 key: key(row, 0)?,
@@ -301,41 +319,52 @@ impl Registry {
     /// If the database does not do so.
     pub async fn take_again(&self, lease: &Lease) -> Result<Option<Epoch>, Error> {
         let sql = "
-            INSERT INTO kapso_exporter.lease AS lease (key, owner, epoch, until)
-            VALUES ($1, $2, $3 + 1, now() + $4 * interval '1 second')
+            INSERT INTO kapso_exporter.lease AS lease (key, owner, epoch, until, released)
+            VALUES ($1, $2, $3 + 1, now() + $4 * interval '1 second', false)
             ON CONFLICT (key) DO UPDATE SET owner = excluded.owner, epoch = greatest(lease.epoch + 1, excluded.epoch),
-                until = excluded.until, held_since = now()
+                until = excluded.until, released = false, held_since = now()
             WHERE lease.until <= now() OR lease.owner = excluded.owner
             RETURNING epoch";
-        let rows = self.ask(sql, &[
-            (&&lease.key().0[..], Type::BYTEA),
-            (&self.id, Type::TEXT),
-            (&lease.epoch(), Type::INT8),
-            (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
-        ])
-        .await?;
+        let rows = self
+            .ask(
+                sql,
+                &[
+                    (&&lease.key().0[..], Type::BYTEA),
+                    (&self.id, Type::TEXT),
+                    (&lease.epoch(), Type::INT8),
+                    (&self.terms.ttl.as_secs_f64(), Type::FLOAT8),
+                ],
+            )
+            .await?;
         Ok(rows.first().map(|row| row.get(0)))
     }
 
-    /// Gives leases away, with what their keys were used for.
+    /// Gives leases away: to this replica first, if one is named, and with what their keys were used for.
     ///
     /// # Errors
     /// If the database does not do so; then they are free after their time.
-    pub async fn release(&self, leases: &[(Lease, Vec<u8>)]) -> Result<(), Error> {
-        let keys: Vec<_> = leases.iter().map(|(lease, _)| lease.key()).collect();
+    pub async fn release(&self, leases: &[Release]) -> Result<(), Error> {
+        let keys: Vec<_> = leases.iter().map(|release| release.lease.key()).collect();
         let keys: Vec<_> = keys.iter().map(|key| &key.0[..]).collect();
-        let epochs: Vec<_> = leases.iter().map(|(lease, _)| lease.epoch()).collect();
-        let usages: Vec<_> = leases.iter().map(|(_, usage)| usage.as_slice()).collect();
+        let epochs: Vec<_> = leases.iter().map(|release| release.lease.epoch()).collect();
+        let usages: Vec<_> = leases.iter().map(|release| release.usage.as_slice()).collect();
+        let successors: Vec<_> =
+            leases.iter().map(|release| release.successor.as_deref().unwrap_or("")).collect();
         let sql = "
-            UPDATE kapso_exporter.lease SET owner = '', until = now(), renewed = now(), usage = asked.usage
-            FROM unnest($2::bytea[], $3::int8[], $4::bytea[]) AS asked (key, epoch, usage)
+            UPDATE kapso_exporter.lease SET owner = asked.successor, released = true, until = now(), renewed = now(),
+                usage = asked.usage
+            FROM unnest($2::bytea[], $3::int8[], $4::bytea[], $5::text[]) AS asked (key, epoch, usage, successor)
             WHERE lease.key = asked.key AND lease.epoch = asked.epoch AND lease.owner = $1";
-        self.ask(sql, &[
-            (&self.id, Type::TEXT),
-            (&keys, Type::BYTEA_ARRAY),
-            (&epochs, Type::INT8_ARRAY),
-            (&usages, Type::BYTEA_ARRAY),
-        ])
+        self.ask(
+            sql,
+            &[
+                (&self.id, Type::TEXT),
+                (&keys, Type::BYTEA_ARRAY),
+                (&epochs, Type::INT8_ARRAY),
+                (&usages, Type::BYTEA_ARRAY),
+                (&successors, Type::TEXT_ARRAY),
+            ],
+        )
         .await
         .map(drop)
     }

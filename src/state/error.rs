@@ -156,6 +156,16 @@ fn seconds(waited: Duration) -> humantime::FormattedDuration {
 }
 
 impl Error {
+    /// Whether it is worth to try again.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Database(error) => error.is_temporary(),
+            Self::Silent { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The thread that wrote has panicked.
     pub(super) fn panicked(place: Place, panicked: JoinError) -> Self {
         io("write", place, panicked.into())

@@ -21,6 +21,9 @@ use crate::{
 /// From one look for rows that nobody needs to the next.
 const TIDIED_EVERY: Duration = Duration::from_hours(1);
 
+/// Tells whether an account of this name is still configured.
+type OwnedInUse = dyn Fn(&str) -> bool + Send;
+
 /// A store, and the accounts that are kept in it.
 pub struct Keeper {
     pub(super) store: Box<dyn Store>,
@@ -29,7 +32,7 @@ pub struct Keeper {
     /// How long the rows of an account are kept that nobody opens, and the clock for that.
     retention: Option<(SignedDuration, Clock)>,
     /// Which accounts are in use, where it is not those that are kept here.
-    in_use: Option<Box<dyn Fn(&str) -> bool + Send>>,
+    in_use: Option<Box<OwnedInUse>>,
     opened: Instant,
     /// When it was last looked for such rows, unless accounts came or went since.
     tidied: Option<Instant>,

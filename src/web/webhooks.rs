@@ -74,7 +74,13 @@ impl Deliveries {
     }
 
     /// Takes a delivery to a project that another replica watches, and stores it for that one.
-    async fn take_elsewhere(&self, there: &Elsewhere, project: &str, headers: &HeaderMap, body: Body) -> Response {
+    async fn take_elsewhere(
+        &self,
+        there: &Elsewhere,
+        project: &str,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Response {
         let sent = sent(headers);
         let body = match self.read(headers, body).await {
             Ok(body) => body,

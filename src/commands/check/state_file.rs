@@ -1,4 +1,4 @@
-//! Whether the state file can be used, and whether it is of this project. Nothing is written to it.
+//! Whether the state file, or the database, can be used, and whether the file is of this project. Nothing is written.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -9,10 +9,16 @@ use super::{
     allowance::{Allowance, Unobserved, metered},
 };
 use crate::{
-    config::StateConfig,
+    config::{SharedState, StateConfig},
+    lease::Terms,
+    metrics::ReplicaMetrics,
     model::Api,
     project::Project,
-    state::{Error, OpenedAccount, Standing, Keeper},
+    replica::Registry,
+    state::{
+        Error, Keeper, OpenedAccount, Standing,
+        postgres::{self, Database},
+    },
     verification::Verification,
 };
 
@@ -31,6 +37,9 @@ pub(super) async fn look(
     state: &StateConfig,
     allowed: u32,
 ) -> anyhow::Result<(Option<StateFileReport>, u32)> {
+    if let Some(shared) = &state.shared {
+        return Ok((Some(look_at_database(shared).await), 0));
+    }
     let Some(path) = &state.path else { return Ok((None, 0)) };
     if fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0) || !path.exists() {
         return Ok((Some(StateFileReport::ok("a new file")), 0));
@@ -49,6 +58,30 @@ pub(super) async fn look(
         };
     }
     Ok((Some(found), allowance.sent()))
+}
+
+/// Whether the database can be used.
+async fn look_at_database(shared: &SharedState) -> StateFileReport {
+    let looked = async {
+        let database = Database::new(shared.url.clone(), Arc::<ReplicaMetrics>::default())?;
+        database.salt().await?;
+        let terms = Terms { ttl: shared.lease_ttl };
+        let registry = Registry::new(database.clone(), String::new(), String::new(), terms);
+        let (replicas, leases) = registry.overview().await?;
+        Ok::<_, postgres::Error>(format!(
+            "PostgreSQL ({}): {} replicas are alive, {} API keys are known",
+            database.place(),
+            replicas.len(),
+            leases.len()
+        ))
+    };
+    match looked.await {
+        Ok(message) => StateFileReport::ok(&message),
+        Err(postgres::Error::NotMigrated { .. }) if shared.migrate => {
+            StateFileReport::ok("a new database, in which the tables will be created")
+        }
+        Err(error) => StateFileReport::failed(&error),
+    }
 }
 
 /// What is still to be verified about the account of this API. The file is closed again.

@@ -14,7 +14,7 @@ pub(super) fn render(report: &Report) -> String {
     configuration(&mut page, &report.configuration);
     if let Some(file) = &report.state_file {
         let failed = if file.state == State::Failed { "FAILED: " } else { "" };
-        page.row("state file", format!("{failed}{}", file.message));
+        page.row("state", format!("{failed}{}", file.message));
     }
     for source in &report.sources {
         self::source(&mut page, source, &report.configuration);

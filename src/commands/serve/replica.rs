@@ -70,8 +70,7 @@ impl Joined {
         let elsewhere = Arc::new(Elsewhere::new(&store.database, supervisor.clone()));
         let drain = Drain::new(&store.database, streams, inbox.clone());
         let (supervisor, publisher) = (supervisor.clone(), publisher.clone());
-        let coordinator =
-            Coordinator::new(registry, salt, fleet.clone(), supervisor, publisher, lost);
+        let coordinator = Coordinator::new(registry, salt, fleet.clone(), supervisor, publisher, lost);
         Replica {
             pages: Replicas { fleet, elsewhere },
             coordinator: Arc::new(Mutex::new(coordinator)),

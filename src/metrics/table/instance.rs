@@ -209,10 +209,8 @@ pub(super) static FAMILIES: &[Family] = &[
         labels: &[],
         kind: Kind::Gauge,
         shown: Shown::Always,
-        rows: RowsFrom::Instance(|instance, rows| if let Some(state) = &instance.state {
-            if let Some(size) = state.size {
-                rows.gauge(&[], number(size));
-            }
+        rows: RowsFrom::Instance(|instance, rows| if let Some(size) = instance.state.and_then(|state| state.size) {
+            rows.gauge(&[], number(size));
         }),
         note: Note {
             from: "the file of `--state.path`",

@@ -10,9 +10,7 @@ impl FileStore {
     /// If they cannot be read.
     pub fn export(&self) -> Result<Vec<Export>, Error> {
         let Some(database) = &self.database else { return Ok(Vec::new()) };
-        guarded(&self.path, || {
-            rows::export(database).map_err(|cause: Cause| cause.at(&self.path, "read"))
-        })
+        guarded(&self.path, || rows::export(database).map_err(|cause: Cause| cause.at(&self.path, "read")))
     }
 
     /// Adds accounts, all or none, in place of those of the same names.

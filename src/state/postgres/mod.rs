@@ -18,17 +18,17 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio_postgres::types::Type;
 
+use self::rows::{Answer, Leased};
 pub use self::{
     database::{Database, Observer, Operation},
     error::Error,
 };
-use self::rows::{Answer, Leased};
 use super::{Fate, InUse, Kept, Mark, Place, Store, Write, identity::Identity};
 use crate::lease::{Lease, Leases};
 
 /// From a failure to the next try.
 const RETRY: Duration = Duration::from_secs(1);
-const TIDIED_WITHIN: Duration = Duration::from_secs(60);
+const TIDIED_WITHIN: Duration = Duration::from_mins(1);
 
 /// The accounts of the projects of which this replica holds the leases. Used on threads that may block.
 pub struct PostgresStore {
@@ -95,8 +95,10 @@ impl Store for PostgresStore {
             if pending.is_empty() {
                 break;
             }
-            let leased: Vec<_> =
-                pending.iter().map(|(place, lease, mark)| Leased::of(&writes[*place], lease, *mark)).collect();
+            let leased: Vec<_> = pending
+                .iter()
+                .map(|(place, lease, mark)| Leased::of(&writes[*place], lease, *mark))
+                .collect();
             let answers = self.runtime.block_on(self.database.write(&self.owner, &leased))?;
             let mut again = Vec::new();
             for (((place, lease, _), write), answer) in pending.iter().zip(&leased).zip(&answers) {
@@ -136,7 +138,8 @@ impl Store for PostgresStore {
 impl<'a> Leased<'a> {
     fn of(write: &'a Write<'a>, lease: &Lease, mark: Mark) -> Self {
         // Serialisation into memory fails for no type of ours.
-        let identity = write.identity.as_ref().map(|identity| serde_json::to_vec(identity).unwrap_or_default());
+        let identity =
+            write.identity.as_ref().map(|identity| serde_json::to_vec(identity).unwrap_or_default());
         Self {
             name: write.name,
             key: lease.key(),
@@ -157,8 +160,11 @@ impl Database {
         let names = ask("SELECT name FROM kapso_exporter.account", &[]).await?;
         let names: Vec<String> = names.iter().map(|row| row.get(0)).collect();
         let used: Vec<_> = names.iter().filter(|name| in_use(name)).collect();
-        ask("UPDATE kapso_exporter.account SET used = now() WHERE name = ANY($1)", &[(&used, Type::TEXT_ARRAY)])
-            .await?;
+        ask(
+            "UPDATE kapso_exporter.account SET used = now() WHERE name = ANY($1)",
+            &[(&used, Type::TEXT_ARRAY)],
+        )
+        .await?;
         let Some(unused_for) = unused_for else { return Ok(false) };
         let remove = "
             WITH unused AS (

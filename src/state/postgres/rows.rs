@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// For an account with millions of rows.
-const READ_WITHIN: Duration = Duration::from_secs(60);
+const READ_WITHIN: Duration = Duration::from_mins(1);
 /// A first write may be as large.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 
@@ -100,12 +100,12 @@ ORDER BY asked.place";
 impl Database {
     /// What is kept under this name.
     pub(super) async fn account(&self, name: &str) -> Result<Option<Found>, Error> {
-        let sql = "SELECT id, format, watermarks, identity, generation FROM kapso_exporter.account WHERE name = $1";
+        let sql =
+            "SELECT id, format, watermarks, identity, generation FROM kapso_exporter.account WHERE name = $1";
         let accounts = self.ask(Operation::Read, READ_WITHIN, sql, &[(&name, Type::TEXT)]).await?;
         let Some(account) = accounts.first() else { return Ok(None) };
         let (id, format): (i32, i16) = (account.get(0), account.get(1));
-        let mut saved =
-            Saved { format: u64::try_from(format).unwrap_or(u64::MAX), ..Saved::default() };
+        let mut saved = Saved { format: u64::try_from(format).unwrap_or(u64::MAX), ..Saved::default() };
         saved.watermarks = account.get(2);
         let sql = "SELECT kind, number, content FROM kapso_exporter.account_row WHERE account = $1 \
                    ORDER BY kind, number";
@@ -194,7 +194,9 @@ impl<'a> Rows<'a> {
                 (EXECUTIONS, executions),
                 (OUTCOMES, outcomes),
             ] {
-                changed.iter().for_each(|(n, content)| rows.add(place, kind, *n, content.as_deref()));
+                for (number, content) in changed {
+                    rows.add(place, kind, *number, content.as_deref());
+                }
             }
         }
         rows
@@ -211,7 +213,9 @@ impl<'a> Rows<'a> {
                 (EXECUTIONS, &saved.executions),
                 (OUTCOMES, &saved.outcomes),
             ] {
-                kept.iter().for_each(|(n, content)| rows.add(place, kind, *n, Some(content)));
+                for (number, content) in kept {
+                    rows.add(place, kind, *number, Some(content));
+                }
             }
         }
         rows

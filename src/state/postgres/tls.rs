@@ -45,7 +45,11 @@ fn certificates(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>,
     let wrong = |error: &dyn std::fmt::Display| format!("{name} {}: {error}", path.display());
     let read = CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))?;
     let chain: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| wrong(&error))?;
-    if chain.is_empty() { Err(wrong(&"there is no certificate in it (BEGIN CERTIFICATE)")) } else { Ok(chain) }
+    if chain.is_empty() {
+        Err(wrong(&"there is no certificate in it (BEGIN CERTIFICATE)"))
+    } else {
+        Ok(chain)
+    }
 }
 
 fn verifier(

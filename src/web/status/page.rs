@@ -4,7 +4,10 @@ use jiff::Timestamp;
 
 use super::{
     graphics,
-    report::{ErrorReport, ProjectReport, SourceReport, StatusReport, SweepReport, WorkflowReport},
+    report::{
+        ErrorReport, HeldProject, ProjectReport, ReplicaReport, SourceReport, StatusReport, SweepReport,
+        WorkflowReport,
+    },
     words,
 };
 use crate::{metrics::MINUTES, model::Status, project::Advice};
@@ -15,6 +18,9 @@ pub(super) const REFRESH: u32 = 30;
 const LATE: f64 = 2.0;
 /// For so many seconds that is not said of a first sweep.
 const FIRST_SWEEP: f64 = 600.0;
+
+/// Projects of a replica that are shown: there may be thousands.
+const MOST_HELD: usize = 200;
 
 /// What stands around each page.
 pub(super) struct Frame {
@@ -61,6 +67,10 @@ impl StatusReport {
     pub fn headline(&self) -> String {
         let sources = self.projects.iter().flat_map(|project| &project.sources);
         match sources.filter(|source| source.is_troubled()).count() {
+            0 if self.ready && self.is_idle_replica() => "No project is watched here".into(),
+            0 if !self.ready && self.replicas.is_some() => {
+                "Not ready: the database has not answered yet".into()
+            }
             0 if !self.ready => "Not ready: no complete sweep yet".into(),
             0 => "All is well".into(),
             1 => format!("1 of {} needs attention", self.sources()),
@@ -80,10 +90,27 @@ impl StatusReport {
         refused.map(|_| Advice::on_configuration())
     }
 
+    /// Of a replica that has nothing to watch it can only be told that it is there.
+    fn is_idle_replica(&self) -> bool {
+        self.replicas.is_some() && self.projects.is_empty()
+    }
+
     /// Where the state is.
     pub fn state_place(&self) -> String {
         let size = self.state.as_ref().and_then(|state| state.size_bytes);
         size.map_or_else(|| "in PostgreSQL".into(), |size| format!("file of {}", words::bytes(size)))
+    }
+}
+
+impl ReplicaReport {
+    /// Those that are shown.
+    pub fn first_projects(&self) -> &[HeldProject] {
+        self.projects.get(..MOST_HELD).unwrap_or(&self.projects)
+    }
+
+    /// How many are not.
+    pub fn more_projects(&self) -> Option<usize> {
+        self.projects.len().checked_sub(MOST_HELD).filter(|&more| more > 0)
     }
 }
 
