@@ -183,11 +183,13 @@ impl Fleet {
         (0..self.slots.len()).filter(|&slot| self.slots[slot].running.is_some()).collect()
     }
 
-    /// What all replicas show now.
+    /// What all replicas show now; one that waits for the database since it started shows nothing.
     pub async fn scrape(&self) -> Vec<Exposition> {
         let running = self.slots.iter().filter_map(|slot| slot.running.as_ref());
-        let scrapes = running.map(|replica| replica.exporter.scrape());
-        futures_util::future::join_all(scrapes).await
+        let scrapes = running.map(|replica| replica.exporter.get("/metrics"));
+        let answers = futures_util::future::join_all(scrapes).await;
+        let good = answers.iter().filter(|(status, _)| *status == 200);
+        good.map(|(_, text)| Exposition::parse(text)).collect()
     }
 
     /// The answer of a slot's replica now.
@@ -295,7 +297,10 @@ async fn scrape(client: reqwest::Client, url: String, number: usize, record: Arc
 async fn ask(client: &reqwest::Client, url: &str, number: usize, record: &Mutex<Record>) {
     let sent = Instant::now();
     let Ok(response) = client.get(format!("{url}/metrics")).send().await else { return };
-    if let Ok(text) = response.text().await {
+    let is_good = response.status().is_success();
+    if let Ok(text) = response.text().await
+        && is_good
+    {
         record.lock().unwrap().note(number, sent, Instant::now(), &text);
     }
 }

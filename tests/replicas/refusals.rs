@@ -80,9 +80,13 @@ async fn migrate_says_what_the_database_refuses() {
     let forbidden = run(&["migrate"], &postgres.url().replace(&format!("/{DATABASE}"), "/foreign_one")).await;
     assert_said(&forbidden, RUN_TIME, &["permission denied"]);
 
-    for _ in 0..2 {
-        let migrated = run(&["migrate"], &postgres.url()).await;
-        assert_eq!(migrated.code, Some(0), "{}", migrated.stderr);
+    // All of them at once, and once more.
+    for at_once in [4, 1] {
+        let url = postgres.url();
+        let all = (0..at_once).map(|_| run(&["migrate"], &url));
+        for migrated in futures_util::future::join_all(all).await {
+            assert_eq!(migrated.code, Some(0), "{}", migrated.stderr);
+        }
     }
 }
 
