@@ -112,7 +112,9 @@ impl Database {
         };
         let create = if exists { "" } else { "CREATE SCHEMA kapso_exporter;" };
         let [first] = MIGRATIONS;
-        let migrated = self.run(WITHIN, &format!("BEGIN; {create} {first} COMMIT")).await;
+        // One message is one transaction. After an error in one that was begun by itself the connection would be of no
+        // use to anybody.
+        let migrated = self.run(WITHIN, &format!("{create} {first}")).await;
         match migrated {
             Ok(()) => Ok(true),
             // Another replica may have been faster.
