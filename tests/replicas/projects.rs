@@ -17,6 +17,10 @@ use crate::{
 
 const DAY: Duration = Duration::from_hours(24);
 
+/// A budget that holds nobody up. With a small one whoever takes a key over waits until it knows that the one before
+/// cannot have used it up.
+pub const AMPLE: u32 = 6000;
+
 /// Signs the deliveries of every project.
 pub const SECRET: &str = "s3cret";
 /// What a project takes them with.
@@ -89,7 +93,7 @@ impl Projects {
     pub async fn busy(count: usize) -> Self {
         let mut projects = Self::new();
         for _ in 0..count {
-            projects.add(Life::Busy, 600).await;
+            projects.add(Life::Busy, AMPLE).await;
         }
         projects
     }

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     fleet::{Database, Fleet},
     machine::{left_out, number, turn},
-    projects::{Life, Projects},
+    projects::{AMPLE, Life, Projects},
     support::Exposition,
 };
 
@@ -23,7 +23,7 @@ enum End {
 async fn started(count: usize, ttl: &str) -> Option<(Database, Projects, Fleet)> {
     let (database, mut projects) = (Database::start().await?, Projects::new());
     for _ in 0..count {
-        projects.add(Life::Quiet, 600).await;
+        projects.add(Life::Quiet, AMPLE).await;
     }
     // Who takes over does not wait for an interval to pass.
     projects.write("    interval: 30s\n");

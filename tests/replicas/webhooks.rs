@@ -11,7 +11,7 @@ use crate::{
     fleet::{Database, Fleet},
     machine::{left_out, turn},
     postgres::Stop,
-    projects::{Life, Project, Projects, SECRET},
+    projects::{AMPLE, Life, Project, Projects, SECRET},
     support::wait_for,
 };
 
@@ -65,7 +65,7 @@ async fn a_delivery_to_any_replica_is_counted_once_within_a_second_or_so() {
     };
     let mut projects = Projects::new();
     for _ in 0..2 {
-        projects.add(Life::Quiet, 600).await;
+        projects.add(Life::Quiet, AMPLE).await;
     }
     projects.write(KEYS);
     let project = &projects.all[0];
