@@ -55,6 +55,12 @@ impl Program {
         line.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1024.0 / 1e6
     }
 
+    /// Its number.
+    #[allow(dead_code, reason = "not every benchmark needs it")]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Processor time so far, in seconds.
     pub fn cpu(&self) -> f64 {
         let stat = self.proc("stat");

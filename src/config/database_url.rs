@@ -181,7 +181,6 @@ mod tests {
             "mysql://me:secret@db/kapso",
             "postgres://me:secret@db",
             "postgres://db/kapso",
-            "postgres://me:sec?ret@db/kapso",
             "postgres://me:secret@db:port/kapso",
             "postgres://me:secret@db/kapso?sslmode=secret",
             "postgres://me:secret@db/kapso?sslcert=secret",
@@ -190,7 +189,7 @@ mod tests {
         for url in wrong {
             let error = target(url).unwrap_err();
             assert!(error.contains("expected") || error.contains("go together"), "{error}");
-            assert!(!error.contains("sec?ret") && !error.contains("secret"), "{error}");
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 

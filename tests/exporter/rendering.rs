@@ -91,6 +91,14 @@ impl Exporter {
         self.app.switch(opened);
     }
 
+    /// From now on every project is shown as that of this instance.
+    fn show_as(&mut self, instance: &str, projects: &[&str]) {
+        let mut config = config(projects);
+        config.metrics.instance = Some(instance.into());
+        let opened = self.app.opening().open(config, &self.app.projects).unwrap();
+        self.app.switch(opened);
+    }
+
     fn text(&self) -> Bytes {
         self.app.publisher.renderer().text().unwrap()
     }
@@ -122,6 +130,24 @@ async fn a_stream_is_rendered_again_when_it_changed_or_after_a_while() {
     assert_eq!(exporter.starts(["a", "b"]), [Some(1.0), Some(2.0)], "nothing was told of the one");
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(exporter.starts(["a", "b"]), [Some(2.0); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_label_is_given_to_the_series_of_projects_and_to_no_other() {
+    let mut exporter = Exporter::watching(&["a", "b"]);
+    exporter.start("a");
+    let samples = |text: Bytes| {
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let without = samples(exporter.text());
+    assert!(without.iter().all(|line| !line.contains("instance=")));
+    exporter.show_as("kapso", &["a", "b"]);
+    let with = samples(exporter.text());
+    assert_eq!(with.len(), without.len());
+    for line in with {
+        assert_eq!(line.contains("project=\""), line.contains("instance=\"kapso\""), "{line}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,6 +17,8 @@ use crate::{
 
 /// How long executions start, by default.
 const SECONDS: u64 = 45;
+/// The most workflows that are made: with many more a sweep takes longer than what follows waits for.
+const MOST_WORKFLOWS: usize = 200;
 
 async fn start(kapso: &Kapso, folder: &Folder, listen: &str) -> Exporter {
     let (state, listen) = (
@@ -31,8 +33,9 @@ async fn start(kapso: &Kapso, folder: &Folder, listen: &str) -> Exporter {
 
 /// Something happens: a workflow is made, an execution starts, fails, ends or is handed off.
 fn happen(simulator: &Simulator, draw: &mut Rng, open: &mut Vec<String>) {
-    if draw.u64(..6) == 0 {
-        let id = format!("new-{}", simulator.workflow_ids(Api::Platform).len());
+    let made = simulator.workflow_ids(Api::Platform).len();
+    if draw.u64(..6) == 0 && made < MOST_WORKFLOWS {
+        let id = format!("new-{made}");
         simulator.add_workflow(Api::Platform, &id, &format!("New {id}"));
     }
     let workflows = simulator.workflow_ids(Api::Platform);
