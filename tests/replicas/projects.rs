@@ -201,6 +201,15 @@ impl Projects {
         }
     }
 
+    /// How many requests there were in the busiest minute of each project, as a line of text.
+    pub fn busiest_minutes(&self) -> String {
+        let busiest = |project: &Project| {
+            format!("{} {} of {}", project.name, project.kapso.simulator.busiest_minute(), project.budget)
+        };
+        let all: Vec<_> = self.all.iter().map(busiest).collect();
+        format!("requests in the busiest minute: {}", all.join(", "))
+    }
+
     /// The projects that were asked more often in a minute than they allow.
     pub fn over_budget(&self) -> Vec<String> {
         let over = |project: &&Project| project.kapso.simulator.busiest_minute() > project.budget;
