@@ -6,22 +6,22 @@ use stateright::{Model, Property};
 
 /// How long a lease lasts, in ticks.
 const TTL: u8 = 2;
-const REPLICAS: usize = 2;
 /// So many messages are on their way at once.
 const MESSAGES: usize = 2;
 /// The lease changes hands until it has this epoch.
 const LAST_EPOCH: u8 = 2;
-/// Counting goes on up to this number.
-const LAST_COUNT: u8 = 2;
 
 pub const ONE_SHOWS: &str = "no two replicas show the project at the same time";
 pub const COMMITS: &str = "no commit makes the count less, or comes after one of a newer epoch";
 pub const NEVER_LESS: &str = "nothing less is shown than was shown before";
 pub const TAKEN_OVER: &str = "another takes over from one that stopped and goes on with its count";
 
-/// The safeguards.
+/// Who takes part, and the safeguards.
 #[derive(Clone, Copy)]
 pub struct Protocol {
+    pub replicas: usize,
+    /// Counting goes on up to this number.
+    pub last_count: u8,
     /// A lease is trusted for less than it lasts, by so many ticks. A clock may be slow by one in the time of a lease.
     pub margin: u8,
     pub trust_from: TrustFrom,
@@ -42,7 +42,7 @@ pub enum TrustFrom {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    replicas: [Replica; REPLICAS],
+    replicas: Vec<Replica>,
     lease: Row,
     committed: Commit,
     messages: BTreeSet<Message>,
@@ -98,9 +98,9 @@ pub enum Message {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Step {
-    /// Time passes, and the clocks of some do not notice.
+    /// Time passes, and the clocks of some do not notice: a bit for each.
     Tick {
-        missed_by: [bool; REPLICAS],
+        missed_by: u8,
     },
     /// If it still waits for an answer it closes that connection: the answer does not reach it any more, but what it
     /// asked for may be done.
@@ -232,7 +232,7 @@ impl Model for Protocol {
     fn init_states(&self) -> Vec<State> {
         let replica = Replica { steady: TTL, ..Replica::default() };
         vec![State {
-            replicas: std::array::from_fn(|_| replica.clone()),
+            replicas: vec![replica; self.replicas],
             lease: Row { owner: None, epoch: 0, left: 0 },
             committed: Commit { epoch: 0, count: 0 },
             messages: BTreeSet::new(),
@@ -242,14 +242,13 @@ impl Model for Protocol {
     }
 
     fn actions(&self, state: &State, steps: &mut Vec<Step>) {
-        for mask in 0..1 << REPLICAS {
-            let missed_by = std::array::from_fn(|number| mask & (1 << number) != 0);
-            let can_miss = |number: usize| state.replicas[number].steady == TTL;
-            if (0..REPLICAS).all(|number| !missed_by[number] || can_miss(number)) {
+        let can_miss = |number: usize| state.replicas[number].steady == TTL;
+        for missed_by in 0..1 << self.replicas {
+            if (0..self.replicas).all(|number| !is_set(missed_by, number) || can_miss(number)) {
                 steps.push(Step::Tick { missed_by });
             }
         }
-        for number in 0..REPLICAS {
+        for number in 0..self.replicas {
             steps.extend([Step::Ask(number), Step::Count(number), Step::Release(number)]);
         }
         for message in &state.messages {
@@ -262,7 +261,9 @@ impl Model for Protocol {
         match step {
             Step::Tick { missed_by } => {
                 state.lease.left = state.lease.left.saturating_sub(1);
-                state.replicas.iter_mut().zip(missed_by).for_each(|(replica, missed)| replica.tick(missed));
+                for (number, replica) in state.replicas.iter_mut().enumerate() {
+                    replica.tick(is_set(missed_by, number));
+                }
             }
             Step::Deliver(message) => {
                 state.messages.remove(&message);
@@ -270,7 +271,7 @@ impl Model for Protocol {
             }
             Step::Lose(message) => _ = state.messages.remove(&message),
             Step::Ask(number) => state.ask(number),
-            Step::Count(number) => state.count(number),
+            Step::Count(number) => state.count(number, self.last_count),
             Step::Release(number) => state.release(number, *self),
         }
         state.shown = state.shown.max(state.shown_now().max().unwrap_or_default());
@@ -285,9 +286,10 @@ impl Model for Protocol {
             Property::always(NEVER_LESS, |_, state: &State| {
                 state.shown_now().all(|count| count >= state.shown)
             }),
-            Property::sometimes(TAKEN_OVER, |_, state: &State| {
-                let next =
-                    |replica: &Replica| replica.epoch == Some(2) && replica.shows() == Some(LAST_COUNT);
+            Property::sometimes(TAKEN_OVER, |protocol: &Self, state: &State| {
+                let next = |replica: &Replica| {
+                    replica.epoch == Some(2) && replica.shows() == Some(protocol.last_count)
+                };
                 let stopped = |replica: &Replica| {
                     replica.epoch == Some(1) && replica.account.is_some_and(|account| account.saved > 0)
                 };
@@ -301,6 +303,10 @@ impl Model for Protocol {
     }
 }
 
+fn is_set(bits: u8, number: usize) -> bool {
+    bits & (1 << number) != 0
+}
+
 /// What a replica does by itself; nothing, if it is not the time for it.
 impl State {
     fn ask(&mut self, number: usize) {
@@ -311,10 +317,10 @@ impl State {
         self.send(Some(message));
     }
 
-    fn count(&mut self, number: usize) {
+    fn count(&mut self, number: usize, last_count: u8) {
         let replica = &mut self.replicas[number];
         if let Some(account) = replica.account.as_mut().filter(|_| replica.trust > 0) {
-            account.counted = (account.counted + 1).min(LAST_COUNT);
+            account.counted = (account.counted + 1).min(last_count);
             self.write(number);
         }
     }
