@@ -7,6 +7,7 @@
 //! is as if its answer were lost: the one who asked goes by its clock.
 
 mod protocol;
+mod state;
 
 use stateright::{Checker, HasDiscoveries, Model};
 
