@@ -56,8 +56,13 @@ async fn row(projects: usize) -> String {
         fs::write(folder.path().join(format!("key-{number}")), format!("{KEY}-{number}")).unwrap();
     }
     let url_file = folder.path().join("url");
-    let arguments =
-        ["--config.file", file.to_str().unwrap(), "--state.url-file", url_file.to_str().unwrap(), "--state.migrate"];
+    let arguments = [
+        "--config.file",
+        file.to_str().unwrap(),
+        "--state.url-file",
+        url_file.to_str().unwrap(),
+        "--state.migrate",
+    ];
     let mut replicas: Vec<_> = (0..REPLICAS).map(|_| Program::start(&arguments)).collect();
     tokio::time::sleep(WARM_UP).await;
     let (cpu, server, written) = (cpu(&replicas), server_cpu(), written(&postgres));

@@ -3,7 +3,10 @@
 //! An exposition is made when somebody asks for it first, and kept as long as the publication; one that nobody asks for
 //! costs nothing.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::HashSet,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use strum::{EnumCount, VariantArray};
@@ -33,7 +36,8 @@ pub struct Publication {
 
 impl Publication {
     pub(super) fn new(views: Arc<[Arc<Viewed>]>, instance: Instance, options: Options) -> Self {
-        Self { views, instance: Some(instance), options, made: Default::default() }
+        Self { views: [].into(), instance: Some(instance), options, made: Default::default() }
+            .with_views(views)
     }
 
     /// Hands all families to `sink` in the table's order, each with the samples of the process and of all streams.
@@ -58,7 +62,13 @@ impl Publication {
 
     /// The same process with other streams.
     pub(super) fn with_views(&self, views: Arc<[Arc<Viewed>]>) -> Self {
-        let (instance, options) = (self.instance.clone(), self.options);
+        let (mut instance, options) = (self.instance.clone(), self.options);
+        // Both are in one answer: a lease is held where its project is shown.
+        if let Some(replica) = instance.as_mut().and_then(|instance| instance.replica.as_mut()) {
+            let shown: HashSet<_> =
+                views.iter().filter(|viewed| viewed.is_held()).map(|viewed| viewed.view.project()).collect();
+            replica.held.iter_mut().for_each(|(name, held)| *held = shown.contains(&**name));
+        }
         Self { views, instance, options, made: Default::default() }
     }
 

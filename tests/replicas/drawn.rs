@@ -13,7 +13,7 @@ use crate::{
 
 const TTL: Duration = Duration::from_secs(3);
 /// Requests a minute for a project that would like to make more.
-const TIGHT: u32 = 60;
+const TIGHT: u32 = 120;
 
 /// So many projects: some that would like to make more requests than they may, and one key that two have.
 async fn projects(count: usize) -> Projects {
@@ -72,7 +72,9 @@ async fn whatever_happens_to_replicas_each_project_is_shown_once_and_every_numbe
         tokio::time::sleep(drawn.pause).await;
     }
     projects.stop_traffic();
+    let quiet = Instant::now();
     fleet.wait_until_exact(&projects).await;
+    eprintln!("exact after {:.1} s; {}", quiet.elapsed().as_secs_f64(), projects.busiest_minutes());
     fleet.assert_no_faults();
     let counted = fleet.scrape().await;
     let told = |result| {

@@ -4,10 +4,11 @@ use std::{
     fmt::Write,
     fs,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     projects::Projects,
     proxy::Proxy,
     record::{Answer, Record},
-    support::{Exporter, Exposition},
+    support::{Exporter, Exposition, wait_for},
 };
 
 /// From a replica's answer to the next scrape of it.
@@ -154,7 +155,7 @@ impl Fleet {
         let record = self.record.clone();
         let asked = tokio::spawn(async move { ask(&client, &url, number, &record).await });
         tokio::time::sleep(time).await;
-        self.record.lock().unwrap().froze(number, since, Instant::now());
+        self.record.lock().froze(number, since, Instant::now());
         machine::signal(pid, "CONT");
         asked.await.unwrap();
     }
@@ -212,6 +213,17 @@ impl Fleet {
         None
     }
 
+    /// The slot whose replica shows this project; waits while it changes hands.
+    pub async fn owner_soon(&self, project: &str) -> usize {
+        let mut owner = None;
+        wait_for("an owner", async || {
+            owner = self.owner(project).await;
+            owner.is_some()
+        })
+        .await;
+        owner.unwrap()
+    }
+
     /// Waits until every project is shown, and each by one replica.
     pub async fn wait_until_all_are_shown(&self, projects: &Projects, at_most: Duration) {
         let begun = Instant::now();
@@ -245,7 +257,7 @@ impl Fleet {
 
     /// Asserts that no two replicas ever showed one project, and that no counter ever fell.
     pub fn assert_no_faults(&self) {
-        let record = self.record.lock().unwrap();
+        let record = self.record.lock();
         assert!(record.answers() > 20, "{} answers", record.answers());
         let faults = record.faults();
         let several: Vec<_> = faults.iter().take(20).map(String::as_str).collect();
@@ -301,6 +313,6 @@ async fn ask(client: &reqwest::Client, url: &str, number: usize, record: &Mutex<
     if let Ok(text) = response.text().await
         && is_good
     {
-        record.lock().unwrap().note(number, sent, Instant::now(), &text);
+        record.lock().note(number, sent, Instant::now(), &text);
     }
 }

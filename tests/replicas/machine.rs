@@ -6,17 +6,22 @@ use std::{
     process::Command,
 };
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A test must not pass without a `PostgreSQL` where this is set.
 const REQUIRED: &str = "KAPSO_TEST_REQUIRE_POSTGRES";
 
-/// One test at a time: each starts a dozen processes, and some of them measure.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// Two tests at a time: each starts a dozen processes.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
-/// Waits until no other test runs.
-pub async fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().await
+/// Waits until one other test runs at most.
+pub async fn turn() -> SemaphorePermit<'static> {
+    TURNS.acquire().await.unwrap()
+}
+
+/// Waits until no other test runs: this one measures.
+pub async fn turn_alone() -> SemaphorePermit<'static> {
+    TURNS.acquire_many(2).await.unwrap()
 }
 
 /// Says what a test left out, for want of `PostgreSQL` or pgbouncer.

@@ -17,6 +17,10 @@ use crate::{
 
 const DAY: Duration = Duration::from_hours(24);
 
+/// A budget that holds nobody up. With a small one whoever takes a key over waits until it knows that the one before
+/// cannot have used it up.
+pub const AMPLE: u32 = 6000;
+
 /// Signs the deliveries of every project.
 pub const SECRET: &str = "s3cret";
 /// What a project takes them with.
@@ -89,7 +93,7 @@ impl Projects {
     pub async fn busy(count: usize) -> Self {
         let mut projects = Self::new();
         for _ in 0..count {
-            projects.add(Life::Busy, 600).await;
+            projects.add(Life::Busy, AMPLE).await;
         }
         projects
     }
@@ -195,6 +199,15 @@ impl Projects {
             assert!(begun.elapsed() < at_most, "{} differences:\n{}", differences.len(), several.join("\n"));
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
+    }
+
+    /// How many requests there were in the busiest minute of each project, as a line of text.
+    pub fn busiest_minutes(&self) -> String {
+        let busiest = |project: &Project| {
+            format!("{} {} of {}", project.name, project.kapso.simulator.busiest_minute(), project.budget)
+        };
+        let all: Vec<_> = self.all.iter().map(busiest).collect();
+        format!("requests in the busiest minute: {}", all.join(", "))
     }
 
     /// The projects that were asked more often in a minute than they allow.

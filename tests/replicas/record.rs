@@ -20,8 +20,6 @@ pub struct Record {
     /// What is wrong for certain.
     faults: BTreeSet<String>,
     answers: usize,
-    // TEMPORARY
-    runs: BTreeMap<(usize, String), (u64, bool)>,
 }
 
 /// The counters of a project.
@@ -91,22 +89,12 @@ impl Record {
         let woken = frozen.filter(|(_, since, until)| *since <= sent && sent < *until).map(|freeze| freeze.2);
         let from = woken.max().unwrap_or(sent);
         self.answers += 1;
-        let has_metrics = text.contains("kapso_exporter_lease_acquired_total");
-        for ((_, project), run) in self.runs.iter_mut().filter(|((of, _), _)| *of == replica) {
-            let shown = answer.projects.contains_key(project);
-            if shown && !run.1 {
-                run.0 += 1;
-            }
-            run.1 = shown;
-        }
         for (project, values) in answer.projects {
-            let run = self.runs.entry((replica, project.clone())).or_insert((0, true)).0;
-            if has_metrics && !answer.held.contains(&project) {
+            if !answer.held.contains(&project) {
                 self.faults
                     .insert(format!("replica {replica} shows {project}, of which it says it has no lease"));
             }
-            let acquired = if has_metrics { answer.acquired } else { run };
-            let showing = Showing { replica, acquired, from, to: arrived };
+            let showing = Showing { replica, acquired: answer.acquired, from, to: arrived };
             self.showings.entry(project.clone()).or_default().push(showing);
             let falls = self.counters.entry(project).or_default().note(from, arrived, values);
             self.faults.extend(falls.into_iter().map(|fall| format!("replica {replica}: {fall}")));

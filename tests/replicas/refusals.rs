@@ -3,7 +3,7 @@
 use crate::{
     machine::{free_port, left_out, turn},
     postgres::{DATABASE, PASSWORD, Postgres, ROLE, url},
-    projects::{Life, Projects},
+    projects::{AMPLE, Life, Projects},
     support::{Certificate, Exporter, Finished, run_to_end},
 };
 
@@ -29,7 +29,7 @@ fn assert_said(finished: &Finished, code: Option<i32>, parts: &[&str]) {
 
 async fn one_project() -> Projects {
     let mut projects = Projects::new();
-    projects.add(Life::Quiet, 600).await;
+    projects.add(Life::Quiet, AMPLE).await;
     projects
 }
 

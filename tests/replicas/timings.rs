@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     fleet::{Database, Fleet},
-    machine::{left_out, number, turn},
-    projects::{Life, Projects},
+    machine::{left_out, number, turn_alone},
+    projects::{AMPLE, Life, Projects},
     support::Exposition,
 };
 
@@ -23,7 +23,7 @@ enum End {
 async fn started(count: usize, ttl: &str) -> Option<(Database, Projects, Fleet)> {
     let (database, mut projects) = (Database::start().await?, Projects::new());
     for _ in 0..count {
-        projects.add(Life::Quiet, 600).await;
+        projects.add(Life::Quiet, AMPLE).await;
     }
     // Who takes over does not wait for an interval to pass.
     projects.write("    interval: 30s\n");
@@ -91,7 +91,7 @@ async fn measured(fleet: &mut Fleet, end: End, events: u64) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_replica_has_swept_soon_after_a_sigkill_and_shows_at_once_after_a_sigterm() {
-    let _turn = turn().await;
+    let _turn = turn_alone().await;
     let Some((_database, _projects, mut fleet)) = started(6, "3s").await else {
         return left_out("how long a project has no owner");
     };
@@ -105,7 +105,7 @@ async fn another_replica_has_swept_soon_after_a_sigkill_and_shows_at_once_after_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures, and takes ten minutes"]
 async fn as_by_default_another_replica_has_swept_17_s_after_a_sigkill_and_shows_2_s_after_a_sigterm() {
-    let _turn = turn().await;
+    let _turn = turn_alone().await;
     let Some((_database, _projects, mut fleet)) = started(60, "15s").await else {
         return left_out("how long a project has no owner, as by default");
     };

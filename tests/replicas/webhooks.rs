@@ -11,7 +11,7 @@ use crate::{
     fleet::{Database, Fleet},
     machine::{left_out, turn},
     postgres::Stop,
-    projects::{Life, Project, Projects, SECRET},
+    projects::{AMPLE, Life, Project, Projects, SECRET},
     support::wait_for,
 };
 
@@ -53,7 +53,7 @@ async fn handoffs(fleet: &Fleet) -> f64 {
 
 /// The owner of the project, and the two others.
 async fn roles(fleet: &Fleet) -> (usize, [usize; 2]) {
-    let owner = fleet.owner("p0").await.expect("somebody shows p0");
+    let owner = fleet.owner_soon("p0").await;
     (owner, [(owner + 1) % 3, (owner + 2) % 3])
 }
 
@@ -65,7 +65,7 @@ async fn a_delivery_to_any_replica_is_counted_once_within_a_second_or_so() {
     };
     let mut projects = Projects::new();
     for _ in 0..2 {
-        projects.add(Life::Quiet, 600).await;
+        projects.add(Life::Quiet, AMPLE).await;
     }
     projects.write(KEYS);
     let project = &projects.all[0];
