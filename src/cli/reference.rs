@@ -39,6 +39,10 @@ pub fn reference() -> String {
     for command in root.get_subcommands().filter(|command| !COMMON.contains(&command.get_name())) {
         introduce(&mut text, &format!("{name} {}", command.get_name()), command);
         relate(&mut text, &served, &flags(command).collect::<Vec<_>>());
+        for nested in command.get_subcommands().filter(|command| !COMMON.contains(&command.get_name())) {
+            introduce(&mut text, &format!("{name} {} {}", command.get_name(), nested.get_name()), nested);
+            relate(&mut text, &served, &flags(nested).collect::<Vec<_>>());
+        }
     }
     text
 }

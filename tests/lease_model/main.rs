@@ -7,6 +7,7 @@
 //! is as if its answer were lost: the one who asked goes by its clock.
 
 mod protocol;
+mod state;
 
 use stateright::{Checker, HasDiscoveries, Model};
 
@@ -14,6 +15,8 @@ use self::protocol::{COMMITS, NEVER_LESS, ONE_SHOWS, Protocol, TrustFrom};
 
 /// As the program has it.
 const SOUND: Protocol = Protocol {
+    replicas: 2,
+    last_count: 2,
     margin: 1,
     trust_from: TrustFrom::Asking,
     forgets_released: true,
@@ -23,8 +26,13 @@ const SOUND: Protocol = Protocol {
 
 #[test]
 fn no_two_show_a_project_no_count_falls_and_a_lease_of_one_that_stopped_is_taken_over() {
-    let checker = SOUND.checker().threads(2).spawn_bfs().join();
-    checker.assert_properties();
+    SOUND.checker().threads(2).spawn_bfs().join().assert_properties();
+}
+
+#[test]
+fn a_third_replica_changes_nothing() {
+    let protocol = Protocol { replicas: 3, last_count: 1, ..SOUND };
+    protocol.checker().threads(2).spawn_bfs().join().assert_properties();
 }
 
 #[test]
