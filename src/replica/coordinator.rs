@@ -119,7 +119,7 @@ impl Coordinator {
             Some(Ok(())) if std::mem::take(&mut self.is_away) => {
                 tracing::info!("the database answers again");
                 self.announced = None;
-                self.takes_from = Instant::now() + self.fleet.terms.ttl / 2;
+                self.takes_from = Instant::now() + self.fleet.terms.ttl;
             }
             _ => {}
         }
@@ -136,10 +136,16 @@ impl Coordinator {
             self.free_since.entry(key).or_insert(now);
         }
         let is_due = self.shared.is_none_or(|at| at.elapsed() >= self.fleet.terms.renew_every());
-        if is_due || (!self.free_since.is_empty() && self.takes_from <= now) {
+        if is_due || (!self.free_since.is_empty() && self.may_take()) {
             self.share().await?;
         }
         Ok(())
+    }
+
+    /// Not in the very look that finds the database again: its leases are over, and those who hold them know what it may
+    /// have forgotten.
+    fn may_take(&self) -> bool {
+        !self.is_away && self.takes_from <= Instant::now()
     }
 
     /// Makes the keys of the configuration known, and gives up those that are no longer in it.
@@ -189,7 +195,7 @@ impl Coordinator {
         }
         self.hand_over(&others).await?;
         mine.retain(|(key, _)| self.known.contains_key(key) && !self.is_left_alone(*key));
-        if self.takes_from > Instant::now() {
+        if !self.may_take() {
             return Ok(());
         }
         for mine in mine.chunks(AT_ONCE) {
