@@ -99,15 +99,15 @@ async fn the_numbers_are_right_after_the_database_was_away_slow_read_only_and_ou
     database.postgres.run().await;
     is_shown_again(&fleet, &projects, "a crash").await;
 
-    let begun = Instant::now();
     database.postgres.stop(Stop::Fast);
+    let begun = Instant::now();
     is_withdrawn(&fleet, begun).await;
     while_it_lasts().await;
     database.postgres.run().await;
     is_shown_again(&fleet, &projects, "away").await;
 
-    let begun = Instant::now();
     database.postgres.set_read_only(true);
+    let begun = Instant::now();
     is_withdrawn(&fleet, begun).await;
     database.postgres.set_read_only(false);
     is_shown_again(&fleet, &projects, "read-only").await;

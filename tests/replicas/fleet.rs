@@ -282,8 +282,9 @@ impl Fleet {
             writeln!(text, "== process {}, replica {slot}\n{}", replica.number, replica.exporter.log())
                 .unwrap();
         }
-        let path =
-            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("replicas-{}.log", std::process::id()));
+        let address = &self.slots[0].address;
+        let port = address.rsplit(':').next().unwrap();
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("replicas-{port}.log"));
         fs::write(&path, text).unwrap();
         format!("logs are in {}", path.display())
     }
