@@ -1,7 +1,5 @@
 //! The coordinator of a replica: takes leases that are free and its share, hands over those that others are to have, and
 //! has the supervisor watch what is held.
-//!
-//! A hand-over is: the projects are no longer swept, saved once more, no longer shown; then the lease is released.
 
 mod leaving;
 mod taking;
