@@ -1,4 +1,5 @@
 mod claims;
+mod shared;
 mod unused;
 
 use std::{

@@ -1,7 +1,8 @@
 //! The coordinator of a replica: takes leases that are free and its share, hands over those that others are to have, and
 //! has the supervisor watch what is held.
-//!
-//! A hand-over is: the projects are no longer swept, saved once more, no longer shown; then the lease is released.
+
+mod leaving;
+mod taking;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,26 +10,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::Notify,
-    time::{Instant as TokioInstant, sleep, timeout},
-};
+use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Fleet,
     fleet::{Keys, keys_of},
-    heart::encoded,
-    registry::{Known, Registry, Release, Seen, Taken},
+    registry::{Known, Registry, Seen},
     shares::{self, Candidate},
 };
 use crate::{
     config::Config,
     kapso::Usage,
-    lease::{BootTime, Inherited, KeyHash, Lease},
-    metrics::LeaseLoss,
+    lease::{KeyHash, Lease},
     publisher::Publisher,
-    state::{self, postgres::Error},
+    state::postgres::Error,
     supervisor::Supervisor,
 };
 
@@ -42,8 +38,6 @@ const UNCLAIMED: Duration = Duration::from_secs(2);
 const LEFT_ALONE: Duration = Duration::from_mins(1);
 /// From one time that the keys are announced to the next.
 const ANNOUNCED_EVERY: Duration = Duration::from_hours(1);
-/// How long the release of leases may take at the end, however late it is.
-const RELEASED_WITHIN: Duration = Duration::from_millis(400);
 
 /// Divides the keys with the other replicas.
 pub struct Coordinator {
@@ -237,64 +231,6 @@ impl Coordinator {
         self.left_alone.get(&key).is_some_and(|since| since.elapsed() < LEFT_ALONE)
     }
 
-    /// Takes those of these that are still free, and watches their projects.
-    async fn take(&mut self, keys: &[(KeyHash, i64)]) -> Result<(), Error> {
-        let asked = BootTime::now();
-        let taken = self.registry.take(keys).await?;
-        if taken.is_empty() {
-            return Ok(());
-        }
-        let leases: Vec<_> = taken.into_iter().map(|taken| self.lease(taken, asked)).collect();
-        for lease in &leases {
-            self.fleet.add(lease);
-            self.watch_under(lease);
-        }
-        tracing::info!(leases = leases.len(), "leases were taken");
-        self.fleet.metrics.acquired(leases.len() as u64);
-        match self.follow().await {
-            Ok(()) => {}
-            Err(error) if is_temporary(&error) => self.give_back(&leases).await?,
-            // One that cannot be watched is not to keep the others from it.
-            Err(_) => self.take_one_by_one(&leases).await?,
-        }
-        self.fleet.publish_held(&self.known);
-        Ok(())
-    }
-
-    fn lease(&self, taken: Taken, asked: BootTime) -> Lease {
-        let Taken { key, epoch, usage, told_ago, was_released } = taken;
-        let lease = Lease::new(key, epoch, self.fleet.terms.trusted_until(asked));
-        let Some(usage) = usage else { return lease };
-        let unseen = if was_released { Duration::ZERO } else { told_ago.min(self.fleet.terms.trusted()) };
-        lease.inheriting(Inherited { usage, learned: asked, told_ago, unseen })
-    }
-
-    async fn take_one_by_one(&mut self, leases: &[Lease]) -> Result<(), Error> {
-        for lease in leases {
-            self.fleet.leases.remove(lease);
-        }
-        for lease in leases {
-            self.watch_under(lease);
-            if let Err(error) = self.follow().await {
-                tracing::error!(projects = ?self.known.get(&lease.key()), "cannot be watched: {error:#}");
-                self.left_alone.insert(lease.key(), Instant::now());
-                self.give_back(std::slice::from_ref(lease)).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Releases leases of projects that are not watched.
-    async fn give_back(&mut self, leases: &[Lease]) -> Result<(), Error> {
-        let released: Vec<_> = leases.iter().map(|lease| release(lease, &BTreeMap::new(), None)).collect();
-        for lease in leases {
-            self.fleet.leases.remove(lease);
-            self.fleet.remove(lease);
-            lease.lose();
-        }
-        self.registry.release(&released).await
-    }
-
     /// Gives up what another replica has.
     async fn drop_lost(&mut self) {
         let lost: Vec<_> = self.fleet.held().into_iter().filter(Lease::is_lost).collect();
@@ -307,33 +243,6 @@ impl Coordinator {
             self.fleet.remove(lease);
         }
         self.follow().await.ok();
-    }
-
-    /// Hands these over, each to this replica if one is named: saves their projects once more, shows them no longer, and
-    /// releases the leases.
-    async fn hand_over(&mut self, leases: &[(Lease, Option<String>)]) -> Result<(), Error> {
-        if leases.is_empty() {
-            return Ok(());
-        }
-        let usages = self.usages();
-        for (lease, _) in leases {
-            self.fleet.leases.leave(lease);
-        }
-        let followed = self.follow().await;
-        if followed.is_ok() {
-            self.publisher.save().await;
-        }
-        tracing::info!(leases = leases.len(), "leases are handed over");
-        let released: Vec<_> =
-            leases.iter().map(|(lease, successor)| release(lease, &usages, successor.clone())).collect();
-        for (lease, _) in leases {
-            self.fleet.remove(lease);
-            self.fleet.leases.remove(lease);
-            if lease.lose() {
-                self.fleet.metrics.lost(LeaseLoss::HandedOver);
-            }
-        }
-        self.registry.release(&released).await
     }
 
     /// What each key was used for.
@@ -349,35 +258,4 @@ impl Coordinator {
         }
         followed.map(drop)
     }
-
-    /// Releases everything at the end, when all is saved and nothing is served any more; `until` then.
-    pub async fn leave(&self, until: TokioInstant) {
-        let (held, usages) = (self.fleet.held(), self.usages());
-        let released: Vec<_> = held.iter().map(|lease| release(lease, &usages, None)).collect();
-        for lease in &held {
-            lease.lose();
-        }
-        let left = async {
-            self.registry.release(&released).await?;
-            self.registry.leave().await
-        };
-        let within = until.saturating_duration_since(TokioInstant::now()).max(RELEASED_WITHIN);
-        match timeout(within, left).await {
-            Ok(Ok(())) => tracing::info!(leases = released.len(), "leases are released"),
-            Ok(Err(error)) => {
-                tracing::warn!("leases are not released, others wait until their time is over: {error}");
-            }
-            Err(_) => tracing::warn!("leases are not released in time: others wait until their time is over"),
-        }
-    }
-}
-
-/// Whether the accounts could not be read because the database did not answer.
-fn is_temporary(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<state::Error>().is_some_and(state::Error::is_temporary)
-}
-
-fn release(lease: &Lease, usages: &BTreeMap<KeyHash, Usage>, successor: Option<String>) -> Release {
-    let usage = encoded(&usages.get(&lease.key()).cloned().unwrap_or_default());
-    Release { lease: lease.clone(), usage, successor }
 }

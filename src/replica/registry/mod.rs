@@ -1,5 +1,7 @@
 //! The tables of replicas and leases: each statement does one thing, by the clock of the database.
 
+mod records;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,6 +10,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
+pub use self::records::{Known, Release, Renewal, Renewed, Seen, Taken};
 use crate::{
     lease::{Epoch, KeyHash, Lease, Terms},
     state::postgres::{Database, Error, Operation},
@@ -31,87 +34,6 @@ pub struct Registry {
     /// What people call it.
     name: String,
     terms: Terms,
-}
-
-/// A lease that is to be renewed, and what others are to know of it.
-pub struct Renewal {
-    /// The lease.
-    pub lease: Lease,
-    /// What it costs to hold it.
-    pub cost: f32,
-    /// What its key was used for lately.
-    pub usage: Vec<u8>,
-}
-
-/// A lease that is given away.
-pub struct Release {
-    /// The lease.
-    pub lease: Lease,
-    /// What its key was used for lately.
-    pub usage: Vec<u8>,
-    /// The id of the replica that is to have it.
-    pub successor: Option<String>,
-}
-
-/// What became of a renewal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Renewed {
-    /// It was granted again.
-    Granted,
-    /// Another replica has it.
-    Lost,
-    /// The database knows an earlier epoch, or none: it is that of a backup.
-    Older,
-}
-
-/// A replica that is alive.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    /// Its id.
-    pub id: String,
-    /// What people call it.
-    pub name: String,
-    /// Of the program.
-    pub version: String,
-    /// When it started.
-    pub started: Timestamp,
-    /// When it was last heard of.
-    pub beaten: Timestamp,
-    /// For how long it has lived.
-    pub age: Duration,
-}
-
-/// A lease, as the database knows it.
-#[derive(Debug, Clone)]
-pub struct Known {
-    /// Of which key.
-    pub key: KeyHash,
-    /// Who has it, or had it last; if it was released, who is to have it: empty if that is all the same.
-    pub owner: String,
-    /// How many times it was granted anew.
-    pub epoch: Epoch,
-    /// Whether anybody may take it.
-    pub is_free: bool,
-    /// Since when the owner has it.
-    pub held_since: Timestamp,
-    /// What it costs to hold it.
-    pub cost: f32,
-    /// The projects with that key.
-    pub projects: Vec<String>,
-}
-
-/// A lease that was taken.
-pub struct Taken {
-    /// Of which key.
-    pub key: KeyHash,
-    /// Its epoch.
-    pub epoch: Epoch,
-    /// What its key was used for, as the owner before told it.
-    pub usage: Option<Vec<u8>>,
-    /// How long ago that was.
-    pub told_ago: Duration,
-    /// Whether the owner before released it.
-    pub was_released: bool,
 }
 
 impl Registry {

@@ -1,0 +1,80 @@
+//! Giving leases away: to another replica whose share they are, or to whoever takes them when this one stops.
+//!
+//! The projects are no longer swept, saved once more, no longer shown; then the leases are released.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::time::{Instant, timeout};
+
+use super::{
+    super::{heart::encoded, registry::Release},
+    Coordinator,
+};
+use crate::{
+    kapso::Usage,
+    lease::{KeyHash, Lease},
+    metrics::LeaseLoss,
+    state::postgres::Error,
+};
+
+/// How long the release of leases may take at the end, however late it is.
+const RELEASED_WITHIN: Duration = Duration::from_millis(400);
+
+impl Coordinator {
+    /// Hands these over, each to this replica if one is named: saves their projects once more, shows them no longer, and
+    /// releases the leases.
+    pub(super) async fn hand_over(&mut self, leases: &[(Lease, Option<String>)]) -> Result<(), Error> {
+        if leases.is_empty() {
+            return Ok(());
+        }
+        let usages = self.usages();
+        for (lease, _) in leases {
+            self.fleet.leases.leave(lease);
+        }
+        let followed = self.follow().await;
+        if followed.is_ok() {
+            self.publisher.save().await;
+        }
+        tracing::info!(leases = leases.len(), "leases are handed over");
+        let released: Vec<_> =
+            leases.iter().map(|(lease, successor)| released(lease, &usages, successor.clone())).collect();
+        for (lease, _) in leases {
+            self.fleet.remove(lease);
+            self.fleet.leases.remove(lease);
+            if lease.lose() {
+                self.fleet.metrics.lost(LeaseLoss::HandedOver);
+            }
+        }
+        self.registry.release(&released).await
+    }
+
+    /// Releases everything at the end, when all is saved and nothing is served any more; `until` then.
+    pub async fn leave(&self, until: Instant) {
+        let (held, usages) = (self.fleet.held(), self.usages());
+        let released: Vec<_> = held.iter().map(|lease| released(lease, &usages, None)).collect();
+        for lease in &held {
+            lease.lose();
+        }
+        let left = async {
+            self.registry.release(&released).await?;
+            self.registry.leave().await
+        };
+        let within = until.saturating_duration_since(Instant::now()).max(RELEASED_WITHIN);
+        match timeout(within, left).await {
+            Ok(Ok(())) => tracing::info!(leases = released.len(), "leases are released"),
+            Ok(Err(error)) => {
+                tracing::warn!("leases are not released, others wait until their time is over: {error}");
+            }
+            Err(_) => tracing::warn!("leases are not released in time: others wait until their time is over"),
+        }
+    }
+}
+
+pub(super) fn released(
+    lease: &Lease,
+    usages: &BTreeMap<KeyHash, Usage>,
+    successor: Option<String>,
+) -> Release {
+    let usage = encoded(&usages.get(&lease.key()).cloned().unwrap_or_default());
+    Release { lease: lease.clone(), usage, successor }
+}
