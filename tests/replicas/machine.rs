@@ -76,9 +76,10 @@ pub fn signal(pid: u32, name: &str) {
     assert!(status.success(), "kill -s {name} {pid}");
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, and that the system gives to nobody by itself: whoever has it may come back to it.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| fastrand::u16(15_000..32_000)).find(is_free).unwrap()
 }
 
 /// A number out of the environment, or this one.

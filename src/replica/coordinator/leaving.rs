@@ -24,7 +24,8 @@ impl Coordinator {
     /// Hands these over, each to this replica if one is named: saves their projects once more, shows them no longer, and
     /// releases the leases.
     pub(super) async fn hand_over(&mut self, leases: &[(Lease, Option<String>)]) -> Result<(), Error> {
-        if leases.is_empty() {
+        // While something cannot be saved, whoever took over would go on from less than was shown: it is tried again.
+        if leases.is_empty() || !self.publisher.save().await {
             return Ok(());
         }
         let usages = self.usages();

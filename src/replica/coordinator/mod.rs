@@ -130,15 +130,15 @@ impl Coordinator {
             self.free_since.entry(key).or_insert(now);
         }
         let is_due = self.shared.is_none_or(|at| at.elapsed() >= self.fleet.terms.renew_every());
-        if is_due || (!self.free_since.is_empty() && self.may_take()) {
+        if is_due || (!self.free_since.is_empty() && self.may_change_hands()) {
             self.share().await?;
         }
         Ok(())
     }
 
-    /// Not in the very look that finds the database again: its leases are over, and those who hold them know what it may
-    /// have forgotten.
-    fn may_take(&self) -> bool {
+    /// Whether leases may change hands. Not in the very look that finds the database again: its leases are over, and those
+    /// who hold them know what it may have forgotten.
+    fn may_change_hands(&self) -> bool {
         !self.is_away && self.takes_from <= Instant::now()
     }
 
@@ -187,11 +187,11 @@ impl Coordinator {
                 _ => {}
             }
         }
-        self.hand_over(&others).await?;
-        mine.retain(|(key, _)| self.known.contains_key(key) && !self.is_left_alone(*key));
-        if !self.may_take() {
+        if !self.may_change_hands() {
             return Ok(());
         }
+        self.hand_over(&others).await?;
+        mine.retain(|(key, _)| self.known.contains_key(key) && !self.is_left_alone(*key));
         for mine in mine.chunks(AT_ONCE) {
             self.take(mine).await?;
         }
