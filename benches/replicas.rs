@@ -1,9 +1,20 @@
 //! What replicas cost: `cargo bench --bench replicas` starts a PostgreSQL, the simulated Kapso and three replicas as
 //! processes of their own, and prints the table of `docs/replicas.md`.
 //!
-//! Each project has 20 conversations, four workflows and a start a minute, and is swept once a minute. Words after `--` are
-//! numbers of projects.
-#![allow(missing_docs, dead_code, unused_imports, clippy::unwrap_used, clippy::cast_precision_loss)]
+//! Each project has 20 conversations, two workflows and a start a minute, and is swept once a minute. Words after `--` are
+//! numbers of projects. A lease counts as taken over once a replica that is alive holds it.
+#![allow(
+    missing_docs,
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::missing_panics_doc
+)]
 
 #[path = "../tests/replicas/machine.rs"]
 mod machine;
@@ -27,9 +38,13 @@ use self::{
 };
 
 const REPLICAS: usize = 3;
+/// Linux counts processor time in hundredths of a second.
+const TICKS: f64 = 100.0;
 /// Until all replicas have their shares and every project was swept.
 const WARM_UP: Duration = Duration::from_mins(4);
-const STEADY: Duration = Duration::from_mins(3);
+const STEADY: Duration = Duration::from_mins(2);
+/// From one scrape of all replicas to the next.
+const PAUSE: Duration = Duration::from_secs(25);
 
 #[tokio::main]
 async fn main() {
@@ -65,28 +80,28 @@ async fn row(projects: usize) -> String {
     ];
     let mut replicas: Vec<_> = (0..REPLICAS).map(|_| Program::start(&arguments)).collect();
     tokio::time::sleep(WARM_UP).await;
-    let (cpu, server, written) = (cpu(&replicas), server_cpu(), written(&postgres));
+    let (cpu, server, written) = (cpu(&replicas), server_cpu(&postgres), written(&postgres));
     let begun = Instant::now();
     let mut scrapes = Vec::new();
     while begun.elapsed() < STEADY {
         for replica in &replicas {
             scrapes.push(scrape(replica).await.0);
         }
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        tokio::time::sleep(PAUSE).await;
     }
     let seconds = begun.elapsed().as_secs_f64();
     let loads: Vec<_> =
         self::cpu(&replicas).iter().zip(&cpu).map(|(after, before)| (after - before) / seconds).collect();
-    let server = (server_cpu() - server) / seconds;
+    let server = (server_cpu(&postgres) - server) / seconds;
     let (commits, rows) = self::written(&postgres);
     scrapes.sort_unstable();
     let memory = replicas.iter().map(|replica| replica.memory("VmRSS:")).fold(0.0, f64::max);
     let tables = tables(&postgres);
-    let term = taken_over(&mut replicas, "-TERM", projects).await;
+    let term = taken_over(&mut replicas, "-TERM", &postgres, projects).await;
     replicas.push(Program::start(&arguments));
     // Until the newcomer has its share.
     tokio::time::sleep(Duration::from_secs(50)).await;
-    let kill = taken_over(&mut replicas, "-KILL", projects).await;
+    let kill = taken_over(&mut replicas, "-KILL", &postgres, projects).await;
     format!(
         "| {projects} | {memory:.0} MB | {:.0} % | {:.0} ms | {:.0} % | {:.0}/s | {:.0}/s | {tables} | {:.1} s | {:.1} s |",
         100.0 * loads.iter().copied().fold(0.0, f64::max),
@@ -101,7 +116,7 @@ async fn row(projects: usize) -> String {
 
 fn kapso(projects: usize) -> Program {
     let keys = projects.to_string();
-    let flags = ["--workflows", "4", "--conversations", "20", "--history", "100", "--open-history", "4"];
+    let flags = ["--workflows", "2", "--conversations", "20", "--history", "100", "--open-history", "4"];
     let more = ["--starts-per-minute", "1", "--rate-limit", "0"];
     Program::start(&[&["simulate", "--keys", &keys], &flags[..], &more[..]].concat())
 }
@@ -119,27 +134,24 @@ fn configuration(projects: usize, url: &str) -> String {
     text
 }
 
-/// Ends the first replica, and waits until the others show all projects.
-async fn taken_over(replicas: &mut Vec<Program>, signal: &str, projects: usize) -> Duration {
+/// Ends the first replica, and waits until the others hold all leases.
+async fn taken_over(
+    replicas: &mut Vec<Program>,
+    signal: &str,
+    postgres: &Postgres,
+    projects: usize,
+) -> Duration {
     let ended = replicas.remove(0);
     let begun = Instant::now();
     assert!(Command::new("kill").args([signal, &ended.pid().to_string()]).status().unwrap().success());
-    loop {
-        let mut shown = 0;
-        for replica in replicas.iter() {
-            shown += held(&scrape(replica).await.1);
-        }
-        if shown == projects {
-            return begun.elapsed();
-        }
+    let all = format!(
+        "SELECT count(*) = {projects} AND count(DISTINCT owner) = {} FROM kapso_exporter.lease WHERE until > now()",
+        replicas.len()
+    );
+    while postgres.psql(DATABASE, &all) != "t" {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-/// How many projects an exposition shows as this replica's.
-fn held(exposition: &str) -> usize {
-    let of_project = |line: &&str| line.starts_with("kapso_exporter_lease_held{") && line.ends_with(" 1");
-    exposition.lines().filter(of_project).count()
+    begun.elapsed()
 }
 
 /// How long a scrape took, and what it said.
@@ -155,11 +167,19 @@ fn cpu(replicas: &[Program]) -> Vec<f64> {
     replicas.iter().map(Program::cpu).collect()
 }
 
-/// Processor time of all processes of the server, in seconds.
-fn server_cpu() -> f64 {
-    let output = Command::new("ps").args(["-C", "postgres", "-o", "cputimes="]).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| line.trim().parse::<f64>().unwrap()).sum()
+/// Processor time of all processes of the server, those that have ended included, in seconds.
+fn server_cpu(postgres: &Postgres) -> f64 {
+    let first = postgres.pid();
+    let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
+    let living: f64 = children.split_whitespace().map(|pid| ticks(pid, 2)).sum();
+    (ticks(&first.to_string(), 4) + living) / TICKS
+}
+
+/// The first of a process's times: its own in user and system mode, and those of its children that have ended.
+fn ticks(pid: &str, times: usize) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    fields.skip(11).take(times).map(|ticks| ticks.parse::<f64>().unwrap()).sum()
 }
 
 /// Commits and rows that were written so far.

@@ -10,7 +10,7 @@ use kapso_exporter::{
     account::{Account, Order, Settings},
     clock::Steady,
     model::{Conversation, ConversationStatus, Execution, Flaws, Page, Status, Workflow},
-    state::FileStore,
+    state::{FileStore, Store as _},
 };
 
 const KNOWN: usize = 1_000_000;

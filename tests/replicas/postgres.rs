@@ -116,6 +116,12 @@ impl Postgres {
         self.psql("postgres", &format!("CREATE DATABASE {DATABASE} OWNER {ROLE}"));
     }
 
+    /// The number of its first process.
+    #[allow(dead_code, reason = "a benchmark needs it")]
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     /// Its TCP port.
     pub fn port(&self) -> u16 {
         self.port

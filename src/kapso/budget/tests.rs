@@ -278,7 +278,7 @@ async fn used_up(own: u32, time: Duration) -> Usage {
 
 #[tokio::test(start_paused = true)]
 async fn another_process_goes_on_where_the_one_before_ended() {
-    let (before, told) = (MINUTE - Duration::from_secs(1), used_up(60, MINUTE).await);
+    let (before, told) = (Duration::from_secs(59), used_up(60, MINUTE).await);
     assert_eq!(told.requests(), 60);
     let next = Budget::new(Some(60));
     next.inherit(&told, Duration::ZERO, Duration::ZERO);

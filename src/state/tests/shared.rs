@@ -54,8 +54,8 @@ fn given(answers: Vec<Fate>) -> Vec<(Vec<Row>, i64)> {
     for _ in 0..2 {
         keeper.save(Turn::Ordinary).unwrap();
     }
-    let given = std::mem::take(&mut store.0.lock().given);
-    given
+    let mut script = store.0.lock();
+    std::mem::take(&mut script.given)
 }
 
 #[test]
