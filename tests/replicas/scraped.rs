@@ -41,9 +41,16 @@ fn scrape_configs(addresses: &[&str]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// How many starts the replicas show now, which is all of them once the numbers are exact.
-async fn started(fleet: &Fleet) -> f64 {
-    fleet.scrape().await.iter().map(|all| all.sum("kapso_executions_started_total", &[])).sum()
+/// How many starts the replicas show at a moment at which no project changes hands.
+async fn started(fleet: &Fleet, projects: usize) -> f64 {
+    let mut started = 0.0;
+    wait_for("all projects in one look", async || {
+        let all = fleet.scrape().await;
+        started = all.iter().map(|all| all.sum("kapso_executions_started_total", &[])).sum();
+        all.iter().map(|all| all.values_of("kapso_up", "project").len()).sum::<usize>() == projects
+    })
+    .await;
+    started
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,7 +67,7 @@ async fn prometheus_sees_no_reset_and_the_true_increase_through_hand_overs() {
     wait_for("scrapes", async || prometheus.value("count(count_over_time(up[1m]) >= 3)").await == Some(3.0))
         .await;
     // The increase is extrapolated by up to a scrape: of a hundred and more that is less than a hundredth.
-    let (begun, before) = (Instant::now(), started(&fleet).await);
+    let (begun, before) = (Instant::now(), started(&fleet, projects.all.len()).await);
     let stops = number("KAPSO_TEST_EVENTS", 14);
     for stop in 0..stops as usize {
         tokio::time::sleep(Duration::from_secs(8)).await;
@@ -73,7 +80,7 @@ async fn prometheus_sees_no_reset_and_the_true_increase_through_hand_overs() {
     let seconds = begun.elapsed().as_secs();
 
     let value = async |query: String| prometheus.value(&query).await.unwrap_or_default();
-    let truth = started(&fleet).await - before;
+    let truth = started(&fleet, projects.all.len()).await - before;
     let family = "kapso_executions_started_total{instance=\"kapso\"}";
     let seen = value(format!("sum(increase({family}[{seconds}s]))")).await;
     eprintln!("started {truth}, increase {seen:.1} over {seconds} s");
