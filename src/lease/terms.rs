@@ -23,6 +23,13 @@ impl Terms {
         self.ttl / Self::MARGIN_SHARE
     }
 
+    /// How long a lease is held before it may be given to a replica that has others: costs go up and down, and each
+    /// hand-over costs a project a moment.
+    #[must_use]
+    pub fn settled(self) -> Duration {
+        20 * self.ttl
+    }
+
     /// How long its holder trusts a lease, from the moment before it is asked for.
     #[must_use]
     pub fn trusted(self) -> Duration {

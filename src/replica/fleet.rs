@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Instant,
 };
 
 use arc_swap::ArcSwap;
@@ -28,8 +29,19 @@ pub struct Fleet {
     /// Those that were held and are not trusted for now.
     expired: Mutex<BTreeSet<KeyHash>>,
     overview: ArcSwap<Overview>,
+    gap: Mutex<Gap>,
     /// What is published of it.
     pub metrics: Arc<ReplicaMetrics>,
+}
+
+/// What tells that the database was away for longer than a lease lasts, or is older than it was.
+#[derive(Default)]
+struct Gap {
+    has_beaten: bool,
+    /// Until then each replica gets its own leases back before anybody takes others.
+    quiet_until: Option<Instant>,
+    /// The coordinator has not heard of it.
+    is_news: bool,
 }
 
 /// All replicas, as the database told it last.
@@ -88,8 +100,40 @@ impl Fleet {
     /// Nothing is held yet.
     #[must_use]
     pub fn new(terms: Terms, leases: Leases, metrics: Arc<ReplicaMetrics>) -> Self {
-        let (held, expired, overview) = Default::default();
-        Self { terms, leases, held, expired, overview, metrics }
+        let (held, expired, overview, gap) = Default::default();
+        Self { terms, leases, held, expired, overview, gap, metrics }
+    }
+
+    /// The heart has beaten; `was_alive` as the database knew it before.
+    pub(super) fn has_beaten(&self, was_alive: bool) {
+        self.compare(was_alive);
+        self.gap.lock().has_beaten = true;
+    }
+
+    /// Compares what the database knows of this replica with what it was told. If it does not know that the replica is
+    /// alive, nobody's leases are there as they were, and whoever holds one knows what the database may have forgotten.
+    pub(super) fn compare(&self, is_alive: bool) {
+        let mut gap = self.gap.lock();
+        if gap.has_beaten && !is_alive {
+            (gap.quiet_until, gap.is_news) = (Some(Instant::now() + self.terms.ttl), true);
+        }
+    }
+
+    /// Whether there was such a gap since this was last asked.
+    pub(super) fn take_gap(&self) -> bool {
+        std::mem::take(&mut self.gap.lock().is_news)
+    }
+
+    /// Whether leases may change hands.
+    pub(super) fn is_quiet_over(&self) -> bool {
+        let gap = self.gap.lock();
+        gap.has_beaten && gap.quiet_until.is_none_or(|until| until <= Instant::now())
+    }
+
+    /// The database was away.
+    pub(super) fn was_away(&self) {
+        let mut gap = self.gap.lock();
+        (gap.quiet_until, gap.is_news) = (Some(Instant::now() + self.terms.ttl), true);
     }
 
     /// What the database told last.

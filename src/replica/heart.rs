@@ -74,7 +74,9 @@ impl Heart {
         let renewals: Vec<_> =
             held.iter().map(|lease| renewal(lease, used.entry(lease.key()).or_default())).collect();
         let until = self.fleet.terms.trusted_until(asked);
-        for (lease, renewed) in held.iter().zip(self.registry.beat(&renewals).await?) {
+        let beat = self.registry.beat(&renewals).await?;
+        self.fleet.has_beaten(beat.was_alive);
+        for (lease, renewed) in held.iter().zip(beat.renewed) {
             match renewed {
                 Renewed::Granted => lease.extend(lease.epoch(), until),
                 // Unless it was handed over meanwhile.

@@ -56,8 +56,6 @@ pub struct Coordinator {
     /// Since when leases are seen free.
     free_since: HashMap<KeyHash, Instant>,
     left_alone: HashMap<KeyHash, Instant>,
-    /// After the database was away, each replica gets its own leases back before anybody takes others.
-    takes_from: Instant,
     is_away: bool,
 }
 
@@ -84,7 +82,6 @@ impl Coordinator {
             shared: None,
             free_since: HashMap::new(),
             left_alone: HashMap::new(),
-            takes_from: Instant::now(),
             is_away: false,
         }
     }
@@ -112,16 +109,19 @@ impl Coordinator {
             }
             Some(Ok(())) if std::mem::take(&mut self.is_away) => {
                 tracing::info!("the database answers again");
-                self.announced = None;
-                self.takes_from = Instant::now() + self.fleet.terms.ttl;
+                self.fleet.was_away();
             }
             _ => {}
         }
     }
 
     async fn look(&mut self) -> Result<(), Error> {
+        if self.fleet.take_gap() {
+            self.announced = None;
+        }
         self.announce().await?;
-        let free = self.registry.free().await?;
+        let (free, is_alive) = self.registry.free().await?;
+        self.fleet.compare(is_alive);
         let is_mine = |key: &KeyHash| self.known.contains_key(key) && self.fleet.lease(*key).is_none();
         let free: Vec<_> = free.into_iter().filter(is_mine).collect();
         let now = Instant::now();
@@ -139,7 +139,7 @@ impl Coordinator {
     /// Whether leases may change hands. Not in the very look that finds the database again: its leases are over, and those
     /// who hold them know what it may have forgotten.
     fn may_change_hands(&self) -> bool {
-        !self.is_away && self.takes_from <= Instant::now()
+        !self.is_away && self.fleet.is_quiet_over()
     }
 
     /// Makes the keys of the configuration known, and gives up those that are no longer in it.
@@ -180,7 +180,12 @@ impl Coordinator {
         for (known, holder) in leases.iter().zip(shares) {
             let is_mine = holder.as_deref() == Some(self.registry.id());
             match self.fleet.lease(known.key) {
-                Some(lease) if !is_mine && lease.is_held() => others.push((lease, holder)),
+                Some(lease) if !is_mine && lease.is_held() => {
+                    let is_newcomer = !leases.iter().any(|known| holder.as_ref() == Some(&known.owner));
+                    if is_newcomer || known.held_for >= self.fleet.terms.settled() {
+                        others.push((lease, holder));
+                    }
+                }
                 None if known.is_free && (is_mine || self.is_unclaimed(known.key)) => {
                     mine.push((known.key, known.epoch));
                 }

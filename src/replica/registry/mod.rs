@@ -10,7 +10,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-pub use self::records::{Known, Release, Renewal, Renewed, Seen, Taken};
+pub use self::records::{Beat, Known, Release, Renewal, Renewed, Seen, Taken};
 use crate::{
     lease::{Epoch, KeyHash, Lease, Terms},
     state::postgres::{Database, Error, Operation},
@@ -90,11 +90,11 @@ impl Registry {
         self.ask(&sql, &[]).await.map(drop)
     }
 
-    /// Tells that this replica is alive, and renews its leases; what became of each, in their order.
+    /// Tells that this replica is alive, and renews its leases.
     ///
     /// # Errors
     /// If the database does not do so.
-    pub async fn beat(&self, renewals: &[Renewal]) -> Result<Vec<Renewed>, Error> {
+    pub async fn beat(&self, renewals: &[Renewal]) -> Result<Beat, Error> {
         let keys: Vec<_> = renewals.iter().map(|renewal| renewal.lease.key()).collect();
         let keys: Vec<_> = keys.iter().map(|key| &key.0[..]).collect();
         let epochs: Vec<_> = renewals.iter().map(|renewal| renewal.lease.epoch()).collect();
@@ -117,8 +117,9 @@ impl Registry {
                 RETURNING asked.place
             )
             SELECT renewed.place IS NOT NULL, lease.epoch > asked.epoch
-                OR (lease.epoch = asked.epoch AND lease.owner <> $1)
-            FROM asked
+                OR (lease.epoch = asked.epoch AND lease.owner <> $1), asked.place, was.alive
+            FROM (SELECT coalesce((SELECT until > now() FROM kapso_exporter.replica WHERE id = $1), false) AS alive) AS was
+            LEFT JOIN asked ON true
             LEFT JOIN renewed USING (place)
             LEFT JOIN kapso_exporter.lease ON lease.key = asked.key
             ORDER BY asked.place";
@@ -142,16 +143,25 @@ impl Registry {
             (false, Some(true)) => Renewed::Lost,
             (false, _) => Renewed::Older,
         };
-        Ok(rows.iter().map(renewed).collect())
+        let is_lease = |row: &&Row| row.get::<_, Option<i64>>(2).is_some();
+        Ok(Beat {
+            renewed: rows.iter().filter(is_lease).map(renewed).collect(),
+            was_alive: rows.first().is_some_and(|row| row.get(3)),
+        })
     }
 
-    /// Whether some lease is free, but for those of which this replica knows.
+    /// The leases that are free, and whether the database knows that this replica is alive.
     ///
     /// # Errors
     /// If the database does not tell.
-    pub async fn free(&self) -> Result<Vec<KeyHash>, Error> {
-        let sql = "SELECT key FROM kapso_exporter.lease WHERE until <= now()";
-        Ok(self.ask(sql, &[]).await?.iter().filter_map(|row| key(row, 0)).collect())
+    pub async fn free(&self) -> Result<(Vec<KeyHash>, bool), Error> {
+        let sql = "
+            SELECT lease.key, was.alive
+            FROM (SELECT coalesce((SELECT until > now() FROM kapso_exporter.replica WHERE id = $1), false) AS alive) AS was
+            LEFT JOIN kapso_exporter.lease ON lease.until <= now()";
+        let rows = self.ask(sql, &[(&self.id, Type::TEXT)]).await?;
+        let is_alive = rows.first().is_some_and(|row| row.get(1));
+        Ok((rows.iter().filter_map(|row| key(row, 0)).collect(), is_alive))
     }
 
     /// The replicas that are alive, and all leases.
@@ -165,7 +175,8 @@ impl Registry {
             FROM kapso_exporter.replica WHERE until > now() ORDER BY started, id";
         let replicas = self.ask(sql, &[]).await?;
         let sql = "
-            SELECT key, owner, epoch, until <= now(), extract(epoch FROM held_since)::float8, cost, projects
+            SELECT key, owner, epoch, until <= now(), extract(epoch FROM held_since)::float8, cost, projects,
+                extract(epoch FROM now() - held_since)::float8
             FROM kapso_exporter.lease ORDER BY key";
         let leases = self.ask(sql, &[]).await?;
         let known = |row: &Row| {
@@ -177,6 +188,7 @@ impl Registry {
                 held_since: moment(row.get(4)),
                 cost: row.get(5),
                 projects: row.get(6),
+                held_for: seconds(row.get(7)),
             })
         };
         let seen = |row: &Row| Seen {
@@ -302,7 +314,7 @@ impl Registry {
 }
 
 fn key(row: &Row, column: usize) -> Option<KeyHash> {
-    row.get::<_, &[u8]>(column).try_into().ok().map(KeyHash)
+    row.get::<_, Option<&[u8]>>(column)?.try_into().ok().map(KeyHash)
 }
 
 fn seconds(seconds: f64) -> Duration {

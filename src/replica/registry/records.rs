@@ -26,6 +26,15 @@ pub struct Release {
     pub successor: Option<String>,
 }
 
+/// What the database says to a heartbeat.
+#[derive(Debug)]
+pub struct Beat {
+    /// What became of each renewal, in their order.
+    pub renewed: Vec<Renewed>,
+    /// Whether the database knew that the replica is alive, before it was told.
+    pub was_alive: bool,
+}
+
 /// What became of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewed {
@@ -67,6 +76,8 @@ pub struct Known {
     pub is_free: bool,
     /// Since when the owner has it.
     pub held_since: Timestamp,
+    /// For how long.
+    pub held_for: Duration,
     /// What it costs to hold it.
     pub cost: f32,
     /// The projects with that key.
