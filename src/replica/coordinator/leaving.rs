@@ -57,8 +57,9 @@ impl Coordinator {
             lease.lose();
         }
         let left = async {
-            self.registry.release(&released).await?;
-            self.registry.leave().await
+            // First, so that nobody takes it for one that could have a share.
+            self.registry.leave().await?;
+            self.registry.release(&released).await
         };
         let within = until.saturating_duration_since(Instant::now()).max(RELEASED_WITHIN);
         match timeout(within, left).await {

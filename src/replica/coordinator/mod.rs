@@ -33,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The most leases that are taken at once: the first of them are watched before the last are read.
 const AT_ONCE: usize = 100;
 /// A lease that is free for so long is taken by whoever knows its key: the one whose share it is may not.
-const UNCLAIMED: Duration = Duration::from_secs(2);
+const UNCLAIMED: Duration = Duration::from_secs(1);
 /// A key whose projects could not be opened is left alone for so long.
 const LEFT_ALONE: Duration = Duration::from_mins(1);
 /// From one time that the keys are announced to the next.
