@@ -8,20 +8,25 @@ use crate::{
     events::{Event, draw},
     fleet::{Database, Fleet},
     machine::{left_out, number, turn},
-    projects::{Life, Projects, TAKES_DELIVERIES},
+    projects::{AMPLE, Life, Projects, TAKES_DELIVERIES},
 };
 
 const TTL: Duration = Duration::from_secs(3);
 /// Requests a minute for a project that would like to make more.
 const TIGHT: u32 = 120;
 
-/// So many projects: some that would like to make more requests than they may, and one key that two have.
+/// So many projects: one key that two have, which are not told of anything, those that are, and some that would like to
+/// make more requests than they may.
 async fn projects(count: usize) -> Projects {
-    let mut projects = Projects::busy(count * 5 / 6 - 1).await;
-    for _ in 0..count / 6 {
+    let (mut projects, tight) = (Projects::new(), count / 6);
+    projects.add(Life::Starts, AMPLE).await;
+    projects.add_twin();
+    for _ in 2 + tight..count {
+        projects.add(Life::Told, AMPLE).await;
+    }
+    for _ in 0..tight {
         projects.add(Life::Starts, TIGHT).await;
     }
-    projects.add_twin();
     projects.write(TAKES_DELIVERIES);
     projects
 }

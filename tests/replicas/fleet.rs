@@ -26,6 +26,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A replica that stops gives its projects away and ends within this time.
 pub const GRACE: Duration = Duration::from_secs(5);
 
+/// A delivery that was not taken at once is sent for the last time after two and a half minutes.
+const LATEST: Duration = Duration::from_mins(3);
+
 /// `PostgreSQL` behind pgbouncer.
 pub struct Database {
     pub postgres: Postgres,
@@ -251,7 +254,7 @@ impl Fleet {
     pub async fn wait_until_exact(&self, projects: &Projects) {
         for pause in [0, 2500] {
             tokio::time::sleep(Duration::from_millis(pause)).await;
-            projects.wait_until_exact(Duration::from_secs(90), async || self.scrape().await).await;
+            projects.wait_until_exact(LATEST, async || self.scrape().await).await;
         }
     }
 

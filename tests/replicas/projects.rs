@@ -49,6 +49,10 @@ pub enum Life {
     Quiet,
     /// Everything. Each state lasts longer than a project is ever without an owner here, so that polling can see it.
     Busy,
+    /// The same, but nothing is handed off twice: deliveries tell the handoffs, and polling those that it sees, in any
+    /// order. While replicas die faster than anybody can know what they used of a key's budget, nobody polls for up to a
+    /// minute.
+    Told,
     /// Starts and outcomes, which tell when they were, however late they are seen.
     Starts,
 }
@@ -62,7 +66,8 @@ pub fn scenario(number: usize, life: Life) -> Scenario {
         dwell: dwell.clone(),
         handoff_dwell: dwell,
         failure_ratio: 0.2,
-        handoff_ratio: if life == Life::Busy { 0.4 } else { 0.0 },
+        handoff_ratio: if matches!(life, Life::Busy | Life::Told) { 0.4 } else { 0.0 },
+        repeated_handoffs: life == Life::Busy,
         ..Traffic::default()
     };
     Scenario {
