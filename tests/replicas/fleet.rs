@@ -258,6 +258,11 @@ impl Fleet {
         }
     }
 
+    /// What was wrong with any answer so far.
+    pub fn faults(&self) -> Vec<String> {
+        self.record.lock().faults()
+    }
+
     /// Asserts that no two replicas ever showed one project, and that no counter ever fell.
     pub fn assert_no_faults(&self) {
         let record = self.record.lock();

@@ -7,9 +7,10 @@ use std::{
 };
 
 use crate::{
-    fleet::Database,
+    fleet::{Database, Fleet},
     machine::{left_out, turn},
-    postgres::{PASSWORD, Postgres, Stop, url},
+    postgres::{DATABASE, PASSWORD, Postgres, Stop, url},
+    projects::{AMPLE, Life, Projects},
     proxy::{Link, Proxy},
     support::{Certificate, wait_for},
 };
@@ -85,4 +86,24 @@ async fn a_role_needs_its_password_and_may_need_tls() {
     let wrong = tls.replace(PASSWORD, "another");
     let refused = String::from_utf8(query(&wrong, "SELECT 1").stderr).unwrap();
     assert!(refused.contains("password authentication failed"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_owners_are_found_where_the_database_gives_away_what_is_held() {
+    let _turn = turn().await;
+    let Some(database) = Database::start().await else {
+        return left_out("that two owners would be found");
+    };
+    let mut projects = Projects::new();
+    for _ in 0..6 {
+        projects.add(Life::Quiet, AMPLE).await;
+    }
+    let fleet = Fleet::start(3, &database, &projects, &["--replica.lease-ttl=15s"]).await;
+    fleet.wait_until_all_are_shown(&projects, Duration::from_secs(20)).await;
+    assert_eq!(fleet.faults(), Vec::<String>::new());
+    // The holder notices when it renews, five seconds later at most.
+    let sql = "UPDATE kapso_exporter.lease SET until = now(), owner = 'nobody', epoch = epoch + 1";
+    database.postgres.psql(DATABASE, sql);
+    let is_double = |fault: &String| fault.ends_with("at once");
+    wait_for("two owners", async || fleet.faults().iter().any(is_double)).await;
 }
