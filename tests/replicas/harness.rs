@@ -98,10 +98,13 @@ async fn two_owners_are_found_where_the_database_gives_away_what_is_held() {
     for _ in 0..6 {
         projects.add(Life::Quiet, AMPLE).await;
     }
+    // What writes is fenced at once.
+    projects.write("    interval: 1h\n");
     let fleet = Fleet::start(3, &database, &projects, &["--replica.lease-ttl=15s"]).await;
     fleet.wait_until_all_are_shown(&projects, Duration::from_secs(20)).await;
     assert_eq!(fleet.faults(), Vec::<String>::new());
     // The holder notices when it renews, five seconds later at most.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let sql = "UPDATE kapso_exporter.lease SET until = now(), owner = 'nobody', epoch = epoch + 1";
     database.postgres.psql(DATABASE, sql);
     let is_double = |fault: &String| fault.ends_with("at once");
