@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     fleet::{Database, Fleet},
-    machine::{left_out, turn},
+    machine::{BUSY, left_out, turn},
     postgres::Stop,
     projects::Projects,
     proxy::Link,
@@ -50,7 +50,7 @@ async fn nobody_shows_anything(fleet: &Fleet) -> bool {
 async fn is_withdrawn(fleet: &Fleet, since: Instant) {
     wait_for("nobody shows anything", async || nobody_shows_anything(fleet).await).await;
     let took = since.elapsed();
-    assert!(took < TTL + Duration::from_secs(1), "withdrawn after {took:?}");
+    assert!(took < TTL + BUSY, "withdrawn after {took:?}");
     let says_so = |exposition: &Exposition| {
         exposition.value("kapso_exporter_store_up", &[]) == Some(0.0)
             && exposition.sum("kapso_exporter_store_errors_total", &[]) > 0.0
@@ -122,7 +122,7 @@ async fn the_numbers_are_right_after_the_database_was_away_slow_read_only_and_ou
     (0..3).for_each(|slot| fleet.link(slot).set(Link::slow(Duration::from_millis(200))));
     while_it_lasts().await;
     // One that is handed over just now takes as many round trips.
-    fleet.wait_until_all_are_shown(&projects, Duration::from_secs(5)).await;
+    fleet.wait_until_all_are_shown(&projects, BUSY).await;
     assert_eq!(lost().await, before, "a slow database costs no lease");
     (0..3).for_each(|slot| fleet.link(slot).heal());
 
@@ -147,8 +147,8 @@ async fn out_of_reach(fleet: &Fleet, projects: &Projects, how: Link) {
     wait_for("another owner", others).await;
     let took = begun.elapsed();
     eprintln!("{how:?}: another owner after {:.1} s", took.as_secs_f64());
-    assert!(took < TTL + Duration::from_secs(2), "another owner after {took:?}");
-    fleet.wait_until_all_are_shown(projects, Duration::from_secs(3)).await;
+    assert!(took < TTL + BUSY, "another owner after {took:?}");
+    fleet.wait_until_all_are_shown(projects, BUSY).await;
     fleet.link(owner).heal();
     is_shown_again(fleet, projects, "out of reach").await;
 }
@@ -165,7 +165,7 @@ async fn a_database_that_is_older_than_it_was_is_recognised_and_no_counter_falls
     let owner = fleet.owner_soon("p0").await;
     fleet.stop(owner).await;
     fleet.start_again(owner).await;
-    fleet.wait_until_all_are_shown(&projects, Duration::from_secs(3)).await;
+    fleet.wait_until_all_are_shown(&projects, BUSY).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
 
     database.postgres.restore(&backup).await;

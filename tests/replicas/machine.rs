@@ -4,10 +4,13 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+/// What anything may take longer on a machine that is busy. How long it takes on another is measured, not asserted.
+pub const BUSY: Duration = Duration::from_secs(12);
 /// A test must not pass without a `PostgreSQL` where this is set.
 const REQUIRED: &str = "KAPSO_TEST_REQUIRE_POSTGRES";
 

@@ -189,28 +189,30 @@ mod tests {
     }
 
     const SOON: Duration = Duration::from_millis(300);
+    /// However busy the machine is.
+    const LATE: Duration = Duration::from_secs(10);
 
     #[tokio::test]
     async fn a_slow_link_delays_each_direction_by_its_own_time() {
         let proxy = Proxy::start(echo().await).await;
         let mut stream = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
-        assert!(call(&mut stream, SOON).await.unwrap() < Duration::from_millis(50));
+        assert!(call(&mut stream, LATE).await.is_some());
         proxy.set(Link::Up { there: Duration::from_millis(200), back: Duration::from_millis(100) });
-        let took = call(&mut stream, Duration::from_secs(1)).await.unwrap();
-        assert!((300..400).contains(&took.as_millis()), "{took:?}");
+        let took = call(&mut stream, LATE).await.unwrap();
+        assert!(took >= Duration::from_millis(300), "{took:?}");
     }
 
     #[tokio::test]
     async fn a_silent_link_keeps_what_was_sent_until_it_is_healed() {
         let proxy = Proxy::start(echo().await).await;
         let mut stream = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
-        call(&mut stream, SOON).await.unwrap();
+        call(&mut stream, LATE).await.unwrap();
         proxy.set(Link::Silent);
         assert_eq!(call(&mut stream, SOON).await, None);
         let mut other = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
         assert_eq!(call(&mut other, SOON).await, None, "a new connection fares no better");
         proxy.heal();
-        let late = tokio::time::timeout(SOON, stream.read_u8()).await;
+        let late = tokio::time::timeout(LATE, stream.read_u8()).await;
         assert_eq!(late.expect("it arrives").unwrap(), b'x');
     }
 
@@ -218,13 +220,13 @@ mod tests {
     async fn a_cut_link_closes_connections_and_refuses_new_ones_until_it_is_healed() {
         let proxy = Proxy::start(echo().await).await;
         let mut stream = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
-        call(&mut stream, SOON).await.unwrap();
+        call(&mut stream, LATE).await.unwrap();
         proxy.set(Link::Cut);
-        assert!(tokio::time::timeout(SOON, stream.read_u8()).await.expect("it ends").is_err());
+        assert!(tokio::time::timeout(LATE, stream.read_u8()).await.expect("it ends").is_err());
         assert!(TcpStream::connect(("127.0.0.1", proxy.port())).await.is_err());
         proxy.heal();
         tokio::time::sleep(Duration::from_millis(50)).await;
         let mut stream = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
-        assert!(call(&mut stream, SOON).await.is_some());
+        assert!(call(&mut stream, LATE).await.is_some());
     }
 }
