@@ -84,7 +84,9 @@ async fn prometheus_sees_no_reset_and_the_true_increase_through_hand_overs() {
     let family = "kapso_executions_started_total{instance=\"kapso\"}";
     let seen = value(format!("sum(increase({family}[{seconds}s]))")).await;
     eprintln!("started {truth}, increase {seen:.1} over {seconds} s");
-    assert!((seen - truth).abs() <= 0.01 * truth, "{seen} of {truth}");
+    // And what starts within a scrape at either end.
+    let at_the_ends = 2.0 * truth / seconds as f64;
+    assert!((seen - truth).abs() <= 0.01 * truth + at_the_ends, "{seen} of {truth}");
     assert_eq!(value(format!("sum(resets({family}[{seconds}s]))")).await, 0.0);
     // Whatever the replica, the labels are the same ones.
     assert_eq!(value("count(count by (instance) (kapso_up))".into()).await, 1.0);
