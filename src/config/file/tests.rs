@@ -132,5 +132,5 @@ fn a_bomb_of_aliases_does_not_go_off() {
     let started = std::time::Instant::now();
     let problems = parse(&text, &mut Known).unwrap_err();
     assert!(problems[0].message.starts_with("this is not YAML"), "{problems:?}");
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_mins(1), "{:?}", started.elapsed());
 }
