@@ -29,6 +29,9 @@ const FIRST_WITH_VERSIONS: u64 = 3;
 /// be believed.
 const MOST: u32 = 1 << 25;
 
+/// Tables of rows, beside the watermarks.
+const TABLES: usize = 5;
+
 /// A row: its number, and its content; `None` if it is no more.
 pub type Row = (u32, Option<Vec<u8>>);
 
@@ -99,26 +102,38 @@ impl Changes {
     /// How many rows changed.
     #[must_use]
     pub fn len(&self) -> usize {
-        let tables = [&self.workflows, &self.conversations, &self.archive, &self.executions, &self.outcomes];
-        tables.into_iter().map(Vec::len).sum()
+        self.tables().into_iter().map(Vec::len).sum()
     }
-}
 
-impl Changes {
+    /// The rows of each table, in the order of [`Saved::tables`].
+    #[must_use]
+    pub fn tables(&self) -> [&Vec<Row>; TABLES] {
+        [&self.workflows, &self.conversations, &self.archive, &self.executions, &self.outcomes]
+    }
+
     /// Also removes all rows of `saved` that are not in here.
     pub fn remove_all_others(&mut self, saved: &Saved) {
-        let tables = [
-            (&mut self.workflows, &saved.workflows),
-            (&mut self.conversations, &saved.conversations),
-            (&mut self.archive, &saved.archive),
-            (&mut self.executions, &saved.executions),
-            (&mut self.outcomes, &saved.outcomes),
-        ];
-        for (rows, saved) in tables {
+        let Self { workflows, conversations, archive, executions, outcomes, .. } = self;
+        let tables = [workflows, conversations, archive, executions, outcomes];
+        for (rows, saved) in tables.into_iter().zip(saved.tables()) {
             let known: HashSet<_> = rows.iter().map(|&(number, _)| number).collect();
             let others = saved.iter().filter(|(number, _)| !known.contains(number));
             rows.extend(others.map(|&(number, _)| (number, None)));
         }
+    }
+}
+
+impl Saved {
+    /// The rows of each table. A database tells them apart by their places: a new one comes last.
+    #[must_use]
+    pub fn tables(&self) -> [&Vec<(u32, Vec<u8>)>; TABLES] {
+        [&self.workflows, &self.conversations, &self.archive, &self.executions, &self.outcomes]
+    }
+
+    /// The same, to add to them.
+    pub fn tables_mut(&mut self) -> [&mut Vec<(u32, Vec<u8>)>; TABLES] {
+        let Self { workflows, conversations, archive, executions, outcomes, .. } = self;
+        [workflows, conversations, archive, executions, outcomes]
     }
 }
 

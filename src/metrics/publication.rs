@@ -35,9 +35,14 @@ pub struct Publication {
 }
 
 impl Publication {
-    pub(super) fn new(views: Arc<[Arc<Viewed>]>, instance: Instance, options: Options) -> Self {
-        Self { views: [].into(), instance: Some(instance), options, made: Default::default() }
-            .with_views(views)
+    pub(super) fn new(views: Arc<[Arc<Viewed>]>, mut instance: Instance, options: Options) -> Self {
+        // Both are in one answer: a lease is held where its project is shown.
+        if let Some(replica) = &mut instance.replica {
+            let held = views.iter().filter(|viewed| viewed.is_held());
+            let shown: HashSet<_> = held.map(|viewed| viewed.view.project()).collect();
+            replica.held.iter_mut().for_each(|(name, held)| *held = shown.contains(&**name));
+        }
+        Self { views, instance: Some(instance), options, made: Default::default() }
     }
 
     /// Hands all families to `sink` in the table's order, each with the samples of the process and of all streams.
@@ -62,14 +67,10 @@ impl Publication {
 
     /// The same process with other streams.
     pub(super) fn with_views(&self, views: Arc<[Arc<Viewed>]>) -> Self {
-        let (mut instance, options) = (self.instance.clone(), self.options);
-        // Both are in one answer: a lease is held where its project is shown.
-        if let Some(replica) = instance.as_mut().and_then(|instance| instance.replica.as_mut()) {
-            let shown: HashSet<_> =
-                views.iter().filter(|viewed| viewed.is_held()).map(|viewed| viewed.view.project()).collect();
-            replica.held.iter_mut().for_each(|(name, held)| *held = shown.contains(&**name));
+        match self.instance.clone() {
+            Some(instance) => Self::new(views, instance, self.options),
+            None => Self { views, options: self.options, ..Self::default() },
         }
-        Self { views, instance, options, made: Default::default() }
     }
 
     /// How it is published.

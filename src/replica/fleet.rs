@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use secrecy::SecretString;
+use serde::Serialize;
 
 use super::registry::{Known, Seen};
 use crate::{
@@ -44,6 +44,12 @@ struct Gap {
     is_news: bool,
 }
 
+impl Gap {
+    fn begin(&mut self, terms: Terms) {
+        (self.quiet_until, self.is_news) = (Some(Instant::now() + terms.ttl), true);
+    }
+}
+
 /// All replicas, as the database told it last.
 #[derive(Debug, Default)]
 pub struct Overview {
@@ -52,7 +58,7 @@ pub struct Overview {
 }
 
 /// A replica that is alive.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Member {
     /// Its id, which another run of it does not have.
     pub id: String,
@@ -73,7 +79,7 @@ pub struct Member {
 }
 
 /// A project that a replica watches.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Watched {
     /// Its name.
     pub name: String,
@@ -90,8 +96,7 @@ pub(super) type Keys = BTreeMap<KeyHash, Vec<Arc<str>>>;
 pub(super) fn keys_of(config: &Config, salt: &[u8]) -> Keys {
     let mut keys = Keys::new();
     for project in &config.projects {
-        let key: &SecretString = &project.key;
-        keys.entry(KeyHash::of(key, salt)).or_default().push(project.name.as_str().into());
+        keys.entry(KeyHash::of(&project.key, salt)).or_default().push(project.name.as_str().into());
     }
     keys
 }
@@ -115,7 +120,7 @@ impl Fleet {
     pub(super) fn compare(&self, is_alive: bool) {
         let mut gap = self.gap.lock();
         if gap.has_beaten && !is_alive {
-            (gap.quiet_until, gap.is_news) = (Some(Instant::now() + self.terms.ttl), true);
+            gap.begin(self.terms);
         }
     }
 
@@ -132,8 +137,7 @@ impl Fleet {
 
     /// The database was away.
     pub(super) fn was_away(&self) {
-        let mut gap = self.gap.lock();
-        (gap.quiet_until, gap.is_news) = (Some(Instant::now() + self.terms.ttl), true);
+        self.gap.lock().begin(self.terms);
     }
 
     /// What the database told last.
@@ -188,12 +192,11 @@ impl Fleet {
     /// Publishes which projects are watched here, of all.
     pub(super) fn publish_held(&self, keys: &Keys) {
         let held = self.held.lock();
-        let is_held = |key: &KeyHash| held.get(key).is_some_and(Lease::is_held);
-        let of_key = |(key, projects): (&KeyHash, &Vec<Arc<str>>)| {
-            let held = is_held(key);
-            projects.iter().map(|project| (project.clone(), held)).collect::<Vec<_>>()
-        };
-        let projects = keys.iter().flat_map(of_key).collect();
+        let projects = keys.iter().flat_map(|(key, projects)| {
+            let is_held = held.get(key).is_some_and(Lease::is_held);
+            projects.iter().map(move |project| (project.clone(), is_held))
+        });
+        let projects = projects.collect();
         self.metrics.holds(held.values().filter(|lease| lease.is_held()).count(), projects);
     }
 

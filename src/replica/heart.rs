@@ -31,13 +31,6 @@ pub struct Heart {
     lost: Arc<Notify>,
 }
 
-/// What holding a lease costs, and what its key was used for.
-#[derive(Default)]
-struct Use {
-    usage: Usage,
-    executions: usize,
-}
-
 impl Heart {
     /// Over a connection of its own; `lost` is told of leases that were lost.
     #[must_use]
@@ -70,9 +63,12 @@ impl Heart {
     /// If the database does not answer.
     pub async fn beat(&self) -> Result<(), Error> {
         let (asked, held) = (BootTime::now(), self.fleet.held());
-        let mut used = self.used();
-        let renewals: Vec<_> =
-            held.iter().map(|lease| renewal(lease, used.entry(lease.key()).or_default())).collect();
+        let (mut usages, executions) = (usages(&self.streams), self.executions());
+        let renewal = |lease: &Lease| {
+            let usage = usages.remove(&lease.key()).unwrap_or_default();
+            renewal(lease, &usage, executions.get(&lease.key()).copied().unwrap_or_default())
+        };
+        let renewals: Vec<_> = held.iter().map(renewal).collect();
         let until = self.fleet.terms.trusted_until(asked);
         let beat = self.registry.beat(&renewals).await?;
         self.fleet.has_beaten(beat.was_alive);
@@ -105,23 +101,31 @@ impl Heart {
         Ok(())
     }
 
-    /// What each key was used for.
-    fn used(&self) -> HashMap<KeyHash, Use> {
-        let mut used = HashMap::<_, Use>::new();
+    /// How many executions are remembered of the projects of each key.
+    fn executions(&self) -> HashMap<KeyHash, usize> {
+        let mut executions = HashMap::new();
         for stream in self.streams.all().iter() {
             let Some(lease) = &stream.lease else { continue };
-            let of_key = used.entry(lease.key()).or_default();
-            of_key.usage = stream.budget.usage();
-            of_key.executions += stream.account.lock().ledger.remembered();
+            *executions.entry(lease.key()).or_default() += stream.account.lock().ledger.remembered();
         }
-        used
+        executions
     }
 }
 
+/// What each key was used for lately.
+pub(super) fn usages(streams: &Streams) -> HashMap<KeyHash, Usage> {
+    let mut usages = HashMap::new();
+    for stream in streams.all().iter() {
+        let Some(lease) = &stream.lease else { continue };
+        usages.entry(lease.key()).or_insert_with(|| stream.budget.usage());
+    }
+    usages
+}
+
 #[allow(clippy::cast_precision_loss, reason = "a measure")]
-fn renewal(lease: &Lease, used: &Use) -> Renewal {
-    let cost = 1.0 + used.usage.requests() as f32 + used.executions as f32 / EXECUTIONS_PER_COST;
-    Renewal { lease: lease.clone(), cost, usage: encoded(&used.usage) }
+fn renewal(lease: &Lease, usage: &Usage, executions: usize) -> Renewal {
+    let cost = 1.0 + usage.requests() as f32 + executions as f32 / EXECUTIONS_PER_COST;
+    Renewal { lease: lease.clone(), cost, usage: encoded(usage) }
 }
 
 /// Serialisation into memory fails for no type of ours.

@@ -2,12 +2,15 @@
 //!
 //! The projects are no longer swept, saved once more, no longer shown; then the leases are released.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use tokio::time::{Instant, timeout};
 
 use super::{
-    super::{heart::encoded, registry::Release},
+    super::{
+        heart::{encoded, usages},
+        registry::Release,
+    },
     Coordinator,
 };
 use crate::{
@@ -28,7 +31,7 @@ impl Coordinator {
         if leases.is_empty() || !self.publisher.save().await {
             return Ok(());
         }
-        let usages = self.usages();
+        let usages = usages(self.publisher.renderer().streams());
         for (lease, _) in leases {
             self.fleet.leases.leave(lease);
         }
@@ -51,7 +54,7 @@ impl Coordinator {
 
     /// Releases everything at the end, when all is saved and nothing is served any more; `until` then.
     pub async fn leave(&self, until: Instant) {
-        let (held, usages) = (self.fleet.held(), self.usages());
+        let (held, usages) = (self.fleet.held(), usages(self.publisher.renderer().streams()));
         let released: Vec<_> = held.iter().map(|lease| released(lease, &usages, None)).collect();
         for lease in &held {
             lease.lose();
@@ -74,7 +77,7 @@ impl Coordinator {
 
 pub(super) fn released(
     lease: &Lease,
-    usages: &BTreeMap<KeyHash, Usage>,
+    usages: &HashMap<KeyHash, Usage>,
     successor: Option<String>,
 ) -> Release {
     let usage = encoded(&usages.get(&lease.key()).cloned().unwrap_or_default());

@@ -5,7 +5,7 @@ mod leaving;
 mod taking;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,7 +21,6 @@ use super::{
 };
 use crate::{
     config::Config,
-    kapso::Usage,
     lease::{KeyHash, Lease},
     publisher::Publisher,
     state::postgres::Error,
@@ -248,12 +247,6 @@ impl Coordinator {
             self.fleet.remove(lease);
         }
         self.follow().await.ok();
-    }
-
-    /// What each key was used for.
-    fn usages(&self) -> BTreeMap<KeyHash, Usage> {
-        let streams = self.publisher.renderer().streams().all();
-        streams.iter().filter_map(|s| Some((s.lease.as_ref()?.key(), s.budget.usage()))).collect()
     }
 
     async fn follow(&self) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! Taking leases that are free, and watching their projects.
 
 use std::{
-    collections::BTreeMap,
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
@@ -61,7 +61,7 @@ impl Coordinator {
 
     /// Releases leases of projects that are not watched.
     async fn give_back(&mut self, leases: &[Lease]) -> Result<(), Error> {
-        let released: Vec<_> = leases.iter().map(|lease| released(lease, &BTreeMap::new(), None)).collect();
+        let released: Vec<_> = leases.iter().map(|lease| released(lease, &HashMap::new(), None)).collect();
         for lease in leases {
             self.fleet.leases.remove(lease);
             self.fleet.remove(lease);

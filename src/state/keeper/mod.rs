@@ -29,7 +29,7 @@ type OwnedInUse = dyn Fn(&str) -> bool + Send;
 
 /// A store, and the accounts that are kept in it.
 pub struct Keeper {
-    pub(super) store: Box<dyn Store>,
+    store: Box<dyn Store>,
     accounts: Vec<Entry>,
     failed: Option<Instant>,
     /// How long the rows of an account are kept that nobody opens, and the clock for that.

@@ -75,23 +75,19 @@ impl Database {
     pub fn new(target: DatabaseUrl, observer: Arc<dyn Observer>) -> Result<Self, Error> {
         let tls = connector(&target.tls).map_err(Error::Tls)?;
         let place = target.to_string();
+        Ok(Self::of(target, place, tls, observer))
+    }
+
+    fn of(target: DatabaseUrl, place: String, tls: MakeRustlsConnect, observer: Arc<dyn Observer>) -> Self {
         let (connection, connecting) = Default::default();
-        Ok(Self(Arc::new(Inner { target, place, tls, observer, connection, connecting })))
+        Self(Arc::new(Inner { target, place, tls, observer, connection, connecting }))
     }
 
     /// The same database, over a connection of its own: who waits here holds up nobody there.
     #[must_use]
     pub fn apart(&self) -> Self {
         let Inner { target, place, tls, observer, .. } = &*self.0;
-        let (connection, connecting) = Default::default();
-        Self(Arc::new(Inner {
-            target: target.clone(),
-            place: place.clone(),
-            tls: tls.clone(),
-            observer: observer.clone(),
-            connection,
-            connecting,
-        }))
+        Self::of(target.clone(), place.clone(), tls.clone(), observer.clone())
     }
 
     /// Who is told how it is doing.

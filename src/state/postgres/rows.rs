@@ -15,13 +15,6 @@ const READ_WITHIN: Duration = Duration::from_mins(1);
 /// A first write may be as large.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 
-/// Tables of rows by their number in `account_row.kind`. A number is never given to another table.
-const WORKFLOWS: i16 = 0;
-const CONVERSATIONS: i16 = 1;
-const ARCHIVE: i16 = 2;
-const EXECUTIONS: i16 = 3;
-const OUTCOMES: i16 = 4;
-
 /// What is kept of an account: its rows, whose it is as JSON, and how many times it was written.
 pub(super) struct Found {
     pub saved: Saved,
@@ -154,14 +147,8 @@ impl Database {
         name: &str,
         (kind, number, content): (i16, i32, Vec<u8>),
     ) -> Result<(), Error> {
-        let rows = match kind {
-            WORKFLOWS => &mut saved.workflows,
-            CONVERSATIONS => &mut saved.conversations,
-            ARCHIVE => &mut saved.archive,
-            EXECUTIONS => &mut saved.executions,
-            OUTCOMES => &mut saved.outcomes,
-            _ => return Err(self.damaged(format!("rows of kind {kind} of {name}"))),
-        };
+        let table = (0..).zip(saved.tables_mut()).find(|(place, _)| *place == kind);
+        let (_, rows) = table.ok_or_else(|| self.damaged(format!("rows of kind {kind} of {name}")))?;
         let number = u32::try_from(number).map_err(|_| self.damaged(format!("a row of {name}")))?;
         rows.push((number, content));
         Ok(())
@@ -186,14 +173,7 @@ impl<'a> Rows<'a> {
     fn of(writes: &'a [Leased<'a>]) -> Self {
         let mut rows = Self::default();
         for (place, write) in (1..).zip(writes) {
-            let Changes { workflows, conversations, archive, executions, outcomes, .. } = write.changes;
-            for (kind, changed) in [
-                (WORKFLOWS, workflows),
-                (CONVERSATIONS, conversations),
-                (ARCHIVE, archive),
-                (EXECUTIONS, executions),
-                (OUTCOMES, outcomes),
-            ] {
+            for (kind, changed) in (0..).zip(write.changes.tables()) {
                 for (number, content) in changed {
                     rows.add(place, kind, *number, content.as_deref());
                 }
@@ -206,13 +186,7 @@ impl<'a> Rows<'a> {
     pub fn saved(accounts: impl Iterator<Item = &'a Saved>) -> Self {
         let mut rows = Self::default();
         for (place, saved) in (1..).zip(accounts) {
-            for (kind, kept) in [
-                (WORKFLOWS, &saved.workflows),
-                (CONVERSATIONS, &saved.conversations),
-                (ARCHIVE, &saved.archive),
-                (EXECUTIONS, &saved.executions),
-                (OUTCOMES, &saved.outcomes),
-            ] {
+            for (kind, kept) in (0..).zip(saved.tables()) {
                 for (number, content) in kept {
                     rows.add(place, kind, *number, Some(content));
                 }

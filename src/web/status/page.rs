@@ -4,13 +4,15 @@ use jiff::Timestamp;
 
 use super::{
     graphics,
-    report::{
-        ErrorReport, HeldProject, ProjectReport, ReplicaReport, SourceReport, StatusReport, SweepReport,
-        WorkflowReport,
-    },
+    report::{ErrorReport, ProjectReport, SourceReport, StatusReport, SweepReport, WorkflowReport},
     words,
 };
-use crate::{metrics::MINUTES, model::Status, project::Advice};
+use crate::{
+    metrics::MINUTES,
+    model::Status,
+    project::Advice,
+    replica::{Member, Watched},
+};
 
 /// A page that reloads does so after so many seconds.
 pub(super) const REFRESH: u32 = 30;
@@ -102,14 +104,14 @@ impl StatusReport {
     }
 }
 
-impl ReplicaReport {
+impl Member {
     /// Those that are shown.
-    pub fn first_projects(&self) -> &[HeldProject] {
+    pub(super) fn first_projects(&self) -> &[Watched] {
         self.projects.get(..MOST_HELD).unwrap_or(&self.projects)
     }
 
     /// How many are not.
-    pub fn more_projects(&self) -> Option<usize> {
+    pub(super) fn more_projects(&self) -> Option<usize> {
         self.projects.len().checked_sub(MOST_HELD).filter(|&more| more > 0)
     }
 }

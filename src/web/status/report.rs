@@ -10,7 +10,7 @@ use crate::{
     metrics::{ConfigFigures, StateFigures, StreamFigures, Trend, WorkflowFigures},
     model::{Status, seconds_between},
     project::{Advice, Setting, SourceStatus, Swept},
-    replica::{Fleet, Member, Watched},
+    replica::Member,
 };
 
 /// Everything at one moment.
@@ -23,30 +23,10 @@ pub(super) struct StatusReport {
     pub state: Option<StateReport>,
     /// The configuration file, if there is one.
     pub configuration: Option<ConfigurationReport>,
-    /// All replicas, where they share the state.
+    /// All replicas, as the database told it last, where they share the state.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub replicas: Option<Vec<ReplicaReport>>,
+    pub replicas: Option<Vec<Member>>,
     pub projects: Vec<ProjectReport>,
-}
-
-/// A replica that is alive, as the database told it last.
-#[derive(Debug, Serialize)]
-pub(super) struct ReplicaReport {
-    pub id: String,
-    pub name: String,
-    pub version: String,
-    pub started: Timestamp,
-    pub last_seen: Timestamp,
-    pub is_self: bool,
-    pub leases: usize,
-    pub projects: Vec<HeldProject>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct HeldProject {
-    pub name: String,
-    pub epoch: i64,
-    pub held_since: Timestamp,
 }
 
 #[derive(Debug, Serialize)]
@@ -175,30 +155,6 @@ pub(super) struct HourReport {
     pub handoffs: Vec<u32>,
 }
 
-impl ReplicaReport {
-    fn all(fleet: &Fleet) -> Vec<Self> {
-        fleet.overview().members.iter().map(Self::of).collect()
-    }
-
-    fn of(member: &Member) -> Self {
-        let held = |watched: &Watched| HeldProject {
-            name: watched.name.clone(),
-            epoch: watched.epoch,
-            held_since: watched.held_since,
-        };
-        Self {
-            id: member.id.clone(),
-            name: member.name.clone(),
-            version: member.version.clone(),
-            started: member.started,
-            last_seen: member.last_seen,
-            is_self: member.is_self,
-            leases: member.leases,
-            projects: member.projects.iter().map(held).collect(),
-        }
-    }
-}
-
 impl StatusReport {
     /// What is published now.
     pub fn of(pages: &Pages) -> Self {
@@ -212,7 +168,7 @@ impl StatusReport {
             uptime_seconds: pages.started.elapsed().as_secs_f64(),
             state: instance.state().map(Into::into),
             configuration: instance.config().map(Into::into),
-            replicas: pages.replicas.as_ref().map(|replicas| ReplicaReport::all(&replicas.fleet)),
+            replicas: pages.replicas.as_ref().map(|replicas| replicas.fleet.overview().members.clone()),
             projects: projects.filter_map(|streams| ProjectReport::of(streams, now)).collect(),
         }
     }
