@@ -32,7 +32,7 @@ use crate::{
 
 /// From the start of one project to that of the next at most: thousands do not all ask at once, and all have within
 /// their interval.
-const START_PACE: Duration = Duration::from_millis(50);
+const START_PACE: Duration = Duration::from_millis(20);
 /// How long a project that changes may take to stop. All its waits end at once, so it takes no time.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
 

@@ -201,7 +201,7 @@ pub fn bounds<'a>(metrics: &MetricsConfig, projects: impl Iterator<Item = &'a Pr
 
 /// The budget goes on where another replica left it.
 fn inherit(budget: &Budget, inherited: &Inherited) {
-    let usage: Usage = postcard::from_bytes(&inherited.usage).unwrap_or_default();
+    let usage: Usage = postcard::from_bytes(&inherited.usage).unwrap_or_else(|_| Usage::unknown());
     let ago = inherited.told_ago + BootTime::now().since(inherited.learned);
     budget.inherit(&usage, ago, inherited.unseen);
 }

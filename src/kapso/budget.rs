@@ -1,7 +1,7 @@
 //! The request budget: how much of the key's rate limit this program allows itself, and when.
 //!
 //! Kapso counts requests per key and fixed minute, and the production bot uses the same key. One budget is
-//! shared by everything here that asks with that key. Six rules, of which the strictest holds:
+//! shared by everything here that asks with that key. Seven rules, of which the strictest holds:
 //!
 //! - **Never more than the budget in any minute**, wherever that begins: the times of the last minute's
 //!   requests are kept, since where Kapso's own minute begins is unknown.
@@ -13,6 +13,8 @@
 //!   rest of the minute is theirs.
 //! - **The lowest limit counts**: answers may tell different ones. A lower one is taken at once, a higher one after a
 //!   minute without a lower one.
+//! - **No more than was told**: where replicas share the keys, a request is made only while the lease of its key is held, and
+//!   only if it was [reserved](crate::lease::Lease::reserve).
 //! - **Gently after a 429**: a pause as long as it says, an hour at most, then half of the budget, growing again
 //!   a tenth of it every minute.
 
@@ -43,8 +45,8 @@ const WINDOW: Duration = Duration::from_secs(61);
 const FLOOR_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause after a 429: an answer that asks for more is not to make the exporter blind for days.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
-/// From one look whether a lease is held again to the next.
-const LEASE_LOOK: Duration = Duration::from_millis(100);
+/// From one look whether a lease is held again, or more requests are reserved, to the next.
+const LEASE_LOOK: Duration = Duration::from_millis(50);
 /// The least part of the budget that remains after any number of 429s.
 const LEAST_SHARE: f64 = 1.0 / 16.0;
 
@@ -114,17 +116,11 @@ impl Budget {
         let _waits = Waits::begin(&self.waiting);
         let _turn = self.turn.lock().await;
         loop {
-            let now = Instant::now();
-            let taken = if self.is_allowed() { self.take(now) } else { Err(now + LEASE_LOOK) };
-            match taken {
+            match self.take(Instant::now()) {
                 Ok(place) => return place,
                 Err(at) => sleep_until(at).await,
             }
         }
-    }
-
-    fn is_allowed(&self) -> bool {
-        self.lease.lock().as_ref().is_none_or(Lease::is_held)
     }
 
     /// Waits until nobody waits.
@@ -190,7 +186,10 @@ impl Budget {
 
     /// Takes the place of one request at `now`, or tells when to ask again.
     fn take(&self, now: Instant) -> Result<Place, Instant> {
-        let mut state = self.state.lock();
+        let (mut state, lease) = (self.state.lock(), self.lease.lock().clone());
+        if lease.as_ref().is_some_and(|lease| !lease.is_held()) {
+            return Err(now + LEASE_LOOK);
+        }
         if let Some(until) = state.paused_until.filter(|&until| until > now) {
             return Err(until);
         }
@@ -206,6 +205,9 @@ impl Budget {
         // The budget may have shrunk: then it is the `budget`-th latest request that has to leave the window.
         if let Some(&at) = state.sent.len().checked_sub(budget as usize).and_then(|i| state.sent.get(i)) {
             return Err(at + WINDOW);
+        }
+        if lease.is_some_and(|lease| !lease.spend()) {
+            return Err(now + LEASE_LOOK);
         }
         state.sent.push_back(now);
         state.even = state.even.max(now) + gap;

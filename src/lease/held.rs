@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -13,8 +13,9 @@ use std::{
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 
-use super::BootTime;
+use super::{BootTime, reservation::Reservation};
 
 /// Which API key it is: a hash of it, with the salt of the database.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +62,11 @@ struct Inner {
     epoch: AtomicI64,
     /// Until when it is trusted, in nanoseconds of boot time; zero once it was lost.
     trusted_until: AtomicU64,
+    reservation: Mutex<Reservation>,
+    /// A request was held up, since the reservation was used up.
+    is_short: AtomicBool,
+    /// Told of that.
+    short: Arc<Notify>,
 }
 
 impl fmt::Debug for Lease {
@@ -70,11 +76,12 @@ impl fmt::Debug for Lease {
 }
 
 impl Lease {
-    /// One that is trusted until then.
+    /// One that is trusted until then. `short` is told when more requests are to be reserved.
     #[must_use]
-    pub fn new(key: KeyHash, epoch: Epoch, trusted_until: BootTime) -> Self {
+    pub fn new(key: KeyHash, epoch: Epoch, trusted_until: BootTime, short: Arc<Notify>) -> Self {
         let (epoch, trusted_until) = (epoch.into(), trusted_until.nanos().into());
-        Self(Arc::new(Inner { key, inherited: Mutex::default(), epoch, trusted_until }))
+        let (inherited, reservation, is_short) = Default::default();
+        Self(Arc::new(Inner { key, inherited, epoch, trusted_until, reservation, is_short, short }))
     }
 
     /// The same, of a key that was used before.
@@ -119,6 +126,32 @@ impl Lease {
         self.0.epoch.store(epoch, Ordering::Release);
         let later = |now: u64| (now != 0).then(|| now.max(until.nanos()));
         self.0.trusted_until.fetch_update(Ordering::AcqRel, Ordering::Acquire, later).ok();
+    }
+
+    /// The database is told that at most so many requests are made with the key from now on, until it is told again.
+    pub fn reserve(&self, requests: u32) {
+        self.0.reservation.lock().tell(requests);
+    }
+
+    /// The database has what was reserved last.
+    pub fn confirm_reserved(&self) {
+        self.0.reservation.lock().confirm();
+    }
+
+    /// Takes one of the requests that are reserved. If there is none, returns `false`, and more are to be reserved.
+    #[must_use]
+    pub fn spend(&self) -> bool {
+        let spent = self.0.reservation.lock().spend();
+        if !spent && !self.0.is_short.swap(true, Ordering::AcqRel) {
+            self.0.short.notify_one();
+        }
+        spent
+    }
+
+    /// Whether a request was held up since this was last asked.
+    #[must_use]
+    pub fn was_short(&self) -> bool {
+        self.0.is_short.swap(false, Ordering::AcqRel)
     }
 
     /// Another replica has it, or may have it. Returns whether that is news.
@@ -182,7 +215,7 @@ mod tests {
     use super::*;
 
     fn lease(trusted_for: Duration) -> Lease {
-        Lease::new(KeyHash([1; 32]), 1, BootTime::now().plus(trusted_for))
+        Lease::new(KeyHash([1; 32]), 1, BootTime::now().plus(trusted_for), Arc::default())
     }
 
     #[test]
@@ -207,6 +240,20 @@ mod tests {
         assert!(lease.lose(), "news");
         lease.extend(2, BootTime::now().plus(Duration::from_mins(1)));
         assert!(!lease.is_held() && lease.is_lost() && !lease.lose());
+    }
+
+    #[test]
+    fn whoever_reserves_is_told_once_that_more_requests_are_wanted() {
+        let (lease, waker) = (lease(Duration::from_mins(1)), std::task::Waker::noop());
+        let is_told = || {
+            let mut told = std::pin::pin!(lease.0.short.notified());
+            told.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_ready()
+        };
+        assert!(!lease.spend() && !lease.spend() && is_told() && !is_told());
+        assert!(lease.was_short() && !lease.was_short());
+        lease.reserve(1);
+        lease.confirm_reserved();
+        assert!(lease.spend() && !is_told() && !lease.spend() && is_told());
     }
 
     #[test]

@@ -5,9 +5,13 @@
 //! the moment before it was asked for, by a clock of its own that goes on while the process or the machine sleeps
 //! ([`BootTime`]), and without a [margin](Terms::margin) for clocks that go at different rates. So it stops before
 //! another replica may begin. Each time that a lease is granted anew its epoch grows: what is written carries it.
+//!
+//! Within a lease so many requests may be made as the database was told beforehand ([`Lease::reserve`]): they are all that
+//! another replica has to count as made if the holder crashes.
 
 mod boot_time;
 mod held;
+mod reservation;
 mod terms;
 
 pub use self::{

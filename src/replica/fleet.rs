@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use super::registry::{Known, Seen};
 use crate::{
@@ -30,6 +31,8 @@ pub struct Fleet {
     expired: Mutex<BTreeSet<KeyHash>>,
     overview: ArcSwap<Overview>,
     gap: Mutex<Gap>,
+    /// Told when requests wait until more are reserved.
+    pub(super) short: Arc<Notify>,
     /// What is published of it.
     pub metrics: Arc<ReplicaMetrics>,
 }
@@ -105,8 +108,8 @@ impl Fleet {
     /// Nothing is held yet.
     #[must_use]
     pub fn new(terms: Terms, leases: Leases, metrics: Arc<ReplicaMetrics>) -> Self {
-        let (held, expired, overview, gap) = Default::default();
-        Self { terms, leases, held, expired, overview, gap, metrics }
+        let (held, expired, overview, gap, short) = Default::default();
+        Self { terms, leases, held, expired, overview, gap, short, metrics }
     }
 
     /// The heart has beaten; `was_alive` as the database knew it before.

@@ -1,9 +1,16 @@
-//! The heart of a replica: tells the database that it is alive, and renews its leases. Nothing else that the replica does
-//! holds it up.
+//! The heart of a replica: tells the database that it is alive, renews its leases, and tells how many requests it will make
+//! with their keys. Nothing else that the replica does holds it up.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -13,12 +20,14 @@ use super::{
 use crate::{
     kapso::Usage,
     lease::{BootTime, KeyHash, Lease},
-    project::Streams,
+    project::{Stream, Streams},
     state::postgres::Error,
 };
 
 /// After a failure the database is asked again so soon.
 const RETRY: Duration = Duration::from_secs(1);
+/// Leases that need more requests reserved are gathered for so long.
+const GATHERED: Duration = Duration::from_millis(20);
 /// So many executions that are remembered cost as much as one request a minute.
 const EXECUTIONS_PER_COST: f32 = 1000.0;
 
@@ -42,39 +51,55 @@ impl Heart {
     pub async fn run(self, on_beat: impl Fn(), shutdown: CancellationToken) {
         let beating = async {
             loop {
-                let asked = BootTime::now();
-                let pause = match self.beat().await {
+                let begun = Instant::now();
+                let beaten = self.beat().await;
+                self.fleet.note_expired();
+                match beaten {
                     Ok(()) => {
                         on_beat();
-                        self.fleet.terms.renew_every().saturating_sub(BootTime::now().since(asked))
+                        self.reserve_more(begun + self.fleet.terms.renew_every()).await;
                     }
-                    Err(_) => RETRY.min(self.fleet.terms.renew_every()),
-                };
-                self.fleet.note_expired();
-                sleep(pause).await;
+                    Err(_) => sleep(RETRY.min(self.fleet.terms.renew_every())).await,
+                }
             }
         };
         shutdown.run_until_cancelled(beating).await;
     }
 
-    /// Beats once.
-    ///
-    /// # Errors
-    /// If the database does not answer.
-    pub async fn beat(&self) -> Result<(), Error> {
-        let (asked, held) = (BootTime::now(), self.fleet.held());
-        let (mut usages, executions) = (usages(&self.streams), self.executions());
-        let renewal = |lease: &Lease| {
-            let usage = usages.remove(&lease.key()).unwrap_or_default();
-            renewal(lease, &usage, executions.get(&lease.key()).copied().unwrap_or_default())
-        };
-        let renewals: Vec<_> = held.iter().map(renewal).collect();
+    /// Until then, reserves more requests for those who wait for it; for less long if the database does not answer.
+    async fn reserve_more(&self, until: Instant) {
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return,
+                () = self.fleet.short.notified() => sleep(GATHERED).await,
+            }
+            let mut short = self.fleet.held();
+            short.retain(Lease::was_short);
+            let uses = self.uses(&short);
+            let told =
+                short.into_iter().zip(uses).filter_map(|(lease, used)| Some((lease, encoded(&used.usage?))));
+            let told: Vec<_> = told.collect();
+            let Ok(reserved) = self.registry.reserve(&told).await else { return };
+            for (lease, _) in reserved.into_iter().filter_map(|place| told.get(place)) {
+                lease.confirm_reserved();
+            }
+        }
+    }
+
+    /// Tells that the replica is alive, and renews its leases.
+    async fn beat(&self) -> Result<(), Error> {
+        let (asked, leases) = (BootTime::now(), self.fleet.held());
+        let renewal = |(lease, used): (&Lease, Use)| used.renewal(lease);
+        let renewals: Vec<_> = leases.iter().zip(self.uses(&leases)).map(renewal).collect();
         let until = self.fleet.terms.trusted_until(asked);
         let beat = self.registry.beat(&renewals).await?;
         self.fleet.has_beaten(beat.was_alive);
-        for (lease, renewed) in held.iter().zip(beat.renewed) {
+        for (lease, renewed) in leases.iter().zip(beat.renewed) {
             match renewed {
-                Renewed::Granted => lease.extend(lease.epoch(), until),
+                Renewed::Granted => {
+                    lease.extend(lease.epoch(), until);
+                    lease.confirm_reserved();
+                }
                 // Unless it was handed over meanwhile.
                 Renewed::Lost if self.fleet.lease(lease.key()).is_some_and(|known| known.is(lease)) => {
                     self.fleet.fenced(lease);
@@ -87,6 +112,15 @@ impl Heart {
         Ok(())
     }
 
+    /// What the key of each of these leases is used for; as many requests are reserved.
+    fn uses(&self, leases: &[Lease]) -> Vec<Use> {
+        let mut uses = HashMap::<_, Use>::new();
+        for (key, stream) in streams_of(&self.streams, leases) {
+            uses.entry(key).or_default().add(&stream);
+        }
+        leases.iter().map(|lease| uses.remove(&lease.key()).unwrap_or_default()).collect()
+    }
+
     /// The database forgot that the lease was granted, as after a failover or with a backup: nobody else can go on from
     /// what is known here.
     async fn take_again(&self, lease: &Lease) -> Result<(), Error> {
@@ -97,35 +131,47 @@ impl Heart {
                 "the database knows an earlier state than this replica: its lease is taken again"
             );
             lease.extend(epoch, self.fleet.terms.trusted_until(asked));
+            // What was reserved is forgotten as well.
+            lease.reserve(0);
+            lease.confirm_reserved();
         }
         Ok(())
     }
+}
 
-    /// How many executions are remembered of the projects of each key.
-    fn executions(&self) -> HashMap<KeyHash, usize> {
-        let mut executions = HashMap::new();
-        for stream in self.streams.all().iter() {
-            let Some(lease) = &stream.lease else { continue };
-            *executions.entry(lease.key()).or_default() += stream.account.lock().ledger.remembered();
-        }
-        executions
+/// What a key is used for. Nothing of a lease whose projects were not opened yet.
+#[derive(Default)]
+struct Use {
+    usage: Option<Usage>,
+    /// How many executions are remembered of its projects.
+    executions: usize,
+}
+
+impl Use {
+    fn add(&mut self, stream: &Stream) {
+        self.usage.get_or_insert_with(|| stream.budget.reserve());
+        self.executions += stream.account.lock().ledger.remembered();
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a measure")]
+    fn renewal(&self, lease: &Lease) -> Renewal {
+        let requests = self.usage.as_ref().map_or(0, Usage::requests);
+        let cost = 1.0 + requests as f32 + self.executions as f32 / EXECUTIONS_PER_COST;
+        Renewal { lease: lease.clone(), cost, usage: self.usage.as_ref().map(encoded) }
     }
 }
 
-/// What each key was used for lately.
-pub(super) fn usages(streams: &Streams) -> HashMap<KeyHash, Usage> {
-    let mut usages = HashMap::new();
-    for stream in streams.all().iter() {
-        let Some(lease) = &stream.lease else { continue };
-        usages.entry(lease.key()).or_insert_with(|| stream.budget.usage());
-    }
-    usages
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a measure")]
-fn renewal(lease: &Lease, usage: &Usage, executions: usize) -> Renewal {
-    let cost = 1.0 + usage.requests() as f32 + executions as f32 / EXECUTIONS_PER_COST;
-    Renewal { lease: lease.clone(), cost, usage: encoded(usage) }
+/// The streams that are watched under these leases, each with its key.
+pub(super) fn streams_of(
+    streams: &Streams,
+    leases: &[Lease],
+) -> impl Iterator<Item = (KeyHash, Arc<Stream>)> + use<> {
+    let keys: HashSet<_> = leases.iter().map(Lease::key).collect();
+    let all: Vec<_> = streams.all().iter().cloned().collect();
+    all.into_iter().filter_map(move |stream| {
+        let key = stream.lease.as_ref()?.key();
+        keys.contains(&key).then_some((key, stream))
+    })
 }
 
 /// Serialisation into memory fails for no type of ours.

@@ -28,10 +28,11 @@ fn running(project: &Project) -> String {
 
 /// Hands an execution off, and returns what Kapso tells of it.
 fn hand_off(project: &Project, execution: &str) -> String {
-    project.kapso.simulator.transition(execution, "handoff").unwrap();
+    let at = project.kapso.simulator.now();
+    project.kapso.simulator.transition_at(execution, "handoff", at).unwrap();
     let (workflow, conversation) = project.kapso.first(Api::Platform);
     let body = json!({
-        "event": HANDOFF, "occurred_at": project.kapso.simulator.now().to_string(), "project_id": "p",
+        "event": HANDOFF, "occurred_at": at.to_string(), "project_id": "p",
         "workflow_id": workflow, "workflow_execution_id": execution, "tracking_id": "t",
         "channel": "whatsapp", "whatsapp_conversation_id": conversation,
         "handoff": {"reason": "asks for a human", "source": "agent_tool"},

@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) minute_began: Option<Instant>,
     /// The requests of the last minute.
     pub(super) sent: VecDeque<Instant>,
+    /// Those up to then were made by another process, or may have been.
+    pub(super) inherited: Option<Instant>,
     /// When the next request would go if they went evenly.
     pub(super) even: Instant,
     pub(super) paused_until: Option<Instant>,
@@ -49,6 +51,7 @@ impl State {
             neighbours: Neighbours::default(),
             minute_began: None,
             sent: VecDeque::new(),
+            inherited: None,
             even: now,
             paused_until: None,
             share: (1.0, now),

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 
 async fn requests_for(budget: &Budget, time: Duration) -> Vec<Instant> {
@@ -289,10 +291,60 @@ async fn another_process_goes_on_where_the_one_before_ended() {
     assert!(in_ten_seconds <= 17, "as many as leave the minute: {in_ten_seconds}");
 }
 
+/// A lease that is held for a long time.
+fn lease() -> Lease {
+    let until = crate::lease::BootTime::now().plus(MINUTE * 60);
+    Lease::new(crate::lease::KeyHash([0; 32]), 1, until, Arc::default())
+}
+
+/// What is told of the use of a key, and reserved.
+fn told_and_reserved(budget: &Budget, lease: &Lease) -> Usage {
+    let told = budget.reserve();
+    lease.confirm_reserved();
+    told
+}
+
 #[tokio::test(start_paused = true)]
-async fn what_a_process_that_died_may_have_asked_counts_as_asked() {
+async fn under_a_lease_no_more_is_asked_than_was_reserved() {
+    let (budget, lease) = (Budget::new(Some(600)), lease());
+    budget.set_lease(Some(lease.clone()));
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        sent.push(requests_for(&budget, Duration::from_secs(20)).await.len());
+        told_and_reserved(&budget, &lease);
+    }
+    assert_eq!(sent, [0, 30, 30, 60], "a twentieth, or as many as in the minute before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_process_that_died_had_reserved_counts_as_asked_if_it_had_time_for_it() {
+    let (budget, lease) = (Budget::new(Some(60)), lease());
+    budget.set_lease(Some(lease.clone()));
+    told_and_reserved(&budget, &lease);
+    assert_eq!(requests_for(&budget, Duration::from_secs(2)).await.len(), 3);
+    let told = told_and_reserved(&budget, &lease);
+    for (unseen, asked) in [(0, 3), (13, 6)] {
+        let next = Budget::new(Some(60));
+        next.inherit(&told, Duration::from_secs(15), Duration::from_secs(unseen));
+        assert_eq!(next.usage().requests(), asked, "{unseen} s without news");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_crash_after_another_uses_up_little_of_the_budget() {
+    let mut told = Budget::new(Some(600)).reserve();
+    for _ in 0..4 {
+        let next = Budget::new(Some(600));
+        next.inherit(&told, Duration::from_secs(15), Duration::from_secs(13));
+        told = next.reserve();
+    }
+    assert_eq!(told.requests(), 4 * 600 / 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_process_that_told_nothing_to_be_understood_all_that_it_may_have_asked_counts() {
     let next = Budget::new(Some(60));
-    next.inherit(&Usage::default(), Duration::from_secs(15), Duration::from_secs(13));
+    next.inherit(&Usage::unknown(), Duration::from_secs(15), Duration::from_secs(13));
     let sent = requests_for(&next, Duration::from_secs(45)).await;
     assert!(sent.len() <= 60 - 13 - 6, "{}", sent.len());
 }
@@ -309,10 +361,12 @@ async fn a_pause_goes_on_in_another_process() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_asked_without_the_lease() {
     let budget = Budget::new(None);
-    let lease = Lease::new(crate::lease::KeyHash([0; 32]), 1, crate::lease::BootTime::now());
+    let until = crate::lease::BootTime::now();
+    let lease = Lease::new(crate::lease::KeyHash([0; 32]), 1, until, Arc::default());
     budget.set_lease(Some(lease.clone()));
+    told_and_reserved(&budget, &lease);
     assert_eq!(requests_for(&budget, MINUTE).await, []);
-    lease.extend(1, crate::lease::BootTime::now().plus(MINUTE));
+    lease.extend(1, until.plus(MINUTE));
     assert!(!requests_for(&budget, MINUTE).await.is_empty());
     lease.lose();
     assert_eq!(requests_for(&budget, MINUTE).await, []);

@@ -2,19 +2,19 @@
 //!
 //! The projects are no longer swept, saved once more, no longer shown; then the leases are released.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout};
 
 use super::{
     super::{
-        heart::{encoded, usages},
+        heart::{encoded, streams_of},
         registry::Release,
     },
     Coordinator,
 };
 use crate::{
-    kapso::Usage,
+    kapso::Budget,
     lease::{KeyHash, Lease},
     metrics::LeaseLoss,
     state::postgres::Error,
@@ -22,6 +22,8 @@ use crate::{
 
 /// How long the release of leases may take at the end, however late it is.
 const RELEASED_WITHIN: Duration = Duration::from_millis(400);
+
+type Budgets = HashMap<KeyHash, Arc<Budget>>;
 
 impl Coordinator {
     /// Hands these over, each to this replica if one is named: saves their projects once more, shows them no longer, and
@@ -31,8 +33,9 @@ impl Coordinator {
         if leases.is_empty() || !self.publisher.save().await {
             return Ok(());
         }
-        let usages = usages(self.publisher.renderer().streams());
-        for (lease, _) in leases {
+        let keys: Vec<_> = leases.iter().map(|(lease, _)| lease.clone()).collect();
+        let budgets = self.budgets(&keys);
+        for lease in &keys {
             self.fleet.leases.leave(lease);
         }
         let followed = self.follow().await;
@@ -40,25 +43,26 @@ impl Coordinator {
             self.publisher.save().await;
         }
         tracing::info!(leases = leases.len(), "leases are handed over");
-        let released: Vec<_> =
-            leases.iter().map(|(lease, successor)| released(lease, &usages, successor.clone())).collect();
-        for (lease, _) in leases {
+        for lease in &keys {
             self.fleet.remove(lease);
             self.fleet.leases.remove(lease);
             if lease.lose() {
                 self.fleet.metrics.lost(LeaseLoss::HandedOver);
             }
         }
+        let released: Vec<_> =
+            leases.iter().map(|(lease, successor)| released(lease, &budgets, successor.clone())).collect();
         self.registry.release(&released).await
     }
 
     /// Releases everything at the end, when all is saved and nothing is served any more; `until` then.
     pub async fn leave(&self, until: Instant) {
-        let (held, usages) = (self.fleet.held(), usages(self.publisher.renderer().streams()));
-        let released: Vec<_> = held.iter().map(|lease| released(lease, &usages, None)).collect();
+        let held = self.fleet.held();
         for lease in &held {
             lease.lose();
         }
+        let budgets = self.budgets(&held);
+        let released: Vec<_> = held.iter().map(|lease| released(lease, &budgets, None)).collect();
         let left = async {
             // First, so that nobody takes it for one that could have a share.
             self.registry.leave().await?;
@@ -73,13 +77,16 @@ impl Coordinator {
             Err(_) => tracing::warn!("leases are not released in time: others wait until their time is over"),
         }
     }
+
+    /// The budgets of the keys of these leases.
+    fn budgets(&self, leases: &[Lease]) -> Budgets {
+        let streams = streams_of(self.publisher.renderer().streams(), leases);
+        streams.map(|(key, stream)| (key, stream.budget.clone())).collect()
+    }
 }
 
-pub(super) fn released(
-    lease: &Lease,
-    usages: &HashMap<KeyHash, Usage>,
-    successor: Option<String>,
-) -> Release {
-    let usage = encoded(&usages.get(&lease.key()).cloned().unwrap_or_default());
+/// Of a lease that is lost: nothing is asked any more.
+fn released(lease: &Lease, budgets: &Budgets, successor: Option<String>) -> Release {
+    let usage = budgets.get(&lease.key()).map(|budget| encoded(&budget.usage()));
     Release { lease: lease.clone(), usage, successor }
 }

@@ -1,11 +1,11 @@
 //! Taking leases that are free, and watching their projects.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
-use super::{super::registry::Taken, Coordinator, leaving::released};
+use super::{
+    super::registry::{Release, Taken},
+    Coordinator,
+};
 use crate::{
     lease::{BootTime, Inherited, KeyHash, Lease},
     state::{self, postgres::Error},
@@ -37,10 +37,10 @@ impl Coordinator {
     }
 
     fn lease(&self, taken: Taken, asked: BootTime) -> Lease {
-        let Taken { key, epoch, usage, told_ago, was_released } = taken;
-        let lease = Lease::new(key, epoch, self.fleet.terms.trusted_until(asked));
+        let Taken { key, epoch, usage, told_ago } = taken;
+        let lease = Lease::new(key, epoch, self.fleet.terms.trusted_until(asked), self.fleet.short.clone());
         let Some(usage) = usage else { return lease };
-        let unseen = if was_released { Duration::ZERO } else { told_ago.min(self.fleet.terms.trusted()) };
+        let unseen = told_ago.min(self.fleet.terms.trusted());
         lease.inheriting(Inherited { usage, learned: asked, told_ago, unseen })
     }
 
@@ -61,13 +61,13 @@ impl Coordinator {
 
     /// Releases leases of projects that are not watched.
     async fn give_back(&mut self, leases: &[Lease]) -> Result<(), Error> {
-        let released: Vec<_> = leases.iter().map(|lease| released(lease, &HashMap::new(), None)).collect();
         for lease in leases {
             self.fleet.leases.remove(lease);
             self.fleet.remove(lease);
             lease.lose();
         }
-        self.registry.release(&released).await
+        let released = |lease: &Lease| Release { lease: lease.clone(), usage: None, successor: None };
+        self.registry.release(&leases.iter().map(released).collect::<Vec<_>>()).await
     }
 }
 

@@ -12,16 +12,16 @@ pub struct Renewal {
     pub lease: Lease,
     /// What it costs to hold it.
     pub cost: f32,
-    /// What its key was used for lately.
-    pub usage: Vec<u8>,
+    /// What its key was used for lately; what is known already stays if that is nothing.
+    pub usage: Option<Vec<u8>>,
 }
 
 /// A lease that is given away.
 pub struct Release {
     /// The lease.
     pub lease: Lease,
-    /// What its key was used for lately.
-    pub usage: Vec<u8>,
+    /// What its key was used for lately; what is known already stays if that is nothing.
+    pub usage: Option<Vec<u8>>,
     /// The id of the replica that is to have it.
     pub successor: Option<String>,
 }
@@ -94,6 +94,4 @@ pub struct Taken {
     pub usage: Option<Vec<u8>>,
     /// How long ago that was.
     pub told_ago: Duration,
-    /// Whether the owner before released it.
-    pub was_released: bool,
 }

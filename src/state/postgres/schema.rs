@@ -2,8 +2,8 @@
 //!
 //! - `meta`: one row: the version of the tables, and the salt of the hashes of keys.
 //! - `replica`: a row for each process that runs, with how long it counts as alive.
-//! - `lease`: a row for each API key: who holds it until when, how often it was granted,
-//!   whether it was released (to whom, if `owner` is not empty), and what the key was used for.
+//! - `lease`: a row for each API key: who holds it until when (or who is to have it, if that is over and it was released),
+//!   how often it was granted, and what the key was used for when that was `told`.
 //! - `account`, `account_row`: the rows of the accounts, as in a state file.
 //! - `delivery`: webhook deliveries that the owner of their project has not taken in yet.
 //!
@@ -38,10 +38,9 @@ const MIGRATIONS: [&str; 1] = ["
         epoch bigint NOT NULL DEFAULT 0,
         until timestamptz NOT NULL DEFAULT now(),
         held_since timestamptz NOT NULL DEFAULT now(),
-        renewed timestamptz NOT NULL DEFAULT now(),
+        told timestamptz NOT NULL DEFAULT now(),
         cost real NOT NULL DEFAULT 0,
         projects text[] NOT NULL DEFAULT '{}',
-        released boolean NOT NULL DEFAULT true,
         usage bytea
     ) WITH (fillfactor = 50);
     CREATE TABLE kapso_exporter.account (
