@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 use tokio::time::sleep;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -73,7 +73,7 @@ impl Elsewhere {
         let sql = "
             INSERT INTO kapso_exporter.delivery (project, idempotency_key, content) VALUES ($1, $2, $3)
             ON CONFLICT (project, idempotency_key) DO NOTHING";
-        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
             [(&project, Type::TEXT), (&key, Type::TEXT), (&content, Type::BYTEA)];
         self.database.ask(Operation::Delivery, WITHIN, sql, &parameters).await.map(drop)
     }
@@ -115,7 +115,7 @@ impl Drain {
         }
         let sql = "
             SELECT id, project, content FROM kapso_exporter.delivery WHERE project = ANY($1) ORDER BY id LIMIT $2";
-        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&projects, Type::TEXT_ARRAY), (&AT_ONCE, Type::INT8)];
         let rows = self.database.ask(Operation::Delivery, WITHIN, sql, &parameters).await?;
         let put = join_all(rows.iter().map(|row| self.put(row.get(0), row.get(1), row.get(2)))).await;
