@@ -23,10 +23,11 @@ mod usage;
 
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use parking_lot::Mutex;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use self::state::State;
@@ -45,8 +46,8 @@ const WINDOW: Duration = Duration::from_secs(61);
 const FLOOR_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause after a 429: an answer that asks for more is not to make the exporter blind for days.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
-/// From one look whether a lease is held again, or more requests are reserved, to the next.
-const LEASE_LOOK: Duration = Duration::from_millis(50);
+/// After so long without news of a lease it is looked at again: the key may have another one.
+const LEASE_LOOK: Duration = Duration::from_secs(1);
 /// The least part of the budget that remains after any number of 429s.
 const LEAST_SHARE: f64 = 1.0 / 16.0;
 
@@ -71,6 +72,14 @@ pub struct BudgetStatus {
     pub limit: Option<u32>,
     /// The last `X-RateLimit-Remaining`.
     pub remaining: Option<u32>,
+}
+
+/// What a request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Until(Instant),
+    /// To be granted more.
+    Lease,
 }
 
 /// One that waits, until it is dropped.
@@ -116,9 +125,13 @@ impl Budget {
         let _waits = Waits::begin(&self.waiting);
         let _turn = self.turn.lock().await;
         loop {
-            match self.take(Instant::now()) {
+            let lease = self.lease.lock().clone();
+            // Created first: nothing that is granted from here on is missed.
+            let granted = lease.as_ref().map(Lease::granted);
+            match self.take(Instant::now(), lease.as_ref()) {
                 Ok(place) => return place,
-                Err(at) => sleep_until(at).await,
+                Err(Wait::Until(at)) => sleep_until(at).await,
+                Err(Wait::Lease) => _ = timeout(LEASE_LOOK, OptionFuture::from(granted)).await,
             }
         }
     }
@@ -185,29 +198,29 @@ impl Budget {
     }
 
     /// Takes the place of one request at `now`, or tells when to ask again.
-    fn take(&self, now: Instant) -> Result<Place, Instant> {
-        let (mut state, lease) = (self.state.lock(), self.lease.lock().clone());
-        if lease.as_ref().is_some_and(|lease| !lease.is_held()) {
-            return Err(now + LEASE_LOOK);
+    fn take(&self, now: Instant, lease: Option<&Lease>) -> Result<Place, Wait> {
+        let mut state = self.state.lock();
+        if lease.is_some_and(|lease| !lease.is_held()) {
+            return Err(Wait::Lease);
         }
         if let Some(until) = state.paused_until.filter(|&until| until > now) {
-            return Err(until);
+            return Err(Wait::Until(until));
         }
         let budget = state.per_minute(now);
         let gap = MINUTE / budget;
         let ahead = gap * state.burst(budget, now);
         if state.even > now + ahead {
-            return Err(state.even - ahead);
+            return Err(Wait::Until(state.even - ahead));
         }
         while state.sent.front().is_some_and(|&at| at + WINDOW <= now) {
             state.sent.pop_front();
         }
         // The budget may have shrunk: then it is the `budget`-th latest request that has to leave the window.
         if let Some(&at) = state.sent.len().checked_sub(budget as usize).and_then(|i| state.sent.get(i)) {
-            return Err(at + WINDOW);
+            return Err(Wait::Until(at + WINDOW));
         }
         if lease.is_some_and(|lease| !lease.spend()) {
-            return Err(now + LEASE_LOOK);
+            return Err(Wait::Lease);
         }
         state.sent.push_back(now);
         state.even = state.even.max(now) + gap;

@@ -13,7 +13,7 @@ use std::{
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, futures::Notified};
 
 use super::{BootTime, reservation::Reservation};
 
@@ -63,6 +63,8 @@ struct Inner {
     /// Until when it is trusted, in nanoseconds of boot time; zero once it was lost.
     trusted_until: AtomicU64,
     reservation: Mutex<Reservation>,
+    /// Told when more is granted: time, or requests.
+    granted: Notify,
     /// A request was held up, since the reservation was used up.
     is_short: AtomicBool,
     /// Told of that.
@@ -80,8 +82,8 @@ impl Lease {
     #[must_use]
     pub fn new(key: KeyHash, epoch: Epoch, trusted_until: BootTime, short: Arc<Notify>) -> Self {
         let (epoch, trusted_until) = (epoch.into(), trusted_until.nanos().into());
-        let (inherited, reservation, is_short) = Default::default();
-        Self(Arc::new(Inner { key, inherited, epoch, trusted_until, reservation, is_short, short }))
+        let (inherited, reservation, granted, is_short) = Default::default();
+        Self(Arc::new(Inner { key, inherited, epoch, trusted_until, reservation, granted, is_short, short }))
     }
 
     /// The same, of a key that was used before.
@@ -126,6 +128,12 @@ impl Lease {
         self.0.epoch.store(epoch, Ordering::Release);
         let later = |now: u64| (now != 0).then(|| now.max(until.nanos()));
         self.0.trusted_until.fetch_update(Ordering::AcqRel, Ordering::Acquire, later).ok();
+        self.0.granted.notify_waiters();
+    }
+
+    /// Waits until more time or more requests are granted than when this was called.
+    pub fn granted(&self) -> Notified<'_> {
+        self.0.granted.notified()
     }
 
     /// The database is told that at most so many requests are made with the key from now on, until it is told again.
@@ -136,6 +144,7 @@ impl Lease {
     /// The database has what was reserved last.
     pub fn confirm_reserved(&self) {
         self.0.reservation.lock().confirm();
+        self.0.granted.notify_waiters();
     }
 
     /// Takes one of the requests that are reserved. If there is none, returns `false`, and more are to be reserved.
