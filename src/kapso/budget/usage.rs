@@ -50,7 +50,7 @@ impl Budget {
         let mut state = self.state.lock();
         state.limit = state.limit.or(told.limit);
         state.remaining = state.remaining.or(told.remaining);
-        state.share = (told.share.max(LEAST_SHARE).min(1.0), now);
+        state.share = (told.share.clamp(LEAST_SHARE, 1.0), now);
         if let Some(left) = told.paused_for.checked_sub(ago) {
             state.pause_until(now + left);
         }

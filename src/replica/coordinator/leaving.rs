@@ -12,6 +12,7 @@ use super::{
         registry::Release,
     },
     Coordinator,
+    sharing::HandOver,
 };
 use crate::{
     kapso::Budget,
@@ -28,7 +29,7 @@ type Budgets = HashMap<KeyHash, Arc<Budget>>;
 impl Coordinator {
     /// Hands these over, each to this replica if one is named: saves their projects once more, shows them no longer, and
     /// releases the leases.
-    pub(super) async fn hand_over(&mut self, leases: &[(Lease, Option<String>)]) -> Result<(), Error> {
+    pub(super) async fn hand_over(&mut self, leases: &[HandOver]) -> Result<(), Error> {
         // While something cannot be saved, whoever took over would go on from less than was shown: it is tried again.
         if leases.is_empty() || !self.publisher.save().await {
             return Ok(());

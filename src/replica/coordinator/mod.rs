@@ -2,6 +2,7 @@
 //! has the supervisor watch what is held.
 
 mod leaving;
+mod sharing;
 mod taking;
 
 use std::{
@@ -16,8 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Fleet,
     fleet::{Keys, keys_of},
-    registry::{Known, Registry, Seen},
-    shares::{self, Candidate},
+    registry::Registry,
 };
 use crate::{
     config::Config,
@@ -29,12 +29,6 @@ use crate::{
 
 /// From one look for leases that are free to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// The most leases that are taken at once: the first of them are watched before the last are read.
-const AT_ONCE: usize = 100;
-/// A lease that is free for so long is taken by whoever knows its key: the one whose share it is may not.
-const UNCLAIMED: Duration = Duration::from_secs(1);
-/// A key whose projects could not be opened is left alone for so long.
-const LEFT_ALONE: Duration = Duration::from_mins(1);
 /// From one time that the keys are announced to the next.
 const ANNOUNCED_EVERY: Duration = Duration::from_hours(1);
 
@@ -167,72 +161,9 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Takes what is free and its own, and hands over what others are to have.
-    async fn share(&mut self) -> Result<(), Error> {
-        let (replicas, mut leases) = self.registry.overview().await?;
-        self.fleet.learn(self.registry.id(), &replicas, &leases);
-        self.shared = Some(Instant::now());
-        // Keys that are no longer configured are nobody's load.
-        leases.retain(|known| !known.is_free || self.known.contains_key(&known.key));
-        let shares = self.shares(&replicas, &leases);
-        let (mut mine, mut others) = (Vec::new(), Vec::new());
-        for (known, holder) in leases.iter().zip(shares) {
-            let is_mine = holder.as_deref() == Some(self.registry.id());
-            match self.fleet.lease(known.key) {
-                Some(lease) if !is_mine && lease.is_held() => {
-                    let is_newcomer = !leases.iter().any(|known| holder.as_ref() == Some(&known.owner));
-                    if is_newcomer || known.held_for >= self.fleet.terms.settled() {
-                        others.push((lease, holder));
-                    }
-                }
-                None if known.is_free && (is_mine || self.is_unclaimed(known.key)) => {
-                    mine.push((known.key, known.epoch));
-                }
-                _ => {}
-            }
-        }
-        if !self.may_change_hands() {
-            return Ok(());
-        }
-        self.hand_over(&others).await?;
-        mine.retain(|(key, _)| self.known.contains_key(key) && !self.is_left_alone(*key));
-        for mine in mine.chunks(AT_ONCE) {
-            self.take(mine).await?;
-        }
-        Ok(())
-    }
-
-    /// For each lease the id of the replica that is to hold it.
-    fn shares(&self, replicas: &[Seen], leases: &[Known]) -> Vec<Option<String>> {
-        let candidates: Vec<_> =
-            replicas.iter().map(|seen| Candidate { id: &seen.id, age: seen.age }).collect();
-        let places: HashMap<_, _> = replicas.iter().map(|seen| seen.id.as_str()).zip(0..).collect();
-        let owned = leases.iter().map(|known| shares::Lease {
-            key: &known.key.0,
-            cost: known.cost.into(),
-            // One that is free and whose owner is alive was released to it, or was not renewed in time.
-            owner: places.get(known.owner.as_str()).copied(),
-        });
-        let owned: Vec<_> = owned.collect();
-        let assigned = shares::assign(&candidates, &owned, self.fleet.terms.patience());
-        let id = |place: usize| replicas.get(place).map(|seen| seen.id.clone());
-        if assigned.is_empty() {
-            return leases.iter().map(|_| None).collect();
-        }
-        assigned.into_iter().map(id).collect()
-    }
-
     /// The projects of its key are watched under this lease.
     fn watch_under(&self, lease: &Lease) {
         self.fleet.leases.set(lease, self.known.get(&lease.key()).map_or(&[], Vec::as_slice));
-    }
-
-    fn is_unclaimed(&self, key: KeyHash) -> bool {
-        self.free_since.get(&key).is_some_and(|since| since.elapsed() >= UNCLAIMED)
-    }
-
-    fn is_left_alone(&self, key: KeyHash) -> bool {
-        self.left_alone.get(&key).is_some_and(|since| since.elapsed() < LEFT_ALONE)
     }
 
     /// Gives up what another replica has.

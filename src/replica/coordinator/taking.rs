@@ -5,15 +5,16 @@ use std::time::Instant;
 use super::{
     super::registry::{Release, Taken},
     Coordinator,
+    sharing::Free,
 };
 use crate::{
-    lease::{BootTime, Inherited, KeyHash, Lease},
+    lease::{BootTime, Inherited, Lease},
     state::{self, postgres::Error},
 };
 
 impl Coordinator {
     /// Takes those of these that are still free, and watches their projects.
-    pub(super) async fn take(&mut self, keys: &[(KeyHash, i64)]) -> Result<(), Error> {
+    pub(super) async fn take(&mut self, keys: &[Free]) -> Result<(), Error> {
         let asked = BootTime::now();
         let taken = self.registry.take(keys).await?;
         if taken.is_empty() {
