@@ -11,7 +11,10 @@ mod stack {
     }
 }
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use self::prometheus::Prometheus;
 use crate::{
@@ -22,6 +25,8 @@ use crate::{
 };
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus-replicas.yml");
+
+const ALERTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/alerts/replicas.yml");
 
 /// The shipped scrape configurations, for these addresses, once a second.
 fn scrape_configs(addresses: &[&str]) -> String {
@@ -41,6 +46,14 @@ fn scrape_configs(addresses: &[&str]) -> String {
     lines.join("\n") + "\n"
 }
 
+/// The metrics of replicas that the shipped alerts ask for.
+fn asked_for() -> BTreeSet<String> {
+    let families = ["kapso_exporter_lease", "kapso_exporter_replicas", "kapso_exporter_store_"];
+    let text = std::fs::read_to_string(ALERTS).unwrap();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned);
+    words.filter(|word| families.iter().any(|family| word.starts_with(family))).collect()
+}
+
 /// How many starts the replicas show at a moment at which no project changes hands.
 async fn started(fleet: &Fleet, projects: usize) -> f64 {
     let mut started = 0.0;
@@ -55,7 +68,7 @@ async fn started(fleet: &Fleet, projects: usize) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Prometheus, and three minutes"]
-async fn prometheus_sees_no_reset_and_the_true_increase_through_hand_overs() {
+async fn prometheus_sees_no_reset_and_the_true_increase_through_stops_and_crashes() {
     let _turn = turn().await;
     let Some(database) = Database::start().await else {
         return left_out("Prometheus, and replicas that come and go");
@@ -68,18 +81,28 @@ async fn prometheus_sees_no_reset_and_the_true_increase_through_hand_overs() {
         .await;
     // The increase is extrapolated by up to a scrape: of a hundred and more that is less than a hundredth.
     let (begun, before) = (Instant::now(), started(&fleet, projects.all.len()).await);
-    let stops = number("KAPSO_TEST_EVENTS", 14);
+    let value = async |query: String| prometheus.value(&query).await.unwrap_or_default();
+    let stops = number("KAPSO_TEST_EVENTS", 10);
     for stop in 0..stops as usize {
         tokio::time::sleep(Duration::from_secs(8)).await;
         fleet.stop(stop % 3).await;
         fleet.start_again(stop % 3).await;
+    }
+    // Each stop moves a project at most once, and the start after it at most once more.
+    let seconds = begun.elapsed().as_secs();
+    let least = value(format!("min(count_over_time(kapso_up[{seconds}s]))")).await;
+    eprintln!("at least {least} samples of each project in {seconds} s, {stops} stops");
+    assert!(least >= seconds as f64 - 1.0 - 2.0 * stops as f64, "{least} samples");
+    for kill in 0..(stops / 2) as usize {
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        fleet.kill(kill % 3).await;
+        fleet.start_again(kill % 3).await;
     }
     projects.stop_traffic();
     fleet.wait_until_exact(&projects).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let seconds = begun.elapsed().as_secs();
 
-    let value = async |query: String| prometheus.value(&query).await.unwrap_or_default();
     let truth = started(&fleet, projects.all.len()).await - before;
     let family = "kapso_executions_started_total{instance=\"kapso\"}";
     let seen = value(format!("sum(increase({family}[{seconds}s]))")).await;
@@ -92,11 +115,11 @@ async fn prometheus_sees_no_reset_and_the_true_increase_through_hand_overs() {
     assert_eq!(value("count(count by (instance) (kapso_up))".into()).await, 1.0);
     assert_eq!(value("count({exported_instance!=\"\"})".into()).await, 0.0);
     assert_eq!(value("count(count by (instance) (process_start_time_seconds))".into()).await, 3.0);
-    // Each stop moves a project at most once, and the start after it at most once more.
-    let samples = format!("min(count_over_time(kapso_up[{seconds}s]))");
-    let least = value(samples).await;
-    eprintln!("at least {least} samples of each project in {seconds} s, {stops} stops");
-    assert!(least >= seconds as f64 - 1.0 - 2.0 * stops as f64, "{least} samples");
+    let asked_for = asked_for();
+    assert!(asked_for.len() > 4, "{asked_for:?}");
+    for metric in asked_for {
+        assert!(value(format!("count({metric})")).await > 0.0, "no {metric}");
+    }
     assert_eq!(prometheus.complaints(), Vec::<String>::new());
     assert_eq!(prometheus.failures().await, Vec::<String>::new());
     fleet.assert_no_faults();

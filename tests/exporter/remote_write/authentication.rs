@@ -3,7 +3,7 @@
 use kapso_exporter::simulator::DEFAULT_KEY;
 
 use super::{
-    business, push,
+    AMPLE, business, push,
     receiver::{Received, Receiver},
 };
 use crate::support::{Finished, Folder, Kapso, run_to_end};
@@ -82,7 +82,7 @@ async fn the_proxy_of_the_environment_is_used_without_a_file_and_where_the_file_
     let file = format!("--remote-write.config.file={}", folder.path("http.yml").display());
     let flags = kapso.flags();
     let url = "http://receiver.invalid/api/v1/write";
-    let push = ["once", &flags[0], &flags[1], "--remote-write", url];
+    let push = ["once", &flags[0], &flags[1], AMPLE, "--remote-write", url];
     for more in [&[][..], &[file.as_str()]] {
         let env = [("KAPSO_API_KEY", DEFAULT_KEY), ("HTTP_PROXY", address)];
         let Finished { code, stderr, .. } = run_to_end(&[&push, more].concat(), &env).await;

@@ -18,9 +18,12 @@ fn business() -> Scenario {
     Scenario { conversations: 8, history: 30, open_history: 6, ..Scenario::quiet(1) }
 }
 
+/// Kapso is asked as fast as it answers.
+const AMPLE: &str = "--scrape.requests-per-minute=100000";
+
 /// Runs `once` against it and sends what it finds.
 async fn push(kapso: &Kapso, receiver: &Receiver, args: &[&str]) -> Finished {
     let url = format!("--remote-write={}", receiver.url);
-    let all = ["--scrape.requests-per-minute=100000", "--scrape.conversation-max-age=3650d", &url];
+    let all = [AMPLE, "--scrape.conversation-max-age=3650d", &url];
     kapso.run("once", &[&all, args].concat()).await
 }

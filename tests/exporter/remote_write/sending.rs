@@ -8,7 +8,7 @@ use kapso_exporter::{
 };
 
 use super::{
-    business, push,
+    AMPLE, business, push,
     receiver::{Received, Receiver},
 };
 use crate::support::{Finished, Kapso, interrupt, run_to_end};
@@ -155,7 +155,7 @@ async fn a_receiver_that_is_not_there_is_told_without_the_query_of_its_url() {
     drop(listener);
     let kapso = Kapso::start(business()).await;
     let flag = format!("--remote-write={url}?token=hunter2");
-    let Finished { code, stderr, .. } = kapso.run("once", &[&flag]).await;
+    let Finished { code, stderr, .. } = kapso.run("once", &[AMPLE, &flag]).await;
     assert!(
         code == Some(1) && stderr.contains(&format!("remote write to {url}: request 1 of 1: ")),
         "{stderr}"

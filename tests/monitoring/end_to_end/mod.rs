@@ -21,7 +21,7 @@ use kapso_exporter::simulator::{
 use self::stack::Stack;
 use crate::{
     files,
-    promql::Query,
+    promql::{Query, Selector},
     support::{ConfigFile, Exporter, Kapso},
 };
 
@@ -142,6 +142,14 @@ fn is_told_as_written(stack: &Stack, alert: &str, severity: &str, id: &str, name
     assert!(summary.starts_with(&format!("{name} (default): ")) && summary.contains('%'), "{summary}");
 }
 
+/// Whether this is there only with a web configuration file (see `tls`), with replicas, or with a mistake.
+fn needs_more(selector: &Selector) -> bool {
+    let families =
+        ["kapso_exporter_web_", "kapso_exporter_lease", "kapso_exporter_replicas", "kapso_exporter_store_"];
+    families.iter().any(|family| selector.metric.starts_with(family))
+        || selector.matchers.iter().any(|(label, ..)| label == "exported_instance")
+}
+
 async fn rules_are_evaluated_and_have_data(stack: &Stack) {
     let held = stack.rules().await;
     assert_eq!(held.len(), files::rules().len());
@@ -151,8 +159,7 @@ async fn rules_are_evaluated_and_have_data(stack: &Stack) {
     let mut empty = Vec::new();
     for rule in files::rules() {
         for selector in Query::of(&scaled::faster(&rule.expr)).selectors {
-            // These need a web configuration file: see `tls`.
-            if selector.metric.starts_with("kapso_exporter_web_") {
+            if needs_more(&selector) {
                 continue;
             }
             let matchers: Vec<_> = selector
