@@ -168,8 +168,7 @@ impl Budget {
     /// How long the budget will stay paused.
     #[must_use]
     pub fn paused_for(&self) -> Duration {
-        let until = self.state.lock().paused_until;
-        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
+        self.state.lock().paused_for(Instant::now())
     }
 
     /// Takes note of what the answer to the request of this place said about the limit. Returns the limit where it is a
@@ -197,7 +196,7 @@ impl Budget {
         BudgetStatus { per_minute, limit: state.limit, remaining: state.remaining }
     }
 
-    /// Takes the place of one request at `now`, or tells when to ask again.
+    /// Takes the place of one request at `now`, or tells what to wait for.
     fn take(&self, now: Instant, lease: Option<&Lease>) -> Result<Place, Wait> {
         let mut state = self.state.lock();
         if lease.is_some_and(|lease| !lease.is_held()) {

@@ -18,7 +18,7 @@ use super::{
     registry::{Registry, Renewal, Renewed},
 };
 use crate::{
-    kapso::Usage,
+    kapso::{Budget, Usage},
     lease::{BootTime, KeyHash, Lease},
     project::{Stream, Streams},
     state::postgres::Error,
@@ -75,10 +75,15 @@ impl Heart {
             }
             let mut short = self.fleet.held();
             short.retain(Lease::was_short);
-            let uses = self.uses(&short);
-            let told =
-                short.into_iter().zip(uses).filter_map(|(lease, used)| Some((lease, encoded(&used.usage?))));
+            let budgets = budgets_of(&self.streams, &short);
+            let told = short.into_iter().filter_map(|lease| {
+                let usage = budgets.get(&lease.key())?.reserve();
+                Some((lease, encoded(&usage)))
+            });
             let told: Vec<_> = told.collect();
+            if told.is_empty() {
+                continue;
+            }
             let Ok(reserved) = self.registry.reserve(&told).await else { return };
             for (lease, _) in reserved.into_iter().filter_map(|place| told.get(place)) {
                 lease.confirm_reserved();
@@ -89,8 +94,12 @@ impl Heart {
     /// Tells that the replica is alive, and renews its leases.
     async fn beat(&self) -> Result<(), Error> {
         let (asked, leases) = (BootTime::now(), self.fleet.held());
-        let renewal = |(lease, used): (&Lease, Use)| used.renewal(lease);
-        let renewals: Vec<_> = leases.iter().zip(self.uses(&leases)).map(renewal).collect();
+        let (budgets, executions) = (budgets_of(&self.streams, &leases), self.executions());
+        let renewal = |lease: &Lease| {
+            let usage = budgets.get(&lease.key()).map(|budget| budget.reserve());
+            renewal(lease, usage.as_ref(), executions.get(&lease.key()).copied().unwrap_or_default())
+        };
+        let renewals: Vec<_> = leases.iter().map(renewal).collect();
         let until = self.fleet.terms.trusted_until(asked);
         let beat = self.registry.beat(&renewals).await?;
         self.fleet.has_beaten(beat.was_alive);
@@ -112,13 +121,14 @@ impl Heart {
         Ok(())
     }
 
-    /// What the key of each of these leases is used for; as many requests are reserved.
-    fn uses(&self, leases: &[Lease]) -> Vec<Use> {
-        let mut uses = HashMap::<_, Use>::new();
-        for (key, stream) in streams_of(&self.streams, leases) {
-            uses.entry(key).or_default().add(&stream);
+    /// How many executions are remembered of the projects of each key.
+    fn executions(&self) -> HashMap<KeyHash, usize> {
+        let mut executions = HashMap::new();
+        for stream in self.streams.all().iter() {
+            let Some(lease) = &stream.lease else { continue };
+            *executions.entry(lease.key()).or_default() += stream.account.lock().ledger.remembered();
         }
-        leases.iter().map(|lease| uses.remove(&lease.key()).unwrap_or_default()).collect()
+        executions
     }
 
     /// The database forgot that the lease was granted, as after a failover or with a backup: nobody else can go on from
@@ -139,39 +149,21 @@ impl Heart {
     }
 }
 
-/// What a key is used for. Nothing of a lease whose projects were not opened yet.
-#[derive(Default)]
-struct Use {
-    usage: Option<Usage>,
-    /// How many executions are remembered of its projects.
-    executions: usize,
+#[allow(clippy::cast_precision_loss, reason = "a measure")]
+fn renewal(lease: &Lease, usage: Option<&Usage>, executions: usize) -> Renewal {
+    let requests = usage.map_or(0, Usage::requests);
+    let cost = 1.0 + requests as f32 + executions as f32 / EXECUTIONS_PER_COST;
+    Renewal { lease: lease.clone(), cost, usage: usage.map(encoded) }
 }
 
-impl Use {
-    fn add(&mut self, stream: &Stream) {
-        self.usage.get_or_insert_with(|| stream.budget.reserve());
-        self.executions += stream.account.lock().ledger.remembered();
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "a measure")]
-    fn renewal(&self, lease: &Lease) -> Renewal {
-        let requests = self.usage.as_ref().map_or(0, Usage::requests);
-        let cost = 1.0 + requests as f32 + self.executions as f32 / EXECUTIONS_PER_COST;
-        Renewal { lease: lease.clone(), cost, usage: self.usage.as_ref().map(encoded) }
-    }
-}
-
-/// The streams that are watched under these leases, each with its key.
-pub(super) fn streams_of(
-    streams: &Streams,
-    leases: &[Lease],
-) -> impl Iterator<Item = (KeyHash, Arc<Stream>)> + use<> {
+/// The budgets of the keys of these leases; none of a lease whose projects were not opened yet.
+pub(super) fn budgets_of(streams: &Streams, leases: &[Lease]) -> HashMap<KeyHash, Arc<Budget>> {
     let keys: HashSet<_> = leases.iter().map(Lease::key).collect();
-    let all: Vec<_> = streams.all().iter().cloned().collect();
-    all.into_iter().filter_map(move |stream| {
+    let budget = |stream: &Arc<Stream>| {
         let key = stream.lease.as_ref()?.key();
-        keys.contains(&key).then_some((key, stream))
-    })
+        keys.contains(&key).then(|| (key, stream.budget.clone()))
+    };
+    streams.all().iter().filter_map(budget).collect()
 }
 
 /// Serialisation into memory fails for no type of ours.

@@ -258,7 +258,7 @@ async fn a_workflow_that_is_let_in_again_counts_from_then_on_and_nothing_twice()
         // What was counted is forgotten after the lookback, and nothing is counted again when lists are read again.
         let short = Duration::from_mins(10);
         simulated.restart_with(&simulated.keep(), &Setup { lookback: short, remembered: short, ..open });
-        minutes(30).await;
+        minutes(90).await;
         assert_eq!(counted(&simulated.scrape(), "flow_1"), expected, "{of:?} {change:?}");
     }
 }

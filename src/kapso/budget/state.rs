@@ -1,6 +1,6 @@
 //! What a budget knows, and what follows from it: how much may be asked per minute, and at once.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
@@ -93,6 +93,10 @@ impl State {
 
     pub(super) fn pause_until(&mut self, until: Instant) {
         self.paused_until = self.paused_until.max(Some(until));
+    }
+
+    pub(super) fn paused_for(&self, now: Instant) -> Duration {
+        self.paused_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
     /// Returns whether the limit is another one now.

@@ -73,8 +73,7 @@ impl State {
             }
         }
         let Self { limit, remaining, .. } = *self;
-        let paused_for =
-            self.paused_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let paused_for = self.paused_for(now);
         Usage { sent, limit, remaining, paused_for, share: self.share_now(now), reserved }
     }
 

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     super::{
-        heart::{encoded, streams_of},
+        heart::{budgets_of, encoded},
         registry::Release,
     },
     Coordinator,
@@ -24,8 +24,6 @@ use crate::{
 /// How long the release of leases may take at the end, however late it is.
 const RELEASED_WITHIN: Duration = Duration::from_millis(400);
 
-type Budgets = HashMap<KeyHash, Arc<Budget>>;
-
 impl Coordinator {
     /// Hands these over, each to this replica if one is named: saves their projects once more, shows them no longer, and
     /// releases the leases.
@@ -35,7 +33,7 @@ impl Coordinator {
             return Ok(());
         }
         let keys: Vec<_> = leases.iter().map(|(lease, _)| lease.clone()).collect();
-        let budgets = self.budgets(&keys);
+        let budgets = budgets_of(self.publisher.renderer().streams(), &keys);
         for lease in &keys {
             self.fleet.leases.leave(lease);
         }
@@ -62,7 +60,7 @@ impl Coordinator {
         for lease in &held {
             lease.lose();
         }
-        let budgets = self.budgets(&held);
+        let budgets = budgets_of(self.publisher.renderer().streams(), &held);
         let released: Vec<_> = held.iter().map(|lease| released(lease, &budgets, None)).collect();
         let left = async {
             // First, so that nobody takes it for one that could have a share.
@@ -78,16 +76,10 @@ impl Coordinator {
             Err(_) => tracing::warn!("leases are not released in time: others wait until their time is over"),
         }
     }
-
-    /// The budgets of the keys of these leases.
-    fn budgets(&self, leases: &[Lease]) -> Budgets {
-        let streams = streams_of(self.publisher.renderer().streams(), leases);
-        streams.map(|(key, stream)| (key, stream.budget.clone())).collect()
-    }
 }
 
 /// Of a lease that is lost: nothing is asked any more.
-fn released(lease: &Lease, budgets: &Budgets, successor: Option<String>) -> Release {
+fn released(lease: &Lease, budgets: &HashMap<KeyHash, Arc<Budget>>, successor: Option<String>) -> Release {
     let usage = budgets.get(&lease.key()).map(|budget| encoded(&budget.usage()));
     Release { lease: lease.clone(), usage, successor }
 }

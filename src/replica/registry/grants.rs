@@ -57,9 +57,7 @@ impl Registry {
     /// # Errors
     /// If the database does not do so.
     pub async fn beat(&self, renewals: &[Renewal]) -> Result<Beat, Error> {
-        let keys: Vec<_> = renewals.iter().map(|renewal| renewal.lease.key()).collect();
-        let keys: Vec<_> = keys.iter().map(|key| &key.0[..]).collect();
-        let epochs: Vec<_> = renewals.iter().map(|renewal| renewal.lease.epoch()).collect();
+        let (keys, epochs) = granted(renewals.iter().map(|renewal| &renewal.lease));
         let costs: Vec<_> = renewals.iter().map(|renewal| renewal.cost).collect();
         let usages: Vec<_> = renewals.iter().map(|renewal| renewal.usage.as_deref()).collect();
         let sql = "
@@ -119,9 +117,7 @@ impl Registry {
     /// # Errors
     /// If the database does not take note of it.
     pub async fn reserve(&self, told: &[(Lease, Vec<u8>)]) -> Result<Vec<usize>, Error> {
-        let keys: Vec<_> = told.iter().map(|(lease, _)| lease.key()).collect();
-        let keys: Vec<_> = keys.iter().map(|key| &key.0[..]).collect();
-        let epochs: Vec<_> = told.iter().map(|(lease, _)| lease.epoch()).collect();
+        let (keys, epochs) = granted(told.iter().map(|(lease, _)| lease));
         let usages: Vec<_> = told.iter().map(|(_, usage)| usage.as_slice()).collect();
         let sql = "
             UPDATE kapso_exporter.lease SET usage = asked.usage, told = now()
@@ -174,9 +170,7 @@ impl Registry {
     /// # Errors
     /// If the database does not do so; then they are free after their time.
     pub async fn release(&self, leases: &[Release]) -> Result<(), Error> {
-        let keys: Vec<_> = leases.iter().map(|release| release.lease.key()).collect();
-        let keys: Vec<_> = keys.iter().map(|key| &key.0[..]).collect();
-        let epochs: Vec<_> = leases.iter().map(|release| release.lease.epoch()).collect();
+        let (keys, epochs) = granted(leases.iter().map(|release| &release.lease));
         let usages: Vec<_> = leases.iter().map(|release| release.usage.as_deref()).collect();
         let successors: Vec<_> =
             leases.iter().map(|release| release.successor.as_deref().unwrap_or("")).collect();
@@ -199,4 +193,9 @@ impl Registry {
         .await
         .map(drop)
     }
+}
+
+/// The columns that tell which leases are meant, and in which epochs they were granted.
+fn granted<'a>(leases: impl Iterator<Item = &'a Lease>) -> (Vec<Vec<u8>>, Vec<Epoch>) {
+    leases.map(|lease| (lease.key().0.to_vec(), lease.epoch())).unzip()
 }
