@@ -97,9 +97,7 @@ async fn take_in(letters: Vec<Letter>, publisher: &Publisher) {
             stream.delivered(told.event, result);
         }
         answer.send(Fate::Taken).ok();
-    }
-    if is_kept {
-        publisher.hurry();
+        stream.changed.hurry();
     }
 }
 

@@ -5,11 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{Mutex, Notify},
-    task::spawn_blocking,
-    time::Instant,
-};
+use tokio::{sync::Mutex, task::spawn_blocking, time::Instant};
 
 use crate::{
     clock::Clock,
@@ -27,8 +23,6 @@ pub struct Publisher {
     clock: Clock,
     /// One at a time: a rendering never takes the place of a newer one.
     turn: Mutex<()>,
-    /// Told when somebody waits for what has changed.
-    hurry: Notify,
 }
 
 /// What becomes of numbers that could not be saved.
@@ -61,16 +55,7 @@ impl Publisher {
             instance.announce_state(kept.size());
         }
         let state = kept.map(|kept| Mutex::new(State { writer: Writer::new(kept), complained: false }));
-        Self {
-            renderer,
-            instance,
-            state,
-            unsaved,
-            restored,
-            clock,
-            turn: Mutex::default(),
-            hurry: Notify::new(),
-        }
+        Self { renderer, instance, state, unsaved, restored, clock, turn: Mutex::default() }
     }
 
     /// The process.
@@ -119,16 +104,6 @@ impl Publisher {
         let mut state = state.lock().await;
         let written = state.writer.write().await;
         self.note(&mut state, written).is_ok() && !state.writer.is_behind()
-    }
-
-    /// Whoever publishes is to do so soon.
-    pub fn hurry(&self) {
-        self.hurry.notify_one();
-    }
-
-    /// Waits until it is to be published soon.
-    pub async fn hurried(&self) {
-        self.hurry.notified().await;
     }
 
     /// Saves what is not saved yet, and closes the file. Nothing is saved after that.

@@ -121,6 +121,7 @@ impl App {
         self.streams.set(self.projects.values().flat_map(|watched| watched.streams.values().cloned()));
         self.publisher.renderer().set_limits(limits);
         self.changed.notify();
+        self.changed.hurry();
     }
 
     /// The streams of all projects.

@@ -5,20 +5,21 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Tells whoever listens that something changed. Clones tell the same listeners, of the same thing.
 #[derive(Debug, Clone, Default)]
 pub struct Changed {
     all: watch::Sender<u64>,
     newest: Arc<AtomicU64>,
+    hurry: Arc<Notify>,
 }
 
 impl Changed {
     /// For a thing of its own, with the same listeners. It has changed just now.
     #[must_use]
     pub fn of_another(&self) -> Self {
-        let another = Self { all: self.all.clone(), newest: Arc::default() };
+        let another = Self { newest: Arc::default(), ..self.clone() };
         another.notify();
         another
     }
@@ -29,6 +30,16 @@ impl Changed {
             *changes += 1;
             self.newest.store(*changes, Ordering::Release);
         });
+    }
+
+    /// Somebody waits for what has changed: whoever publishes it is to do so soon.
+    pub fn hurry(&self) {
+        self.hurry.notify_one();
+    }
+
+    /// Waits until something is to be published soon. One listener hears of it.
+    pub async fn hurried(&self) {
+        self.hurry.notified().await;
     }
 
     /// The number of this thing's newest change. No two things share a number.

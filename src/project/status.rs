@@ -185,6 +185,12 @@ impl StreamStatus {
         self.sources.values().all(whole)
     }
 
+    /// Whether every source whose API exists had a complete sweep since the process opened the stream.
+    pub(super) fn is_learned(&self) -> bool {
+        let is_learned = |source: &SourceStatus| source.last_success.is_some() || source.is_up().is_none();
+        self.sources.values().all(is_learned)
+    }
+
     /// The name to count a status under, and whether that is new.
     fn name<'a>(&self, status: &'a str) -> (&'a str, bool) {
         if self.unknown_statuses.get(status).is_some_and(|&count| count > 0) {

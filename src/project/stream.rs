@@ -264,9 +264,16 @@ impl Stream {
         self.changed.notify();
     }
 
-    /// Takes note of what a source's loop tells.
+    /// Takes note of what a source's loop tells. That the stream was swept for the first time is published soon.
     pub fn record(&self, source: Source, event: &SweepEvent<'_>) {
-        self.status.lock().record(source, event);
+        let mut status = self.status.lock();
+        let was_learned = status.is_learned();
+        status.record(source, event);
+        let is_news = !was_learned && status.is_learned();
+        drop(status);
         self.changed.notify();
+        if is_news {
+            self.changed.hurry();
+        }
     }
 }

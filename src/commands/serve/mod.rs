@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::{
-    sync::{SetOnce, watch},
+    sync::SetOnce,
     task::JoinSet,
     time::{Instant, sleep},
 };
@@ -27,7 +27,7 @@ use crate::{
     config::{Config, WebConfig},
     inbox::{Inbox, Outlet},
     metrics::WebMetrics,
-    project::Transports,
+    project::{Changed, Transports},
     publisher::Publisher,
     reload::{LoadConfig, Reloading},
     simulator::Simulator,
@@ -125,7 +125,7 @@ struct Serving {
     supervisor: Arc<Supervisor>,
     publisher: Arc<Publisher>,
     readiness: Arc<Readiness>,
-    changed: watch::Receiver<u64>,
+    changed: Changed,
     reloading: Option<Arc<Reloading>>,
     deliveries: Deliveries,
     outlet: Option<Outlet>,
@@ -146,7 +146,7 @@ impl Serving {
         let shared = joined.as_ref().map(|joined| joined.store.clone());
         let app = App::open(config.clone(), shared, transports, clock.clone(), shutdown).await?;
         let readiness = Arc::new(Readiness::default());
-        let (publisher, changed) = (app.publisher.clone(), app.changed.subscribe());
+        let (publisher, changed) = (app.publisher.clone(), app.changed.clone());
         let on_refusal = if config.file.is_some() { OnRefusal::WatchOthers } else { OnRefusal::Stop };
         let supervisor = Arc::new(Supervisor::new(app, config.clone(), on_refusal));
         let reloading = load.map(|load| Reloading::new(load, &config, &supervisor, &publisher, clock));

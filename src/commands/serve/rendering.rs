@@ -9,7 +9,11 @@ use tokio::{
 };
 
 use super::systemd;
-use crate::{project::Streams, publisher::Publisher, web::Readiness};
+use crate::{
+    project::{Changed, Streams},
+    publisher::Publisher,
+    web::Readiness,
+};
 
 /// The exposition is rendered anew at least this often: idle times grow by themselves. A stream's text may be ten
 /// seconds old by then.
@@ -18,7 +22,7 @@ const RENDER_INTERVAL: Duration = Duration::from_secs(5);
 const RENDER_PACE: Duration = Duration::from_millis(250);
 /// ... and takes no more than a twentieth of one core.
 const RENDER_SHARE: u32 = 20;
-/// While deliveries come it is rendered no more often than this, ...
+/// While deliveries come, or streams are swept for the first time, it is rendered no more often than this, ...
 const HURRIED_PACE: Duration = Duration::from_millis(20);
 /// ... and takes no more than a quarter of one core.
 const HURRIED_SHARE: u32 = 4;
@@ -35,7 +39,7 @@ pub(super) struct Rendering {
     pub publisher: Arc<Publisher>,
     pub streams: Arc<Streams>,
     pub readiness: Arc<Readiness>,
-    pub changed: watch::Receiver<u64>,
+    pub changed: Changed,
     /// A replica is ready without having anything to sweep.
     pub ready_once_swept: bool,
 }
@@ -43,11 +47,14 @@ pub(super) struct Rendering {
 impl Rendering {
     /// Once all sources were swept and that is published, the exporter is ready. A supervisor that watches is told each
     /// time that it goes on.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
+        let mut changes = self.changed.subscribe();
+        // Something may have changed before.
+        changes.mark_changed();
         let watched = systemd::watches(RENDER_INTERVAL);
         let mut earliest = Earliest { calm: Instant::now(), hurried: Instant::now() };
         loop {
-            self.wait(earliest).await;
+            self.wait(&mut changes, earliest).await;
             let all_swept = self.streams.all().iter().all(|stream| stream.status.lock().is_swept());
             let begun = Instant::now();
             let published = self.publisher.publish().await;
@@ -73,16 +80,16 @@ impl Rendering {
     }
 
     /// Waits until there is something new, and it is not too early.
-    async fn wait(&mut self, earliest: Earliest) {
+    async fn wait(&self, changes: &mut watch::Receiver<u64>, earliest: Earliest) {
         let hurried = async {
-            self.publisher.hurried().await;
+            self.changed.hurried().await;
             sleep_until(earliest.hurried).await;
         };
         let changed = async {
             // The sender lives as long as the supervisor does.
-            self.changed.changed().await.ok();
+            changes.changed().await.ok();
             sleep_until(earliest.calm).await;
-            self.changed.mark_unchanged();
+            changes.mark_unchanged();
         };
         tokio::select! {
             () = changed => {}
