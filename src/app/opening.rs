@@ -111,9 +111,14 @@ impl Opening {
                 projects.insert(name, earlier.clone());
                 continue;
             }
+            // Under a lease that is not held any more, another replica may have gone on: all is as that one saved it.
+            let goes_on = |earlier: &&Arc<WatchedProject>| {
+                earlier.project.is_under(lease.as_ref()) || earlier.project.is_held()
+            };
             let kind = if earlier.is_some() { &mut changes.changed } else { &mut changes.added };
             kind.insert(name.clone());
-            projects.insert(name, Arc::new(self.open_project(config, lease, earlier.map(Arc::as_ref))?));
+            let earlier = earlier.filter(goes_on).map(Arc::as_ref);
+            projects.insert(name, Arc::new(self.open_project(config, lease, earlier)?));
         }
         changes.removed = present.keys().filter(|&name| !projects.contains_key(name)).cloned().collect();
         Ok(Opened { metrics: config.metrics, configured, projects, changes })

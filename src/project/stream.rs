@@ -102,6 +102,12 @@ impl Project {
         }
     }
 
+    /// Whether nobody else watches it: where replicas share the projects, whether its lease is held.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.lease.as_ref().is_none_or(Lease::is_held)
+    }
+
     /// The name of one of its streams.
     #[must_use]
     pub fn key(&self, api: Api) -> StreamKey {

@@ -59,6 +59,9 @@ pub trait Store: Send {
     /// If it cannot be read or written.
     fn tidy(&mut self, in_use: &InUse<'_>, now: Timestamp, least: Option<Timestamp>) -> Result<bool, Error>;
 
+    /// Whether other processes write to it as well: an account that is opened anew is as it is kept, not as it was known.
+    fn is_shared(&self) -> bool;
+
     /// Where it is.
     fn place(&self) -> Place;
 

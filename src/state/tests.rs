@@ -121,6 +121,10 @@ impl Store for Failing {
         self.0.lock().tidy(in_use, now, least)
     }
 
+    fn is_shared(&self) -> bool {
+        self.0.lock().is_shared()
+    }
+
     fn place(&self) -> Place {
         self.0.lock().place()
     }

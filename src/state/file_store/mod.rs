@@ -181,6 +181,10 @@ impl Store for FileStore {
         self.remove_unused(in_use, now, least)
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn place(&self) -> Place {
         Place::File(self.path.clone())
     }

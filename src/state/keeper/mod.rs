@@ -129,7 +129,7 @@ impl Keeper {
     /// # Errors
     /// If what is kept cannot be understood, or is of another API.
     pub fn account(&self, name: &str, settings: Settings, opener: Opener) -> Result<OpenedAccount, Error> {
-        if let Some(entry) = self.entry(name) {
+        if let Some(entry) = self.entry(name).filter(|_| !self.store.is_shared()) {
             entry.opened.account.lock().configure(settings);
             return self.claim_again(&entry.opened, opener);
         }

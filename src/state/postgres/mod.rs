@@ -123,6 +123,10 @@ impl Store for PostgresStore {
         Ok(self.runtime.block_on(self.database.tidy(in_use, unused_for))?)
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn place(&self) -> Place {
         Place::Database(self.database.place().to_owned())
     }

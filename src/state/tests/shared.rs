@@ -32,6 +32,10 @@ impl Store for Scripted {
         Ok(false)
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn place(&self) -> Place {
         Place::Database("db:5432/kapso".into())
     }
@@ -78,4 +82,17 @@ fn a_store_that_holds_an_older_state_is_given_everything_and_holds_nothing_else(
         rows.iter().filter(|(_, content)| content.is_none()).map(|(n, _)| *n).collect::<Vec<_>>(),
         [77]
     );
+}
+
+#[test]
+fn an_account_that_is_opened_anew_is_as_it_is_kept_since_another_process_may_have_gone_on_with_it() {
+    let store = Scripted(Arc::new(Mutex::new(Script { answers: Vec::new(), given: Vec::new() })));
+    let mut keeper = Keeper::of(Box::new(store));
+    let (known, _) = account_of(&mut keeper, opener("key"));
+    fill(&mut known.lock());
+    // It is not written yet, and then known no longer.
+    keeper.release("default/platform");
+    let anew = keeper.account("default/platform", Settings::default(), opener("key")).unwrap();
+    assert!(known.lock().ledger.remembered() > 0);
+    assert_eq!(anew.account.lock().ledger.remembered(), 0);
 }
