@@ -48,13 +48,13 @@ impl Rendering {
     /// Once all sources were swept and that is published, the exporter is ready. A supervisor that watches is told each
     /// time that it goes on.
     pub async fn run(self) {
-        let mut changes = self.changed.subscribe();
+        let mut news = self.changed.subscribe();
         // Something may have changed before.
-        changes.mark_changed();
+        news.mark_changed();
         let watched = systemd::watches(RENDER_INTERVAL);
         let mut earliest = Earliest { calm: Instant::now(), hurried: Instant::now() };
         loop {
-            self.wait(&mut changes, earliest).await;
+            self.wait(&mut news, earliest).await;
             let all_swept = self.streams.all().iter().all(|stream| stream.status.lock().is_swept());
             let begun = Instant::now();
             let published = self.publisher.publish().await;
@@ -80,16 +80,16 @@ impl Rendering {
     }
 
     /// Waits until there is something new, and it is not too early.
-    async fn wait(&self, changes: &mut watch::Receiver<u64>, earliest: Earliest) {
+    async fn wait(&self, news: &mut watch::Receiver<u64>, earliest: Earliest) {
         let hurried = async {
             self.changed.hurried().await;
             sleep_until(earliest.hurried).await;
         };
         let changed = async {
             // The sender lives as long as the supervisor does.
-            changes.changed().await.ok();
+            news.changed().await.ok();
             sleep_until(earliest.calm).await;
-            changes.mark_unchanged();
+            news.mark_unchanged();
         };
         tokio::select! {
             () = changed => {}
