@@ -36,7 +36,7 @@ pub struct Publication {
 
 impl Publication {
     pub(super) fn new(views: Arc<[Arc<Viewed>]>, mut instance: Instance, options: Options) -> Self {
-        // Both are in one answer: a lease is held where its project is shown.
+        // Both are in one answer: a lease is held where its project is shown, and nowhere else.
         if let Some(replica) = &mut instance.replica {
             let held = views.iter().filter(|viewed| viewed.is_held());
             let shown: HashSet<_> = held.map(|viewed| viewed.view.project()).collect();

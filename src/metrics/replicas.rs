@@ -1,7 +1,7 @@
 //! What a replica publishes of itself: its leases, and the state that it shares with the others.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
@@ -34,7 +34,7 @@ pub struct ReplicaMetrics {
 /// What was last known of the leases.
 #[derive(Debug, Default)]
 struct Leases {
-    held: BTreeMap<Arc<str>, bool>,
+    projects: BTreeSet<Arc<str>>,
     count: usize,
     replicas: usize,
     store_up: bool,
@@ -64,7 +64,8 @@ pub struct StoreFigures {
 /// A replica at one moment.
 #[derive(Debug, Clone)]
 pub struct ReplicaFigures {
-    /// Every configured project, and whether this replica holds its lease.
+    /// Every configured project, and whether this replica holds its lease: whether it is shown, which the publication
+    /// knows that these are a part of.
     pub held: BTreeMap<Arc<str>, bool>,
     /// Leases that it holds.
     pub leases: usize,
@@ -101,10 +102,14 @@ impl Default for StoreFigures {
 }
 
 impl ReplicaMetrics {
-    /// Takes note of how many leases are held, and for each configured project whether its lease is among them.
-    pub fn holds(&self, leases: usize, projects: BTreeMap<Arc<str>, bool>) {
-        let mut known = self.leases.lock();
-        (known.count, known.held) = (leases, projects);
+    /// Takes note of all projects that are configured, whoever watches them.
+    pub fn configured(&self, projects: BTreeSet<Arc<str>>) {
+        self.leases.lock().projects = projects;
+    }
+
+    /// Takes note of how many leases are held.
+    pub fn holds(&self, leases: usize) {
+        self.leases.lock().count = leases;
     }
 
     /// Takes note that so many leases were acquired.
@@ -133,7 +138,7 @@ impl ReplicaMetrics {
         }
         let mut operations = Operation::VARIANTS.iter().map(<&'static str>::from);
         ReplicaFigures {
-            held: leases.held.clone(),
+            held: leases.projects.iter().map(|project| (project.clone(), false)).collect(),
             leases: leases.count,
             acquired: self.acquired.load(Ordering::Relaxed),
             lost,

@@ -192,15 +192,9 @@ impl Fleet {
         }
     }
 
-    /// Publishes which projects are watched here, of all.
-    pub(super) fn publish_held(&self, keys: &Keys) {
-        let held = self.held.lock();
-        let projects = keys.iter().flat_map(|(key, projects)| {
-            let is_held = held.get(key).is_some_and(Lease::is_held);
-            projects.iter().map(move |project| (project.clone(), is_held))
-        });
-        let projects = projects.collect();
-        self.metrics.holds(held.values().filter(|lease| lease.is_held()).count(), projects);
+    /// Publishes how many leases are held.
+    pub(super) fn publish_held(&self) {
+        self.metrics.holds(self.held.lock().values().filter(|lease| lease.is_held()).count());
     }
 
     /// Takes note of what the database tells.

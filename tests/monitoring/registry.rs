@@ -109,7 +109,8 @@ pub fn published() -> &'static Families {
 /// What a replica publishes of itself, without the database that a process would need for it.
 fn replica() -> String {
     let replica = Arc::<ReplicaMetrics>::default();
-    replica.holds(1, [("a".into(), true)].into());
+    replica.holds(1);
+    replica.configured(["a".into()].into());
     let instance = Arc::<InstanceMetrics>::default();
     instance.shares(replica);
     let renderer = Renderer::new(instance, Arc::<Streams>::default(), Bounds::default(), Clock::system());

@@ -179,3 +179,38 @@ async fn a_database_that_is_older_than_it_was_is_recognised_and_no_counter_falls
     fleet.wait_until_exact(&projects).await;
     fleet.assert_no_faults();
 }
+
+/// It still knows the accounts as they were when it lost the leases, and a write of them is under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_gets_its_projects_back_goes_on_from_what_another_counted_meanwhile() {
+    let _turn = turn().await;
+    let Some(database) = Database::start().await else {
+        return left_out("projects that go to another replica and back while a write hangs");
+    };
+    let projects = Projects::busy(6).await;
+    let mut fleet = Fleet::start(1, &database, &projects, &[FLAG]).await;
+    fleet.wait_until_all_are_shown(&projects, Duration::from_secs(20)).await;
+    fleet.grow(&database).await;
+    for how in [Link::Silent, Link::Cut, Link::Silent] {
+        fleet.link(0).set(how);
+        let all_moved = async || fleet.shown_by(1).await.len() == projects.all.len();
+        wait_for("the other shows everything", all_moved).await;
+        // Executions start and end that the first one never saw.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        if how == Link::Silent {
+            // Its leases are free before its write ends.
+            fleet.link(0).set(Link::SilentForWrites);
+            fleet.stop(1).await;
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            fleet.link(0).heal();
+        } else {
+            fleet.link(0).heal();
+            fleet.stop(1).await;
+        }
+        fleet.wait_until_all_are_shown(&projects, BUSY).await;
+        fleet.start_again(1).await;
+    }
+    projects.stop_traffic();
+    fleet.wait_until_exact(&projects).await;
+    fleet.assert_no_faults();
+}

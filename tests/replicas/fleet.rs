@@ -85,15 +85,25 @@ impl Fleet {
             logs: Vec::new(),
         };
         for _ in 0..size {
-            let link = Proxy::start(database.pgbouncer.port()).await;
-            let address = format!("127.0.0.1:{}", machine::free_port());
-            fleet.slots.push(Slot { link, address, running: None });
+            fleet.add_slot(database).await;
         }
         let exporters = (0..size).map(|slot| fleet.exporter(slot));
         for (slot, exporter) in futures_util::future::join_all(exporters).await.into_iter().enumerate() {
             fleet.put(slot, exporter);
         }
         fleet
+    }
+
+    async fn add_slot(&mut self, database: &Database) {
+        let link = Proxy::start(database.pgbouncer.port()).await;
+        let address = format!("127.0.0.1:{}", machine::free_port());
+        self.slots.push(Slot { link, address, running: None });
+    }
+
+    /// Starts one more, with the same flags.
+    pub async fn grow(&mut self, database: &Database) {
+        self.add_slot(database).await;
+        self.start_again(self.slots.len() - 1).await;
     }
 
     /// A new process for a slot.

@@ -1,6 +1,10 @@
 //! A TCP proxy before the database that can be slow, lose touch, or be cut off.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,6 +15,9 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+/// Part of what writes accounts.
+const WRITE: &[u8] = b"INSERT INTO kapso_exporter.account_row";
+
 /// What the proxy does with what passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
@@ -19,6 +26,8 @@ pub enum Link {
     /// Hands nothing on, and closes nothing: what was sent arrives once the link is up again, as after a partition
     /// of a network.
     Silent,
+    /// The same for connections over which accounts are written; nothing is wrong with the others.
+    SilentForWrites,
     /// Closes all connections and refuses new ones.
     Cut,
 }
@@ -114,9 +123,32 @@ async fn pass(client: TcpStream, to: u16, mut link: watch::Receiver<Link>) {
         stream.set_nodelay(true).ok();
     }
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+    let writes = AtomicBool::new(false);
+    let there = Passage { link: link.clone(), writes: &writes, delay: |link| delay(link).0 };
+    let back = Passage { link, writes: &writes, delay: |link| delay(link).1 };
     tokio::select! {
-        () = carry(from_client, to_server, link.clone(), |link| delay(link).0) => {}
-        () = carry(from_server, to_client, link, |link| delay(link).1) => {}
+        () = carry(from_client, to_server, there) => {}
+        () = carry(from_server, to_client, back) => {}
+    }
+}
+
+/// One direction of a connection.
+struct Passage<'a> {
+    link: watch::Receiver<Link>,
+    /// Whether accounts were written over the connection.
+    writes: &'a AtomicBool,
+    delay: fn(Link) -> Duration,
+}
+
+impl Passage<'_> {
+    fn note(&self, piece: &[u8]) {
+        if piece.windows(WRITE.len()).any(|part| part == WRITE) {
+            self.writes.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn is_silent(&self, link: Link) -> bool {
+        link == Link::Silent || (link == Link::SilentForWrites && self.writes.load(Ordering::Relaxed))
     }
 }
 
@@ -124,7 +156,7 @@ async fn pass(client: TcpStream, to: u16, mut link: watch::Receiver<Link>) {
 fn delay(link: Link) -> (Duration, Duration) {
     match link {
         Link::Up { there, back } => (there, back),
-        Link::Silent | Link::Cut => (Duration::ZERO, Duration::ZERO),
+        Link::Silent | Link::SilentForWrites | Link::Cut => (Duration::ZERO, Duration::ZERO),
     }
 }
 
@@ -132,15 +164,16 @@ fn delay(link: Link) -> (Duration, Duration) {
 async fn carry(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
-    link: watch::Receiver<Link>,
-    delay: impl Fn(Link) -> Duration,
+    passage: Passage<'_>,
 ) {
     let (pieces, mut read) = mpsc::channel::<(Instant, Vec<u8>)>(64);
-    let mut state = link.clone();
+    let mut state = passage.link.clone();
+    let passage = &passage;
     let reading = async move {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
-            let due = Instant::now() + delay(*link.borrow());
+            passage.note(&buffer[..length]);
+            let due = Instant::now() + (passage.delay)(*passage.link.borrow());
             if pieces.send((due, buffer[..length].to_vec())).await.is_err() {
                 return;
             }
@@ -149,7 +182,7 @@ async fn carry(
     let writing = async move {
         while let Some((due, piece)) = read.recv().await {
             sleep_until(due).await;
-            if state.wait_for(|link| *link != Link::Silent).await.is_err()
+            if state.wait_for(|link| !passage.is_silent(*link)).await.is_err()
                 || to.write_all(&piece).await.is_err()
             {
                 return;
@@ -214,6 +247,20 @@ mod tests {
         proxy.heal();
         let late = tokio::time::timeout(LATE, stream.read_u8()).await;
         assert_eq!(late.expect("it arrives").unwrap(), b'x');
+    }
+
+    #[tokio::test]
+    async fn a_link_that_is_silent_for_writes_hands_on_everything_else() {
+        let proxy = Proxy::start(echo().await).await;
+        proxy.set(Link::SilentForWrites);
+        let mut reader = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
+        assert!(call(&mut reader, LATE).await.is_some());
+        let mut writer = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
+        writer.write_all(WRITE).await.unwrap();
+        assert_eq!(call(&mut writer, SOON).await, None);
+        proxy.heal();
+        let late = tokio::time::timeout(LATE, writer.read_u8()).await;
+        assert_eq!(late.expect("it arrives").unwrap(), WRITE[0]);
     }
 
     #[tokio::test]

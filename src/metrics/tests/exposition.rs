@@ -142,7 +142,8 @@ fn web() -> Arc<WebMetrics> {
 /// One of three replicas, with the lease of one of two projects.
 fn replica() -> Arc<ReplicaMetrics> {
     let replica = Arc::<ReplicaMetrics>::default();
-    replica.holds(1, BTreeMap::from([("p".into(), true), ("q".into(), false)]));
+    replica.holds(1);
+    replica.configured(["p".into(), "q".into()].into());
     replica.alive(3);
     replica.acquired(2);
     replica.lost(LeaseLoss::Expired);
@@ -180,7 +181,8 @@ fn published() -> (Instance, View) {
         .next(at(-1), |sink| of_stream.for_each(|family| family.collect(Of::Stream(&view), sink)));
     let process = TABLE.iter().filter(|family| family.name.starts_with("process_"));
     let process = process.map(|family| (family.name.to_owned(), 1024)).collect();
-    let instance = Instance { log_lines_dropped: 7, series: 123, process, ..metrics.now() };
+    let mut instance = Instance { log_lines_dropped: 7, series: 123, process, ..metrics.now() };
+    instance.replica.as_mut().unwrap().held.insert("p".into(), true);
     (instance, View { starts, ..view })
 }
 

@@ -95,7 +95,7 @@ impl Coordinator {
     async fn turn(&mut self, shutdown: &CancellationToken) {
         self.drop_lost().await;
         let looked = shutdown.run_until_cancelled(self.look()).await;
-        self.fleet.publish_held(&self.known);
+        self.fleet.publish_held();
         match looked {
             Some(Err(error)) if !std::mem::replace(&mut self.is_away, true) => {
                 tracing::error!("no lease is taken or handed over: {error}");
@@ -148,6 +148,7 @@ impl Coordinator {
         let announced: Vec<_> = keys.iter().map(|(key, projects)| (*key, projects.join(","))).collect();
         self.registry.announce(&announced).await?;
         self.known = keys;
+        self.fleet.metrics.configured(self.known.values().flatten().cloned().collect());
         for lease in self.fleet.held() {
             // A project may have been given another key.
             self.watch_under(&lease);

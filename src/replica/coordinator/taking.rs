@@ -33,7 +33,7 @@ impl Coordinator {
             // One that cannot be watched is not to keep the others from it.
             Err(_) => self.take_one_by_one(&leases).await?,
         }
-        self.fleet.publish_held(&self.known);
+        self.fleet.publish_held();
         Ok(())
     }
 

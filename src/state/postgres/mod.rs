@@ -2,6 +2,7 @@
 //!
 //! Everything is written under a lease ([`crate::lease`]), in one statement that changes nothing if the lease is not ours
 //! in its newest epoch, or if the account is not as we know it: a replica that is late changes nothing. An account that
+//! was written more often than we know was written by us if that was in our epoch: an answer was lost. An account that
 //! was written fewer times than we know is that of an older backup, or of a failover that lost something: then all that is
 //! known here is written again.
 
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio_postgres::types::Type;
 
-use self::rows::{Answer, Leased};
+use self::rows::{Answer, Leased, Outcome};
 pub use self::{
     database::{Database, Observer, Operation},
     error::Error,
@@ -52,28 +53,36 @@ impl PostgresStore {
         self.leases.of(project).filter(Lease::is_held)
     }
 
-    /// What became of a write under this lease; `Err` tells how many times the account was written, where an answer
-    /// was lost: it is to be written once more.
-    fn fate(&self, lease: &Lease, write: &Leased<'_>, answer: &Answer) -> Result<Result<Fate, i64>, Error> {
-        if answer.written {
-            return Ok(Ok(Fate::Written(Mark { generation: write.generation + 1 })));
-        }
-        if !answer.is_ours {
-            if answer.epoch > Some(write.epoch) && lease.lose() {
-                tracing::warn!(account = write.name, "another replica has the lease: nothing was written");
+    /// What became of a write under this lease; `None` if it is to be written once more, on top of what is there.
+    fn fate(&self, lease: &Lease, write: &Leased<'_>, answer: &Answer) -> Result<Option<Fate>, Error> {
+        let (account, generation) = (write.name, answer.generation);
+        Ok(Some(match answer.outcome(write.epoch, write.generation) {
+            Outcome::Written => Fate::Written(Mark { generation: write.generation + 1 }),
+            Outcome::Refused => Fate::NotOurs,
+            Outcome::AnswerLost => return Ok(None),
+            Outcome::Late => {
+                if lease.lose() {
+                    tracing::warn!(account, "another replica has the lease: nothing was written");
+                }
+                Fate::NotOurs
             }
-            return Ok(Ok(Fate::NotOurs));
-        }
-        Ok(match answer.generation {
-            generation if generation > write.generation => Err(generation),
-            generation if generation < write.generation => {
+            Outcome::Overtaken => {
+                // Whoever takes the lease next reads the account.
+                if lease.lose() {
+                    tracing::error!(
+                        account,
+                        "another replica wrote the account since it was read: the lease is given up"
+                    );
+                }
+                Fate::NotOurs
+            }
+            Outcome::Older => {
                 self.database.observer().found_older();
-                let found = self.runtime.block_on(self.database.account(write.name))?;
+                let found = self.runtime.block_on(self.database.account(account))?;
                 let found = found.map(|found| found.saved).unwrap_or_default();
-                Ok(Fate::Older(Box::new(found), Mark { generation }))
+                Fate::Older(Box::new(found), Mark { generation })
             }
-            _ => Ok(Fate::NotOurs),
-        })
+        }))
     }
 }
 
@@ -104,8 +113,8 @@ impl Store for PostgresStore {
             let mut again = Vec::new();
             for (((place, lease, _), write), answer) in pending.iter().zip(&leased).zip(&answers) {
                 match self.fate(lease, write, answer)? {
-                    Ok(fate) => fates[*place] = fate,
-                    Err(generation) => again.push((*place, lease.clone(), Mark { generation })),
+                    Some(fate) => fates[*place] = fate,
+                    None => again.push((*place, lease.clone(), Mark { generation: answer.generation })),
                 }
             }
             pending = again;

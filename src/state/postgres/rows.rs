@@ -1,6 +1,6 @@
 //! The rows of accounts in the database.
 
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 use tokio_postgres::types::{ToSql, Type};
 
@@ -43,6 +43,44 @@ pub(super) struct Answer {
     pub is_ours: bool,
     /// How many times the account had been written before; zero if it was not there.
     pub generation: i64,
+    /// The epoch in which it was last written.
+    pub written_in: Option<Epoch>,
+}
+
+/// What that means for a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was written.
+    Written,
+    /// Nothing was written: the lease was granted anew since.
+    Late,
+    /// Nothing was written, and nothing is wrong with the account: it is tried again later.
+    Refused,
+    /// Nothing was written: it had been before, and the answer was lost.
+    AnswerLost,
+    /// Nothing was written: another owner wrote the account since it was read here.
+    Overtaken,
+    /// Nothing was written: the account is an older state than we wrote or read.
+    Older,
+}
+
+impl Answer {
+    /// What it says to a write in this epoch, of an account that was written `generation` times as far as we know.
+    pub fn outcome(&self, epoch: Epoch, generation: i64) -> Outcome {
+        if self.written {
+            return Outcome::Written;
+        }
+        if !self.is_ours {
+            return if self.epoch > Some(epoch) { Outcome::Late } else { Outcome::Refused };
+        }
+        match self.generation.cmp(&generation) {
+            Ordering::Less => Outcome::Older,
+            Ordering::Equal => Outcome::Refused,
+            // Nobody but us writes in our epoch.
+            Ordering::Greater if self.written_in == Some(epoch) => Outcome::AnswerLost,
+            Ordering::Greater => Outcome::Overtaken,
+        }
+    }
 }
 
 /// Locks the leases while it writes, so that none is granted to another replica before that is done; and writes what is
@@ -82,7 +120,7 @@ WITH asked AS (
     SELECT id, kind, number, content FROM rows WHERE content IS NOT NULL
     ON CONFLICT (account, kind, number) DO UPDATE SET content = excluded.content
 )
-SELECT asked.place, written.id IS NOT NULL, ours.place IS NOT NULL, lease.epoch, account.generation
+SELECT asked.place, written.id IS NOT NULL, ours.place IS NOT NULL, lease.epoch, account.generation, account.epoch
 FROM asked
 LEFT JOIN ours USING (place)
 LEFT JOIN written USING (place)
@@ -136,6 +174,7 @@ impl Database {
             is_ours: row.get(2),
             epoch: row.get(3),
             generation: row.get::<_, Option<i64>>(4).unwrap_or_default(),
+            written_in: row.get(5),
         };
         Ok(answers.iter().map(answer).collect())
     }
@@ -201,5 +240,46 @@ impl<'a> Rows<'a> {
         // Numbers are places in memory: lower by far.
         self.numbers.push(i32::try_from(number).unwrap_or(i32::MAX));
         self.contents.push(content);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a lease of ours in epoch 7 hears of an account that it knows to be written three times, and that was written
+    /// so many times, last in this epoch.
+    fn outcome(generation: i64, written_in: Option<Epoch>) -> Outcome {
+        let answer = Answer { written: false, epoch: Some(7), is_ours: true, generation, written_in };
+        answer.outcome(7, 3)
+    }
+
+    #[test]
+    fn an_account_that_we_wrote_once_more_than_we_know_was_written_by_a_request_whose_answer_was_lost() {
+        assert_eq!(outcome(4, Some(7)), Outcome::AnswerLost);
+    }
+
+    #[test]
+    fn what_another_owner_wrote_since_it_was_read_is_never_written_over() {
+        assert_eq!([4, 5].map(|generation| outcome(generation, Some(6))), [Outcome::Overtaken; 2]);
+    }
+
+    #[test]
+    fn an_account_that_was_written_less_often_than_we_know_is_an_older_state() {
+        assert_eq!([outcome(2, Some(6)), outcome(2, Some(7)), outcome(0, None)], [Outcome::Older; 3]);
+    }
+
+    #[test]
+    fn nothing_is_known_of_a_write_that_was_overtaken_within_the_statement() {
+        assert_eq!(outcome(3, Some(7)), Outcome::Refused);
+    }
+
+    #[test]
+    fn a_lease_that_was_granted_anew_is_not_ours_whatever_the_account_says() {
+        let answer =
+            |epoch| Answer { written: false, epoch, is_ours: false, generation: 4, written_in: Some(7) };
+        assert_eq!(answer(Some(8)).outcome(7, 3), Outcome::Late);
+        // It is given away, or forgotten.
+        assert_eq!([Some(7), Some(6), None].map(|epoch| answer(epoch).outcome(7, 3)), [Outcome::Refused; 3]);
     }
 }
