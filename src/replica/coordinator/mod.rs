@@ -50,6 +50,8 @@ pub struct Coordinator {
     free_since: HashMap<KeyHash, Instant>,
     left_alone: HashMap<KeyHash, Instant>,
     is_away: bool,
+    /// The projects that are watched are not those of the leases.
+    is_behind: bool,
 }
 
 impl Coordinator {
@@ -76,6 +78,7 @@ impl Coordinator {
             free_since: HashMap::new(),
             left_alone: HashMap::new(),
             is_away: false,
+            is_behind: false,
         }
     }
 
@@ -93,7 +96,10 @@ impl Coordinator {
     }
 
     async fn turn(&mut self, shutdown: &CancellationToken) {
-        self.drop_lost().await;
+        self.drop_lost();
+        if self.is_behind {
+            self.follow().await.ok();
+        }
         let looked = shutdown.run_until_cancelled(self.look()).await;
         self.fleet.publish_held();
         match looked {
@@ -168,7 +174,7 @@ impl Coordinator {
     }
 
     /// Gives up what another replica has.
-    async fn drop_lost(&mut self) {
+    fn drop_lost(&mut self) {
         let lost: Vec<_> = self.fleet.held().into_iter().filter(Lease::is_lost).collect();
         if lost.is_empty() {
             return;
@@ -178,11 +184,13 @@ impl Coordinator {
             self.fleet.leases.remove(lease);
             self.fleet.remove(lease);
         }
-        self.follow().await.ok();
+        self.is_behind = true;
     }
 
-    async fn follow(&self) -> anyhow::Result<()> {
+    /// Watches the projects of the leases that are held, and no others. If that fails, the next turn tries it again.
+    async fn follow(&mut self) -> anyhow::Result<()> {
         let followed = self.supervisor.follow_leases().await;
+        self.is_behind = followed.is_err();
         if let Err(error) = &followed {
             tracing::error!("the leases that are held cannot be followed: {error:#}");
         }
