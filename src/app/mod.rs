@@ -4,6 +4,7 @@
 //! all that is new and changes nothing, so that it may fail, and [`App::switch`] takes it over, which cannot fail. A
 //! project of the same name goes on with its accounts, whatever else is new about it.
 
+mod opened;
 mod opening;
 mod store;
 mod watched;
@@ -14,7 +15,8 @@ use tokio::{task::spawn_blocking, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    opening::{Changes, Opened, Opening, bounds},
+    opened::{Changes, Opened, bounds},
+    opening::Opening,
     store::{SharedStore, Store},
     watched::WatchedProject,
 };

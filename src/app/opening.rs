@@ -7,17 +7,19 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Projects, Store, WatchedProject};
+use super::{Changes, Opened, Projects, Store, WatchedProject};
 use crate::{
     clock::{Clock, Steady},
-    config::{Config, MetricsConfig, ProjectConfig},
+    config::{Config, ProjectConfig},
     kapso::{Budget, Usage},
     lease::{BootTime, Inherited, Lease},
-    metrics::{Bounds, Options},
     model::{Api, Source},
     project::{Budgets, Changed, Project, Transports},
-    state::{Claim, OpenedAccount},
+    state::{Claim, OpenedAccount, Wanted},
 };
+
+/// The most projects whose accounts are read at once: what was read of them is in memory twice until they are open.
+const READ_AT_ONCE: usize = 10;
 
 /// Opens projects: reads their accounts, and asks nothing. Clones share budgets and accounts.
 #[derive(Clone)]
@@ -30,46 +32,21 @@ pub struct Opening {
     budgets: Budgets,
 }
 
-/// The projects of a configuration, opened. Dropped, it leaves no trace.
-pub struct Opened {
-    metrics: MetricsConfig,
-    /// The names of all projects, whether they are watched here or not.
-    configured: BTreeSet<String>,
-    projects: Projects,
-    /// Those that are not as they were: removed, changed, or new.
-    changes: Changes,
+/// A project that is to be opened.
+struct Draft<'a> {
+    project: Project,
+    /// It goes on with this.
+    earlier: Option<&'a WatchedProject>,
 }
 
-/// How a configuration differs from the one before, by the names of the projects.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// They were not there.
-    pub added: BTreeSet<Arc<str>>,
-    /// Something about them is new.
-    pub changed: BTreeSet<Arc<str>>,
-    /// They are no longer there.
-    pub removed: BTreeSet<Arc<str>>,
-}
-
-impl Opened {
-    /// What is new.
-    #[must_use]
-    pub fn changes(&self) -> &Changes {
-        &self.changes
-    }
-
-    /// How much is published.
-    pub(super) fn bounds(&self) -> Bounds {
-        bounds(&self.metrics, self.projects.values().map(|watched| &*watched.project.config))
-    }
-
-    /// Whether every account goes on with what an earlier run kept.
-    pub(super) fn is_restored(&self) -> bool {
-        self.projects.values().all(|watched| {
-            let config = &watched.project.config;
-            let began = |opened: &OpenedAccount| opened.account.lock().ledger.watch_start().is_some();
-            // An API that is only tried may never have been there.
-            watched.accounts.iter().all(|(&api, opened)| config.only_tries(api) || began(opened))
+impl Draft<'_> {
+    /// Its accounts.
+    fn wanted(&self) -> impl Iterator<Item = Wanted> {
+        self.project.config.apis().into_iter().map(|api| Wanted {
+            name: self.project.key(api).to_string(),
+            settings: self.project.config.account_of(api),
+            opener: self.project.opener(api),
+            earlier: self.earlier.and_then(|earlier| earlier.accounts.get(&api)).cloned(),
         })
     }
 }
@@ -95,7 +72,7 @@ impl Opening {
     /// # Errors
     /// If there is no way to an API, or what is kept cannot be understood or is another project's.
     pub fn open(&self, config: Config, present: &Projects) -> anyhow::Result<Opened> {
-        let (mut projects, mut changes) = (Projects::new(), Changes::default());
+        let (mut projects, mut changes, mut drafts) = (Projects::new(), Changes::default(), Vec::new());
         let configured = config.projects.iter().map(|project| project.name.clone()).collect();
         for config in config.projects {
             let name: Arc<str> = config.name.as_str().into();
@@ -118,37 +95,56 @@ impl Opening {
             let kind = if earlier.is_some() { &mut changes.changed } else { &mut changes.added };
             kind.insert(name.clone());
             let earlier = earlier.filter(goes_on).map(Arc::as_ref);
-            projects.insert(name, Arc::new(self.open_project(config, lease, earlier)?));
+            drafts.push((name, self.draft(config, lease, earlier)));
+        }
+        let mut drafts = drafts.into_iter().peekable();
+        while drafts.peek().is_some() {
+            let (names, drafts): (Vec<_>, Vec<_>) = drafts.by_ref().take(READ_AT_ONCE).unzip();
+            let opened = self.open_drafts(drafts)?;
+            projects.extend(names.into_iter().zip(opened.into_iter().map(Arc::new)));
         }
         changes.removed = present.keys().filter(|&name| !projects.contains_key(name)).cloned().collect();
         Ok(Opened { metrics: config.metrics, configured, projects, changes })
     }
 
-    fn open_project(
+    /// A project that is to be opened, and the same project as it was watched before.
+    fn draft<'a>(
         &self,
         config: ProjectConfig,
         lease: Option<Lease>,
-        earlier: Option<&WatchedProject>,
-    ) -> anyhow::Result<WatchedProject> {
-        let budget = self.budgets.of(&config);
-        if let Some(inherited) = lease.as_ref().and_then(Lease::take_inherited) {
-            inherit(&budget, &inherited);
-        }
-        budget.set_lease(lease.clone());
-        let mut project = Project {
-            budget,
+        earlier: Option<&'a WatchedProject>,
+    ) -> Draft<'a> {
+        let project = Project {
+            budget: self.budgets.of(&config),
             lease,
             config: Arc::new(config),
             clock: self.clock.clone(),
             transports: self.transports.clone(),
             shutdown: self.shutdown.child_token(),
         };
-        let mut accounts = BTreeMap::new();
-        for api in project.config.apis() {
-            let account = earlier.and_then(|earlier| earlier.accounts.get(&api));
-            let opened = self.store.account(&project, api, account)?;
+        Draft { project, earlier }
+    }
+
+    fn open_drafts(&self, drafts: Vec<Draft<'_>>) -> anyhow::Result<Vec<WatchedProject>> {
+        let mut accounts = self.store.accounts(drafts.iter().flat_map(Draft::wanted).collect())?.into_iter();
+        let open = |draft: Draft<'_>| {
+            let apis = draft.project.config.apis();
+            self.open_draft(draft, apis.into_iter().zip(accounts.by_ref()).collect())
+        };
+        drafts.into_iter().map(open).collect()
+    }
+
+    fn open_draft(
+        &self,
+        Draft { mut project, earlier }: Draft<'_>,
+        accounts: BTreeMap<Api, OpenedAccount>,
+    ) -> anyhow::Result<WatchedProject> {
+        if let Some(inherited) = project.lease.as_ref().and_then(Lease::take_inherited) {
+            inherit(&project.budget, &inherited);
+        }
+        project.budget.set_lease(project.lease.clone());
+        for (&api, opened) in &accounts {
             say_what_changed(&opened.claim, api, &project.config.sources_of(api));
-            accounts.insert(api, opened);
         }
         project.clock = match earlier {
             Some(earlier) => earlier.project.clock.clone(),
@@ -192,16 +188,6 @@ impl Opening {
         self.store.switch(kept, released);
         projects
     }
-}
-
-/// How much is published of these projects.
-pub fn bounds<'a>(metrics: &MetricsConfig, projects: impl Iterator<Item = &'a ProjectConfig>) -> Bounds {
-    let &MetricsConfig { max_series, max_conversations, exemplars, native_histograms, ref instance } =
-        metrics;
-    let options = Options { exemplars, native_histograms };
-    let handoff_classes = projects.map(ProjectConfig::handoff_kinds).max().unwrap_or_default();
-    let instance = instance.as_deref().map(Into::into);
-    Bounds { max_series, max_conversations, handoff_classes, options, instance }
 }
 
 /// The budget goes on where another replica left it.

@@ -9,20 +9,18 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use crate::{
-    account::{Account, Damaged, Saved, Settings},
+    account::{Account, Saved},
     clock::Clock,
     config::StateConfig,
     lease::Leases,
-    model::Api,
-    project::{Project, StreamKey},
-    state::{Keeper, OpenedAccount, PostgresStore, SharedKeeper, postgres::Database},
+    state::{Keeper, OpenedAccount, PostgresStore, SharedKeeper, Wanted, postgres::Database},
 };
 
 /// Where accounts come from, and where they are kept.
 #[derive(Clone)]
 pub enum Store {
-    /// Nowhere; these are gone on with.
-    Memory(Arc<BTreeMap<StreamKey, Saved>>),
+    /// Nowhere; these are gone on with, by name.
+    Memory(Arc<BTreeMap<String, Saved>>),
     /// In a state file.
     Kept(SharedKeeper),
     /// In a database that replicas share.
@@ -82,29 +80,15 @@ impl Store {
         Self::Shared(Shared { keeper: SharedKeeper::new(keeper), leases, configured })
     }
 
-    /// The account of a project in an API, which goes on with `earlier` if that is there. Blocks.
+    /// These accounts, in their order. Blocks.
     ///
     /// # Errors
-    /// If what is kept cannot be understood, or is another project's.
-    pub(super) fn account(
-        &self,
-        project: &Project,
-        api: Api,
-        earlier: Option<&OpenedAccount>,
-    ) -> anyhow::Result<OpenedAccount> {
-        let (key, opener) = (project.key(api), project.opener(api));
-        let settings = project.config.account_of(api);
-        match (self, earlier) {
-            (Self::Memory(_), Some(earlier)) => Ok(earlier.claimed_by(opener)?),
-            (Self::Memory(saved), None) => {
-                let account = restored(saved.get(&key), settings)?;
-                Ok(OpenedAccount::in_memory(key.to_string(), account, opener)?)
-            }
-            (Self::Kept(keeper) | Self::Shared(Shared { keeper, .. }), earlier) => {
-                Ok(keeper.read(|keeper| match earlier {
-                    Some(earlier) => keeper.claim_again(earlier, opener),
-                    None => keeper.account(&key.to_string(), settings, opener),
-                })?)
+    /// If what is kept of one cannot be understood, or is another project's.
+    pub(super) fn accounts(&self, wanted: Vec<Wanted>) -> anyhow::Result<Vec<OpenedAccount>> {
+        match self {
+            Self::Memory(saved) => wanted.into_iter().map(|wanted| in_memory(saved, wanted)).collect(),
+            Self::Kept(keeper) | Self::Shared(Shared { keeper, .. }) => {
+                Ok(keeper.read(|keeper| keeper.accounts(wanted))?)
             }
         }
     }
@@ -143,11 +127,16 @@ impl Store {
     }
 }
 
-fn restored(saved: Option<&Saved>, settings: Settings) -> Result<Account, Damaged> {
-    match saved {
-        Some(saved) => Account::restore(settings, saved),
-        None => Ok(Account::new(settings)),
+fn in_memory(saved: &BTreeMap<String, Saved>, wanted: Wanted) -> anyhow::Result<OpenedAccount> {
+    let Wanted { name, settings, opener, earlier } = wanted;
+    if let Some(earlier) = earlier {
+        return Ok(earlier.claimed_by(opener)?);
     }
+    let account = match saved.get(&name) {
+        Some(saved) => Account::restore(settings, saved)?,
+        None => Account::new(settings),
+    };
+    Ok(OpenedAccount::in_memory(name, account, opener)?)
 }
 
 fn with_retention(mut keeper: Keeper, config: &StateConfig, clock: &Clock) -> Keeper {

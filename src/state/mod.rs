@@ -28,7 +28,7 @@ pub use self::{
     error::Error,
     file_store::FileStore,
     identity::{BaseUrl, Judgement, Opener, judge},
-    keeper::{Keeper, OpenedAccount, Turn, Written},
+    keeper::{Keeper, OpenedAccount, Turn, Wanted, Written},
     place::Place,
     postgres::PostgresStore,
     writer::{SharedKeeper, Writer},
@@ -40,11 +40,11 @@ pub type InUse<'a> = dyn Fn(&str) -> bool + 'a;
 
 /// Where the rows of accounts are kept, each account under its name.
 pub trait Store: Send {
-    /// What is kept under this name.
+    /// What is kept under each of these names, in their order.
     ///
     /// # Errors
-    /// If it cannot be read.
-    fn kept(&self, name: &str) -> Result<Kept, Error>;
+    /// If one of them cannot be read.
+    fn kept(&self, names: &[&str]) -> Result<Vec<Kept>, Error>;
 
     /// Writes what changed in these accounts, each of them all or nothing; what became of each, in their order.
     ///

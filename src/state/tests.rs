@@ -109,8 +109,8 @@ impl Failing {
 }
 
 impl Store for Failing {
-    fn kept(&self, name: &str) -> Result<Kept, Error> {
-        self.0.lock().kept(name)
+    fn kept(&self, names: &[&str]) -> Result<Vec<Kept>, Error> {
+        self.0.lock().kept(names)
     }
 
     fn put(&mut self, writes: &[Write<'_>]) -> Result<Vec<Fate>, Error> {
@@ -140,9 +140,13 @@ impl Store for Failing {
 
 /// The account as an exporter opens and keeps it, and its claim.
 fn account_of(file: &mut Keeper, opener: Opener) -> (Arc<Mutex<Account>>, Arc<Claim>) {
-    let kept = file.account("default/platform", Settings::default(), opener).unwrap();
+    let kept = file.account(wanted("default/platform", opener)).unwrap();
     file.keep(kept.clone());
     (kept.account, kept.claim)
+}
+
+fn wanted(name: &str, opener: Opener) -> Wanted {
+    Wanted { name: name.into(), settings: Settings::default(), opener, earlier: None }
 }
 
 fn opener(key: &str) -> Opener {
@@ -250,6 +254,25 @@ fn accounts_of_several_names_do_not_mix() {
     let (_folder, path) = filled();
     let store = FileStore::open(&path).unwrap();
     assert_eq!(store.account("default/legacy", Settings::default()).unwrap().ledger.remembered(), 0);
+}
+
+#[test]
+fn accounts_that_are_opened_together_are_each_as_it_was_open_or_as_it_is_kept_or_new() {
+    let (_folder, path) = filled();
+    let mut keeper = Keeper::open(&path).unwrap();
+    let open = |keeper: &Keeper, name| keeper.account(wanted(name, opener("key"))).unwrap();
+    let (earlier, known) = (open(&keeper, "earlier/platform"), open(&keeper, "known/platform"));
+    keeper.keep(known.clone());
+    let goes_on = Wanted { earlier: Some(earlier.clone()), ..wanted("earlier/platform", opener("key")) };
+    let others =
+        ["new/platform", "known/platform", "default/platform"].map(|name| wanted(name, opener("key")));
+    let opened = keeper.accounts(std::iter::once(goes_on).chain(others).collect()).unwrap();
+    let names: Vec<_> = opened.iter().map(|opened| opened.name.as_str()).collect();
+    assert_eq!(names, ["earlier/platform", "new/platform", "known/platform", "default/platform"]);
+    assert!(Arc::ptr_eq(&opened[0].account, &earlier.account));
+    assert!(Arc::ptr_eq(&opened[2].account, &known.account));
+    let remembered = |opened: &OpenedAccount| opened.account.lock().ledger.remembered();
+    assert!(remembered(&opened[1]) == 0 && remembered(&opened[3]) > 0);
 }
 
 #[test]

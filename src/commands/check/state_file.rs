@@ -16,7 +16,7 @@ use crate::{
     project::Project,
     replica::Registry,
     state::{
-        Error, Keeper, OpenedAccount, Standing,
+        Error, Keeper, OpenedAccount, Standing, Wanted,
         postgres::{self, Database},
     },
     verification::Verification,
@@ -91,9 +91,13 @@ fn open(
     api: Api,
     allowance: &Allowance,
 ) -> anyhow::Result<Result<Option<Verification>, Error>> {
-    let kept = Keeper::open(path).and_then(|kept| {
-        kept.account(&project.key(api).to_string(), project.config.account.clone(), project.opener(api))
-    });
+    let wanted = Wanted {
+        name: project.key(api).to_string(),
+        settings: project.config.account.clone(),
+        opener: project.opener(api),
+        earlier: None,
+    };
+    let kept = Keeper::open(path).and_then(|kept| kept.account(wanted));
     let OpenedAccount { account, claim, .. } = match kept {
         Ok(kept) if kept.claim.standing() == Standing::Verified => return Ok(Ok(None)),
         Ok(kept) => kept,

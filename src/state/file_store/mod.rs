@@ -164,9 +164,12 @@ impl FileStore {
 }
 
 impl Store for FileStore {
-    fn kept(&self, name: &str) -> Result<Kept, Error> {
-        let identity = self.identity(name)?;
-        Ok(Kept { saved: guarded(&self.path, || self.read(name))?, identity, mark: Mark::default() })
+    fn kept(&self, names: &[&str]) -> Result<Vec<Kept>, Error> {
+        let kept = |&name: &&str| {
+            let identity = self.identity(name)?;
+            Ok(Kept { saved: guarded(&self.path, || self.read(name))?, identity, mark: Mark::default() })
+        };
+        names.iter().map(kept).collect()
     }
 
     fn put(&mut self, writes: &[Write<'_>]) -> Result<Vec<Fate>, Error> {

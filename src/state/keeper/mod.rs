@@ -1,6 +1,7 @@
 //! The accounts that a store keeps.
 
 mod news;
+mod opening;
 
 use std::{
     path::Path,
@@ -9,17 +10,11 @@ use std::{
 };
 
 use jiff::SignedDuration;
-use parking_lot::Mutex;
 
 use self::news::{Entry, News};
-use super::{
-    Claim, Error, FileStore, Mark, Opener, Place, Standing, Store,
-    identity::{Recognition, recognise},
-};
-use crate::{
-    account::{Account, Settings},
-    clock::Clock,
-};
+pub use self::opening::{OpenedAccount, Wanted};
+use super::{Error, FileStore, Place, Store};
+use crate::clock::Clock;
 
 /// From one look for rows that nobody needs to the next.
 const TIDIED_EVERY: Duration = Duration::from_hours(1);
@@ -57,39 +52,6 @@ pub enum Turn {
     Last,
 }
 
-/// An account and the claim to it. Nothing of the account is written before the claim is verified.
-#[derive(Clone)]
-pub struct OpenedAccount {
-    /// Its name in the file.
-    pub name: String,
-    /// The account.
-    pub account: Arc<Mutex<Account>>,
-    /// The claim of whoever opened it.
-    pub claim: Arc<Claim>,
-    /// How it was found in the store.
-    pub(super) mark: Mark,
-}
-
-impl OpenedAccount {
-    /// An account in memory alone, of whoever began it.
-    ///
-    /// # Errors
-    /// If the system gives no random numbers.
-    pub fn in_memory(name: String, account: Account, opener: Opener) -> Result<Self, Error> {
-        let claim = Arc::new(Claim::in_memory(opener)?);
-        Ok(Self { name, account: Arc::new(Mutex::new(account)), claim, mark: Mark::default() })
-    }
-
-    /// The same account, claimed by another opener than the one whose claim is verified.
-    ///
-    /// # Errors
-    /// If it is of another API.
-    pub fn claimed_by(&self, opener: Opener) -> Result<Self, Error> {
-        let claim = self.claim.again(Some(&self.claim.identity()), &self.account.lock(), opener)?;
-        Ok(Self { claim: Arc::new(claim), ..self.clone() })
-    }
-}
-
 impl Keeper {
     /// Keeps accounts in the state file at `path`, or in a new one.
     ///
@@ -124,51 +86,6 @@ impl Keeper {
         self.in_use = Some(Box::new(in_use));
     }
 
-    /// The account that the file has under this name, or a new one, and the claim of `opener` to it.
-    ///
-    /// # Errors
-    /// If what is kept cannot be understood, or is of another API.
-    pub fn account(&self, name: &str, settings: Settings, opener: Opener) -> Result<OpenedAccount, Error> {
-        if let Some(entry) = self.entry(name).filter(|_| !self.store.is_shared()) {
-            entry.opened.account.lock().configure(settings);
-            return self.claim_again(&entry.opened, opener);
-        }
-        let kept = self.store.kept(name)?;
-        let mut account = match &kept.saved {
-            Some(saved) => Account::restore(settings.clone(), saved)
-                .map_err(|damaged| Error::damaged(self.place(), damaged))?,
-            None => super::new_account(settings.clone()),
-        };
-        let recognition = recognise(kept.identity.as_ref(), &account, &opener);
-        if recognition == Recognition::New {
-            // When somebody else began to watch an empty project says nothing about this one.
-            account = super::new_account(settings);
-        }
-        let claim = Claim::new(Some(&self.place()), opener, kept.identity.as_ref(), recognition)?;
-        Ok(OpenedAccount {
-            name: name.into(),
-            account: Arc::new(Mutex::new(account)),
-            claim: Arc::new(claim),
-            mark: kept.mark,
-        })
-    }
-
-    /// The same account, claimed by another opener.
-    ///
-    /// # Errors
-    /// If it is of another API.
-    pub fn claim_again(&self, earlier: &OpenedAccount, opener: Opener) -> Result<OpenedAccount, Error> {
-        match earlier.claim.standing() {
-            Standing::Verified => earlier.claimed_by(opener),
-            // What the earlier opener claimed was not confirmed.
-            Standing::Unverified => {
-                let kept = self.store.kept(&earlier.name)?.identity;
-                let claim = Arc::new(earlier.claim.again(kept.as_ref(), &earlier.account.lock(), opener)?);
-                Ok(OpenedAccount { claim, ..earlier.clone() })
-            }
-        }
-    }
-
     /// Keeps an account from now on, instead of one with the same name.
     pub fn keep(&mut self, opened: OpenedAccount) {
         self.tidied = None;
@@ -187,10 +104,6 @@ impl Keeper {
         if let Some(entry) = self.accounts.iter_mut().find(|entry| entry.opened.name == name) {
             entry.released = true;
         }
-    }
-
-    fn entry(&self, name: &str) -> Option<&Entry> {
-        self.accounts.iter().find(|entry| entry.opened.name == name)
     }
 
     /// Where they are kept.

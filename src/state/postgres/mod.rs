@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio_postgres::types::Type;
 
-use self::rows::{Answer, Leased, Outcome};
+use self::rows::{Answer, Found, Leased, Outcome};
 pub use self::{
     database::{Database, Observer, Operation},
     error::Error,
@@ -78,8 +78,8 @@ impl PostgresStore {
             }
             Outcome::Older => {
                 self.database.observer().found_older();
-                let found = self.runtime.block_on(self.database.account(account))?;
-                let found = found.map(|found| found.saved).unwrap_or_default();
+                let mut found = self.runtime.block_on(self.database.accounts(&[account]))?;
+                let found = found.remove(account).map(|found| found.saved).unwrap_or_default();
                 Fate::Older(Box::new(found), Mark { generation })
             }
         }))
@@ -87,13 +87,9 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
-    fn kept(&self, name: &str) -> Result<Kept, super::Error> {
-        let Some(found) = self.runtime.block_on(self.database.account(name))? else {
-            return Ok(Kept::default());
-        };
-        let read = |content: Vec<u8>| serde_json::from_slice(&content).ok();
-        let identity: Option<Identity> = found.identity.and_then(read);
-        Ok(Kept { saved: Some(found.saved), identity, mark: Mark { generation: found.generation } })
+    fn kept(&self, names: &[&str]) -> Result<Vec<Kept>, super::Error> {
+        let mut found = self.runtime.block_on(self.database.accounts(names))?;
+        Ok(names.iter().map(|&name| found.remove(name).map(Kept::from).unwrap_or_default()).collect())
     }
 
     fn put(&mut self, writes: &[Write<'_>]) -> Result<Vec<Fate>, super::Error> {
@@ -146,6 +142,14 @@ impl Store for PostgresStore {
 
     fn retry_after(&self) -> Duration {
         RETRY
+    }
+}
+
+impl From<Found> for Kept {
+    fn from(found: Found) -> Self {
+        let read = |content: Vec<u8>| serde_json::from_slice(&content).ok();
+        let identity: Option<Identity> = found.identity.and_then(read);
+        Self { saved: Some(found.saved), identity, mark: Mark { generation: found.generation } }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The rows of accounts in the database.
 
-use std::{cmp::Ordering, time::Duration};
+use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use tokio_postgres::types::{ToSql, Type};
 
@@ -10,7 +10,7 @@ use crate::{
     lease::{Epoch, KeyHash},
 };
 
-/// For an account with millions of rows.
+/// For accounts with millions of rows.
 const READ_WITHIN: Duration = Duration::from_mins(1);
 /// A first write may be as large.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
@@ -129,21 +129,29 @@ LEFT JOIN kapso_exporter.account ON account.name = asked.name
 ORDER BY asked.place";
 
 impl Database {
-    /// What is kept under this name.
-    pub(super) async fn account(&self, name: &str) -> Result<Option<Found>, Error> {
-        let sql =
-            "SELECT id, format, watermarks, identity, generation FROM kapso_exporter.account WHERE name = $1";
-        let accounts = self.ask(Operation::Read, READ_WITHIN, sql, &[(&name, Type::TEXT)]).await?;
-        let Some(account) = accounts.first() else { return Ok(None) };
-        let (id, format): (i32, i16) = (account.get(0), account.get(1));
-        let mut saved = Saved { format: u64::try_from(format).unwrap_or(u64::MAX), ..Saved::default() };
-        saved.watermarks = account.get(2);
-        let sql = "SELECT kind, number, content FROM kapso_exporter.account_row WHERE account = $1 \
-                   ORDER BY kind, number";
-        for row in self.ask(Operation::Read, READ_WITHIN, sql, &[(&id, Type::INT4)]).await? {
-            self.add_row(&mut saved, name, (row.get(0), row.get(1), row.get(2)))?;
+    /// What is kept under these names, of those under which something is.
+    pub(super) async fn accounts(&self, names: &[&str]) -> Result<BTreeMap<String, Found>, Error> {
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
         }
-        Ok(Some(Found { saved, identity: account.get(3), generation: account.get(4) }))
+        let sql = "SELECT id, name, format, watermarks, identity, generation FROM kapso_exporter.account \
+                   WHERE name = ANY($1)";
+        let rows = self.ask(Operation::Read, READ_WITHIN, sql, &[(&names, Type::TEXT_ARRAY)]).await?;
+        let found = |row: &tokio_postgres::Row| {
+            let format = u64::try_from(row.get::<_, i16>(2)).unwrap_or(u64::MAX);
+            let saved = Saved { format, watermarks: row.get(3), ..Saved::default() };
+            (row.get(0), (row.get(1), Found { saved, identity: row.get(4), generation: row.get(5) }))
+        };
+        let mut accounts: BTreeMap<i32, (String, Found)> = rows.iter().map(found).collect();
+        let ids: Vec<_> = accounts.keys().copied().collect();
+        let sql = "SELECT account, kind, number, content FROM kapso_exporter.account_row \
+                   WHERE account = ANY($1) ORDER BY account, kind, number";
+        for row in self.ask(Operation::Read, READ_WITHIN, sql, &[(&ids, Type::INT4_ARRAY)]).await? {
+            if let Some((name, found)) = accounts.get_mut(&row.get(0)) {
+                self.add_row(&mut found.saved, name, (row.get(1), row.get(2), row.get(3)))?;
+            }
+        }
+        Ok(accounts.into_values().collect())
     }
 
     /// Writes these as `owner`; an answer for each, in their order.

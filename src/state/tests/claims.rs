@@ -69,7 +69,7 @@ fn another_api_is_refused_and_both_are_named() {
     let (_folder, path) = owned();
     let url = url::Url::parse("https://proxy.example/v1").unwrap();
     let opener = Opener { base_url: (&url).into(), ..opener("key") };
-    let kept = Keeper::open(&path).unwrap().account("default/platform", Settings::default(), opener);
+    let kept = Keeper::open(&path).unwrap().account(wanted("default/platform", opener));
     let error = kept.err().unwrap().to_string();
     assert!(error.contains("was kept from https://api.kapso.ai/platform/v1"), "{error}");
     assert!(error.contains("is to ask https://proxy.example/v1"), "{error}");

@@ -15,8 +15,8 @@ struct Script {
 }
 
 impl Store for Scripted {
-    fn kept(&self, _: &str) -> Result<Kept, Error> {
-        Ok(Kept::default())
+    fn kept(&self, names: &[&str]) -> Result<Vec<Kept>, Error> {
+        Ok(names.iter().map(|_| Kept::default()).collect())
     }
 
     fn put(&mut self, writes: &[Write<'_>]) -> Result<Vec<Fate>, Error> {
@@ -92,7 +92,7 @@ fn an_account_that_is_opened_anew_is_as_it_is_kept_since_another_process_may_hav
     fill(&mut known.lock());
     // It is not written yet, and then known no longer.
     keeper.release("default/platform");
-    let anew = keeper.account("default/platform", Settings::default(), opener("key")).unwrap();
+    let anew = keeper.account(wanted("default/platform", opener("key"))).unwrap();
     assert!(known.lock().ledger.remembered() > 0);
     assert_eq!(anew.account.lock().ledger.remembered(), 0);
 }

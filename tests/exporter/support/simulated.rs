@@ -25,7 +25,7 @@ use kapso_exporter::{
     ledger::{Buckets, Totals},
     metrics::{Encoding, Format},
     model::{Api, ReasonRule, Source, WorkflowFilter},
-    project::{Stream, StreamKey, Streams, Transports},
+    project::{Stream, Streams, Transports},
     simulator::{self, Attempt, DEFAULT_KEY, Scenario, Simulator},
     sweep::SweepEvent,
 };
@@ -119,7 +119,7 @@ impl Default for Setup {
 }
 
 /// The rows of each stream's account.
-pub type SavedState = BTreeMap<StreamKey, Saved>;
+pub type SavedState = BTreeMap<String, Saved>;
 
 /// Hands requests to the simulator without a socket.
 #[derive(Clone)]
@@ -322,7 +322,7 @@ fn kept<'a>(streams: impl Iterator<Item = &'a Arc<Stream>>) -> SavedState {
     let rows = |stream: &Arc<Stream>| {
         let mut account = stream.account.lock();
         account.track();
-        (stream.key.clone(), account.take_changes().into())
+        (stream.key.to_string(), account.take_changes().into())
     };
     streams.map(rows).collect()
 }
